@@ -1,1 +1,13 @@
-//! placeholder
+//! A compiler for sequence models.
+//!
+//! ```text
+//!  .seq text ─ ast ─▶ tree ─ check ─▶ shaped program ─ lower ─▶ ir
+//!                                                              │ rewrite, reverse
+//!  run folder ◀─ train ◀─ targets::cpu ◀─ schedule ◀───────────┘
+//!      data ──────┘
+//! ```
+
+pub mod ast;
+pub mod diagnostics;
+pub mod dim;
+pub mod span;
