@@ -10,4 +10,5 @@
 pub mod ast;
 pub mod diagnostics;
 pub mod dim;
+pub mod ir;
 pub mod span;

@@ -1,0 +1,8 @@
+//! The tensor program: ops over shaped values, with `scan` as the only loop.
+//!
+//! In: built by `lower`. Out: an [`op::Func`] that `reverse`, `rewrite` and `step` turn into others,
+//! `verify` checks, `print` shows, `interp` runs in f64, and `schedule` takes apart.
+
+pub mod op;
+
+pub use op::*;
