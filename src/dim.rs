@@ -57,7 +57,8 @@ impl Dim {
 
     pub fn sym(s: &Sym) -> Dim {
         let mut d = Dim::default();
-        d.push(vec![s.clone()], 1).expect("one term cannot overflow");
+        d.push(vec![s.clone()], 1)
+            .expect("one term cannot overflow");
         d
     }
 
@@ -66,7 +67,13 @@ impl Dim {
     }
 
     fn push(&mut self, m: Monomial, n: i64) -> Result<(), Overflow> {
-        let sum = self.terms.get(&m).copied().unwrap_or(0).checked_add(n).ok_or(Overflow)?;
+        let sum = self
+            .terms
+            .get(&m)
+            .copied()
+            .unwrap_or(0)
+            .checked_add(n)
+            .ok_or(Overflow)?;
         if sum == 0 {
             self.terms.remove(&m);
         } else {
@@ -325,7 +332,9 @@ impl DimTable {
     }
 
     pub fn is_time(&self, d: &Dim) -> bool {
-        d.as_sym().and_then(|s| self.get(s)).is_some_and(|e| e.role == Role::Time)
+        d.as_sym()
+            .and_then(|s| self.get(s))
+            .is_some_and(|e| e.role == Role::Time)
     }
 
     /// Launch symbols in order of declaration: the order of the sizes passed to a compiled function.

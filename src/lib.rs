@@ -8,7 +8,9 @@
 //! ```
 
 pub mod ast;
+pub mod check;
 pub mod diagnostics;
 pub mod dim;
 pub mod ir;
 pub mod span;
+pub mod targets;

@@ -101,14 +101,30 @@ pub enum DeclKind {
 #[derive(Clone, Debug, PartialEq)]
 pub enum StmtKind {
     /// `input x : [X]`, `state h, c : [H] = h0`, `param bf : [H] ~ ones`.
-    Decl { kind: DeclKind, names: Vec<Ident>, ty: Option<Type>, init: Option<Expr>, value: Option<Expr> },
+    Decl {
+        kind: DeclKind,
+        names: Vec<Ident>,
+        ty: Option<Type>,
+        init: Option<Expr>,
+        value: Option<Expr>,
+    },
     /// `h' = …`, `w[t, s] = …`, `i, f, o, g = …`.
-    Eq { names: Vec<Lhs>, indices: Option<Vec<Ident>>, value: Expr },
+    Eq {
+        names: Vec<Lhs>,
+        indices: Option<Vec<Ident>>,
+        value: Expr,
+    },
     /// `output h'`, `output hs, cs` in a model.
     Output(Vec<Expr>),
     Watch(Vec<Ident>),
-    Predict { name: Ident, value: Expr },
-    Penalty { name: Ident, value: Expr },
+    Predict {
+        name: Ident,
+        value: Expr,
+    },
+    Penalty {
+        name: Ident,
+        value: Expr,
+    },
 }
 
 /// A name on the left of an equation; `prime` for `h'`.
@@ -144,7 +160,10 @@ pub struct Expr {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// The text is kept as written (`2e-3`).
-    Number { value: f64, text: String },
+    Number {
+        value: f64,
+        text: String,
+    },
     /// Unescaped contents of a quoted string.
     String(String),
     Name(String),
@@ -153,17 +172,41 @@ pub enum ExprKind {
     Field(Box<Expr>, Ident),
     Index(Box<Expr>, Vec<Expr>),
     /// `f(x)`, `LSTM(64)`, `adam(lr = 1e-3)`; the callee is a `Name` or a `Field`.
-    Call { callee: Box<Expr>, args: Vec<Arg> },
+    Call {
+        callee: Box<Expr>,
+        args: Vec<Arg>,
+    },
     /// `[h, x]`.
     List(Vec<Expr>),
     Paren(Box<Expr>),
-    Unary { op: UnaryOp, op_span: Span, value: Box<Expr> },
-    Binary { op: BinaryOp, op_span: Span, left: Box<Expr>, right: Box<Expr> },
+    Unary {
+        op: UnaryOp,
+        op_span: Span,
+        value: Box<Expr>,
+    },
+    Binary {
+        op: BinaryOp,
+        op_span: Span,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     /// `a <= b < c`, chained as in mathematics.
-    Compare { first: Box<Expr>, rest: Vec<(Spanned<CompareOp>, Expr)> },
+    Compare {
+        first: Box<Expr>,
+        rest: Vec<(Spanned<CompareOp>, Expr)>,
+    },
     /// `sum(…) over s, k where cond`.
-    Over { value: Box<Expr>, over_span: Span, axes: Vec<Ident>, cond: Option<Box<Expr>> },
-    Pipe { input: Box<Expr>, pipe_span: Span, stage: Box<Stage> },
+    Over {
+        value: Box<Expr>,
+        over_span: Span,
+        axes: Vec<Ident>,
+        cond: Option<Box<Expr>>,
+    },
+    Pipe {
+        input: Box<Expr>,
+        pipe_span: Span,
+        stage: Box<Stage>,
+    },
 }
 
 /// What stands on the right of `|>`.
@@ -248,9 +291,19 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Setting {
     /// `batch = 32`, `given lang = "Hindi"`, `m[t] = …` in data.
-    Set { given: bool, name: Ident, indices: Option<Vec<Ident>>, value: Expr, span: Span },
+    Set {
+        given: bool,
+        name: Ident,
+        indices: Option<Vec<Ident>>,
+        value: Expr,
+        span: Span,
+    },
     /// `params "rnn.U*" { lr = 5e-4 }`.
-    Params { selector: Spanned<Selector>, entries: Vec<Setting>, span: Span },
+    Params {
+        selector: Spanned<Selector>,
+        entries: Vec<Setting>,
+        span: Span,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,11 +34,17 @@ pub struct Type {
 
 impl Type {
     pub fn f32(shape: Vec<Dim>) -> Type {
-        Type { elem: Elem::F32, shape }
+        Type {
+            elem: Elem::F32,
+            shape,
+        }
     }
 
     pub fn i32(shape: Vec<Dim>) -> Type {
-        Type { elem: Elem::I32, shape }
+        Type {
+            elem: Elem::I32,
+            shape,
+        }
     }
 
     pub fn rank(&self) -> usize {
@@ -125,14 +131,25 @@ pub enum OpKind {
     Select,
     /// `(x) → shape`: result axis `i` is operand axis `axes[i]`, or repeats where `None`. The
     /// operand's axes appear in order, each once.
-    Expand { axes: Vec<Option<usize>>, shape: Vec<Dim> },
+    Expand {
+        axes: Vec<Option<usize>>,
+        shape: Vec<Dim>,
+    },
     /// `(l, r) → [out…]`: a product summed over the labels absent from `out`. Each label on an
     /// operand's axis names one size; a label is on both operands or in `out` (or all three).
-    Contract { lhs: Vec<u8>, rhs: Vec<u8>, out: Vec<u8> },
+    Contract {
+        lhs: Vec<u8>,
+        rhs: Vec<u8>,
+        out: Vec<u8>,
+    },
     /// `(x)`, or `(x, len)` where `masked`, → x's shape less `axes` (ascending). With
     /// `len : i32 [B]`, `axes` holds the time axis 0 (batch axis 1, which may be reduced too) and
     /// steps `t ≥ len[b]` are left out; `Sum` over none is 0.
-    Reduce { op: ReduceOp, axes: Vec<usize>, masked: bool },
+    Reduce {
+        op: ReduceOp,
+        axes: Vec<usize>,
+        masked: bool,
+    },
     /// `(x) → x's shape`: over the last axis.
     Softmax,
     /// `(logits [.., V], target i32 [..]) → [..]` in nats; 0 where the target is negative.
@@ -161,7 +178,12 @@ pub enum OpKind {
     ToFloat,
     /// `() → shape`, drawn by Philox from the stable `path`, the step of the run and the element's
     /// (example, t, feature); `shape` is `[T, B, …]` where `timed`, else `[B, …]`.
-    Random { path: String, dist: Dist, shape: Vec<Dim>, timed: bool },
+    Random {
+        path: String,
+        dist: Dist,
+        shape: Vec<Dim>,
+        timed: bool,
+    },
     /// The only loop. Values are named in [`Scan`]; the op's `args` and `results` repeat them in
     /// the order: slices' `from`, carries' `init`, `len`; stacks' `to`, carries' `last`.
     Scan(Box<Scan>),

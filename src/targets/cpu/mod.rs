@@ -1,0 +1,1 @@
+//! The CPU: packed-panel matrix kernels chosen at run time, everything else compiled by Cranelift.
