@@ -12,5 +12,6 @@ pub mod check;
 pub mod diagnostics;
 pub mod dim;
 pub mod ir;
+pub mod schedule;
 pub mod span;
 pub mod targets;
