@@ -13,5 +13,6 @@ pub mod diagnostics;
 pub mod dim;
 pub mod ir;
 pub mod schedule;
+pub mod settings;
 pub mod span;
 pub mod targets;
