@@ -9,6 +9,7 @@
 
 pub mod ast;
 pub mod check;
+pub mod data;
 pub mod diagnostics;
 pub mod dim;
 pub mod ir;

@@ -1,0 +1,6 @@
+//! Data files to batches.
+//!
+//! In: a [`spec::DataSpec`] (what the `data` block says) and a [`spec::Wanted`] (what the model
+//! asks). Out: batches in the layout of the IR.
+
+pub mod spec;

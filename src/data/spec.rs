@@ -1,0 +1,286 @@
+//! What a `data` block says and what a model asks of it, as plain typed values.
+//!
+//! In: built by the checker from the syntax tree, every key and value already checked against the
+//! schema. Out: [`DataSpec`] and [`Wanted`], which [`super::Dataset::load`] reads. Spans point into
+//! the `.seq` file, so that an error in a data file can also show the setting that led there.
+
+use crate::span::{Span, Spanned};
+
+/// One `data` block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSpec {
+    pub name: Spanned<String>,
+    pub source: Source,
+    /// In order of appearance; a column may use the names of any other, without a cycle.
+    pub columns: Vec<ColumnSpec>,
+    /// `keep = condition`: examples where it is 0 are left out, before the split.
+    pub keep: Option<ColumnExpr>,
+    pub split: Split,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub kind: SourceKind,
+    pub span: Span,
+}
+
+/// A path as written, relative to the folder of the `.seq` file.
+pub type PathText = Spanned<String>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceKind {
+    /// `text("f.txt")`, or a bare file name: one long text.
+    Text(PathText),
+    /// One example a line; blank lines are skipped.
+    Lines(PathText),
+    /// Comma-separated with RFC 4180's quotes.
+    Csv(Table),
+    /// Tab-separated, no quotes.
+    Tsv(Table),
+    /// One JSON object a line.
+    Jsonl(PathText),
+    /// MNIST's format.
+    Idx { images: PathText, labels: PathText },
+    /// `rows(50000, seed = 1)`: every column is an expression.
+    Rows { count: usize, seed: u64 },
+    /// A safetensors file; the first axis of each tensor is the example.
+    Tensors(PathText),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    pub path: PathText,
+    /// Whether the first row names the columns: by default yes for csv, no for tsv.
+    pub header: bool,
+    /// Rows are put in the order of this column: by value where all are numbers, else by text.
+    pub sort: Option<Spanned<ColumnRef>>,
+    /// `blocks = blank_line`: an example is a run of rows between blank lines, one row a step.
+    pub blocks: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnRef {
+    Named(String),
+    /// Counted from 1.
+    At(usize),
+}
+
+/// `x = e`, or `m[t] = e` with one index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnSpec {
+    pub name: Spanned<String>,
+    /// The indices on the left; at most one is meant.
+    pub indices: Vec<Spanned<String>>,
+    pub value: ColumnExpr,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnExpr {
+    pub kind: ColumnKind,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ColumnKind {
+    Number(f64),
+    /// A quoted string, to compare a column with (`column(lang) == "hi"`).
+    Text(String),
+    /// Another column, or an index of the equation (`t`), whose value counts from 0.
+    Name(String),
+    /// What a step without input reads (`text = chars()`): the whole text or line; in a table the
+    /// column with the equation's name.
+    Whole,
+    Column(ColumnRef),
+    /// Several numeric columns side by side.
+    Columns(Vec<ColumnRef>),
+    /// `input |> step`.
+    Step {
+        input: Box<ColumnExpr>,
+        step: Step,
+    },
+    /// The value of the next row; the last row of a part has none and is left out.
+    Next(Box<ColumnExpr>),
+    /// Symbols or steps of a sequence, before any `<end>`.
+    Length(Box<ColumnExpr>),
+    Unary(Unary, Box<ColumnExpr>),
+    /// A comparison chain `a < b < c` is written `a < b and b < c`.
+    Binary(Binary, Box<ColumnExpr>, Box<ColumnExpr>),
+    Choose(Box<ColumnExpr>, Box<ColumnExpr>, Box<ColumnExpr>),
+    /// A draw from `[low, high)`; one for each step `over` a time.
+    Uniform {
+        low: Box<ColumnExpr>,
+        high: Box<ColumnExpr>,
+        over: Option<Spanned<String>>,
+    },
+    /// A whole number from 0 to n − 1.
+    Randint {
+        n: Box<ColumnExpr>,
+        over: Option<Spanned<String>>,
+    },
+    /// `[a, b]`: features side by side.
+    List(Vec<ColumnExpr>),
+    /// Over a time (or index) where named, else over the features.
+    Reduce {
+        op: Reduce,
+        value: Box<ColumnExpr>,
+        over: Option<Spanned<String>>,
+    },
+    /// `v[t]`: the step of a sequence named by an index of the equation.
+    Index(Box<ColumnExpr>, Spanned<String>),
+}
+
+/// A stage of a column's pipe.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Unicode scalar values.
+    Chars,
+    /// The whole text as one class; on a sequence of texts, one class a step.
+    Labels,
+    Lower,
+    Nfc,
+    /// Natural logarithm.
+    Log,
+    /// Linear, so that the training part's least and greatest value become `low` and `high`.
+    Scale {
+        low: f64,
+        high: f64,
+    },
+    /// Minus the training part's mean, divided by its standard deviation, for each feature.
+    Zscore,
+    /// The `n` rows that end with this one, as a sequence.
+    Window(usize),
+    /// A text of numbers below `n`, parted by blanks, as `n` features that are 0 or 1.
+    Multihot(usize),
+    /// A text cut at each separator, as a sequence.
+    Split(String),
+    Words {
+        min_count: usize,
+        max: Option<usize>,
+    },
+    Bpe(usize),
+    Pixels,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unary {
+    Neg,
+    Not,
+    Exp,
+    Log,
+    Sqrt,
+    Abs,
+    Tanh,
+    Sigmoid,
+    Relu,
+    Sin,
+    Cos,
+    Step,
+    Floor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+    Min,
+    Max,
+    /// The remainder with the sign of the divisor.
+    Mod,
+    Lt,
+    Le,
+    Eq,
+    Ne,
+    Gt,
+    Ge,
+    And,
+    Or,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduce {
+    Sum,
+    Mean,
+    Max,
+    Min,
+}
+
+/// How the source is divided into the training, validation and test part.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Split {
+    /// Shares in percent (or any unit), which need not add up to 100.
+    Parts {
+        shares: [f64; 3],
+        by: SplitBy,
+        span: Span,
+    },
+    /// The source is the training part; the others are files of the same form.
+    Files {
+        valid: Option<PathText>,
+        test: Option<PathText>,
+        span: Span,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SplitBy {
+    /// A shuffle of the examples by a fixed seed. One long text or series, and tables cut by
+    /// `window` or `next`, are always contiguous.
+    Shuffle,
+    /// In the order of the rows.
+    Time,
+    /// Shuffled, each class of this column in the same shares.
+    Stratify(Spanned<String>),
+}
+
+/// What a value counts or names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    Token,
+    Class,
+    Number,
+    Binary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldRole {
+    Input,
+    Target,
+    /// A column read by a metric only (`versus(today)`).
+    Column,
+}
+
+/// What a model, or a metric, asks of the data.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Wanted {
+    pub fields: Vec<Field>,
+    /// Every time the fields name, with its length where the file fixes it (`time D = 30`).
+    pub times: Vec<Time>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Time {
+    pub name: String,
+    pub fixed: Option<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    pub name: String,
+    pub role: FieldRole,
+    pub unit: Unit,
+    /// The time of its first axis.
+    pub time: Option<String>,
+    /// Sizes after the time; `None` where the data decides (`input x : [X]`).
+    pub features: Vec<Option<usize>>,
+    /// A token target fed through `previous` that shares its time with no input: it ends in `<end>`
+    /// unless the data is one long text.
+    pub feeds_itself: bool,
+    /// Whether the model reads `previous(name)`.
+    pub previous: bool,
+    pub span: Span,
+}
