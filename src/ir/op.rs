@@ -8,6 +8,8 @@
 //! body a step's value `[B, …]`; weights have no batch axis and keep the order the language shows
 //! (`W : [H, X]` for `W·x`).
 
+use std::collections::BTreeMap;
+
 use crate::dim::{Dim, DimTable};
 use crate::span::Span;
 
@@ -314,9 +316,42 @@ pub struct Func {
     pub params: Vec<Param>,
     pub body: Region,
     pub outputs: Vec<Output>,
+    /// How often each base name was given, so that names stay unique.
+    pub names: BTreeMap<String, u32>,
 }
 
 impl Func {
+    pub fn new(name: &str, dims: DimTable) -> Func {
+        Func {
+            name: name.to_string(),
+            dims,
+            values: Vec::new(),
+            ops: Vec::new(),
+            inputs: Vec::new(),
+            params: Vec::new(),
+            body: Region::default(),
+            outputs: Vec::new(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    /// A new value; its name gets a suffix where the base is taken (`z`, `z.1`, `z.2`).
+    pub fn fresh(&mut self, name: &str, ty: Type) -> ValueId {
+        let base = match name.rsplit_once('.') {
+            Some((base, n)) if !base.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => base,
+            _ => name,
+        };
+        let count = self.names.entry(base.to_string()).or_insert(0);
+        let name = if *count == 0 {
+            base.to_string()
+        } else {
+            format!("{base}.{count}")
+        };
+        *count += 1;
+        self.values.push(Value { name, ty });
+        ValueId(self.values.len() as u32 - 1)
+    }
+
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0 as usize]
     }

@@ -1,0 +1,254 @@
+//! The IR as text made to be read in review.
+//!
+//! In: a function. Out: one op a line with names from the source, shapes in a column, and the passes
+//! that made or moved the op behind `;`.
+
+use std::fmt::{self, Write};
+
+use super::op::*;
+use crate::dim::show;
+
+const SHAPE_COLUMN: usize = 52;
+
+/// `name: f32[T,B,H]`.
+pub fn typed(func: &Func, id: ValueId) -> String {
+    let v = func.value(id);
+    format!("{}: {}{}", v.name, elem(v.ty.elem), show(&v.ty.shape))
+}
+
+fn elem(e: Elem) -> &'static str {
+    match e {
+        Elem::F32 => "f32",
+        Elem::I32 => "i32",
+    }
+}
+
+impl fmt::Display for Func {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<String> = self.dims.iter().map(|e| e.sym.to_string()).collect();
+        writeln!(f, "fn {} [{}]", self.name, dims.join(" "))?;
+        for input in &self.inputs {
+            let role = match &input.role {
+                InputRole::Data(_) => "data",
+                InputRole::Previous(_) => "previous",
+                InputRole::Lengths(_) => "lengths",
+                InputRole::Carry(_) => "carried",
+            };
+            writeln!(f, "  in  {}   ; {role}", typed(self, input.value))?;
+        }
+        for p in &self.params {
+            writeln!(f, "  par {}", typed(self, p.value))?;
+        }
+        region(self, &self.body, 1, f)?;
+        for out in &self.outputs {
+            let role = match &out.role {
+                OutputRole::Loss => "loss".to_string(),
+                OutputRole::LossSum(n) => format!("loss sum {n}"),
+                OutputRole::LossCount(n) => format!("loss count {n}"),
+                OutputRole::Prediction(n) => format!("prediction {n}"),
+                OutputRole::Named(n) => format!("output {n}"),
+                OutputRole::Carry(n) => format!("carried {n}"),
+                OutputRole::Grad(n) => format!("gradient {n}"),
+            };
+            writeln!(f, "  out {:<24} = {}", role, self.value(out.value).name)?;
+        }
+        Ok(())
+    }
+}
+
+fn region(func: &Func, region: &Region, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let pad = "  ".repeat(depth);
+    for id in &region.ops {
+        let op = func.op(*id);
+        let results: Vec<&str> = op
+            .results
+            .iter()
+            .map(|r| func.value(*r).name.as_str())
+            .collect();
+        let left = results.join(" ");
+        if let OpKind::Scan(scan) = &op.kind {
+            let dir = if scan.reverse { " reverse" } else { "" };
+            let len = match scan.len {
+                Some(len) => format!(" to {}", func.value(len).name),
+                None => String::new(),
+            };
+            line(
+                f,
+                format!("{pad}{left} = scan{dir} {}{len} {{", scan.extent),
+                &op.by,
+            )?;
+            let n = |v: ValueId| func.value(v).name.as_str();
+            for s in &scan.slices {
+                writeln!(f, "{pad}  {} <- {}[t]", n(s.to), n(s.from))?;
+            }
+            for c in &scan.carries {
+                writeln!(
+                    f,
+                    "{pad}  carry {} = {}, then {}",
+                    n(c.param),
+                    n(c.init),
+                    n(c.next)
+                )?;
+            }
+            if let Some(v) = scan.valid {
+                writeln!(f, "{pad}  {} = t < {}", n(v), n(scan.len.unwrap_or(v)))?;
+            }
+            self::region(func, &scan.body, depth + 1, f)?;
+            for s in &scan.stacks {
+                writeln!(f, "{pad}  stack {} <- {}", n(s.to), n(s.from))?;
+            }
+            writeln!(f, "{pad}}}")?;
+            continue;
+        }
+        let mut text = format!("{pad}{left} = {}", describe(func, op));
+        while text.chars().count() < SHAPE_COLUMN {
+            text.push(' ');
+        }
+        let shapes: Vec<String> = op.results.iter().map(|r| show(func.shape(*r))).collect();
+        let shapes = if shapes.windows(2).all(|w| w[0] == w[1]) {
+            shapes.first().cloned().unwrap_or_default()
+        } else {
+            shapes.join(" ")
+        };
+        write!(text, " : {shapes}")?;
+        line(f, text, &op.by)?;
+    }
+    Ok(())
+}
+
+fn line(f: &mut fmt::Formatter<'_>, mut text: String, by: &[&'static str]) -> fmt::Result {
+    if !by.is_empty() {
+        while text.chars().count() < SHAPE_COLUMN + 16 {
+            text.push(' ');
+        }
+        write!(text, " ; {}", by.join(", "))?;
+    }
+    writeln!(f, "{}", text.trim_end())
+}
+
+/// The right side of one op.
+fn describe(func: &Func, op: &Op) -> String {
+    let names: Vec<&str> = op
+        .args
+        .iter()
+        .map(|a| func.value(*a).name.as_str())
+        .collect();
+    let all = names.join(" ");
+    match &op.kind {
+        OpKind::Const(x) => format!("{x}"),
+        OpKind::Unary(u) => format!("{} {all}", unary(*u)),
+        OpKind::Binary(b) => format!("{} {all}", binary(*b)),
+        OpKind::Select => format!("select {all}"),
+        OpKind::Expand { axes, shape } => {
+            let over = axes.iter().zip(shape).filter(|(a, _)| a.is_none());
+            let over: Vec<String> = over.map(|(_, d)| d.to_string()).collect();
+            format!("expand {all} over {}", over.join(" "))
+        }
+        OpKind::Contract { lhs, rhs, out } => {
+            let summed = lhs
+                .iter()
+                .zip(func.shape(op.args[0]))
+                .filter(|(l, _)| !out.contains(l));
+            let summed: Vec<String> = summed.map(|(_, d)| d.to_string()).collect();
+            let natural: Vec<u8> = lhs
+                .iter()
+                .chain(rhs.iter().filter(|r| !lhs.contains(r)))
+                .filter(|l| out.contains(l))
+                .copied()
+                .collect();
+            let to = if &natural == out {
+                String::new()
+            } else {
+                format!(" to {}", labels(out))
+            };
+            let from = if to.is_empty() {
+                String::new()
+            } else {
+                format!(" [{},{}]", labels(lhs), labels(rhs))
+            };
+            format!("contract {all} over {}{from}{to}", summed.join(" "))
+        }
+        OpKind::Reduce {
+            op: r,
+            axes,
+            masked,
+        } => {
+            let over: Vec<String> = axes
+                .iter()
+                .map(|a| func.shape(op.args[0])[*a].to_string())
+                .collect();
+            let where_ = if *masked {
+                format!(" where t < {}", names[1])
+            } else {
+                String::new()
+            };
+            let r = match r {
+                ReduceOp::Sum => "sum",
+                ReduceOp::Max => "max",
+            };
+            format!("{r} {} over {}{where_}", names[0], over.join(" "))
+        }
+        OpKind::Softmax => format!("softmax {all}"),
+        OpKind::CrossEntropy => format!("cross-entropy {all}"),
+        OpKind::CrossEntropyGrad => format!("cross-entropy-grad {all}"),
+        OpKind::Gather => format!("gather {all}"),
+        OpKind::ScatterAdd { rows } => format!("scatter-add {all} into {rows}"),
+        OpKind::Split { axis, .. } => format!("split {all} axis {axis}"),
+        OpKind::Concat { axis } => format!("concat {all} axis {axis}"),
+        OpKind::Take(TakeWhich::First) => format!("first {}", names[0]),
+        OpKind::Take(TakeWhich::Last) => format!("last {all}"),
+        OpKind::Put {
+            which: TakeWhich::First,
+            ..
+        } => format!("put-first {}", names[0]),
+        OpKind::Put {
+            which: TakeWhich::Last,
+            ..
+        } => format!("put-last {all}"),
+        OpKind::Mask => format!("mask {} where t < {}", names[0], names[1]),
+        OpKind::Shift { by } => format!("shift {all} by {by}"),
+        OpKind::ToFloat => format!("float {all}"),
+        OpKind::Random { path, dist, .. } => match dist {
+            Dist::Uniform => format!("uniform {path}"),
+            Dist::Normal => format!("normal {path}"),
+        },
+        OpKind::Scan(_) => "scan".to_string(),
+    }
+}
+
+fn labels(l: &[u8]) -> String {
+    l.iter().map(|x| (b'a' + x % 26) as char).collect()
+}
+
+pub fn unary(u: Unary) -> &'static str {
+    match u {
+        Unary::Neg => "neg",
+        Unary::Exp => "exp",
+        Unary::Log => "log",
+        Unary::Sqrt => "sqrt",
+        Unary::Abs => "abs",
+        Unary::Sign => "sign",
+        Unary::Tanh => "tanh",
+        Unary::Sigmoid => "sigmoid",
+        Unary::Sin => "sin",
+        Unary::Cos => "cos",
+        Unary::Step => "step",
+        Unary::Erf => "erf",
+        Unary::Stop => "stop",
+    }
+}
+
+pub fn binary(b: Binary) -> &'static str {
+    match b {
+        Binary::Add => "add",
+        Binary::Sub => "sub",
+        Binary::Mul => "mul",
+        Binary::Div => "div",
+        Binary::Pow => "pow",
+        Binary::Max => "max",
+        Binary::Min => "min",
+        Binary::Lt => "lt",
+        Binary::Le => "le",
+        Binary::Eq => "eq",
+    }
+}
