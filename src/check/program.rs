@@ -215,8 +215,16 @@ pub enum ExprKind {
     Choose(Box<Expr>, Box<Expr>, Box<Expr>),
     /// `l·r`: contracts the last axis of each; the result has the right's leading axes, then the left's.
     Dot(Box<Expr>, Box<Expr>),
-    /// Features side by side; a part without the time axis repeats along it, a number is one feature.
+    /// Features side by side along the last axis; the parts agree in their other axes.
     Concat(Vec<Expr>),
+    /// The value among new axes: result axis `i` is its axis `axes[i]`, or repeats where `None`; the
+    /// value's axes appear in order, each once. Says what a concatenation leaves unsaid (a vector
+    /// repeats along the time axis, a number is one feature), and lets a number per step meet a
+    /// vector per step.
+    Expand {
+        value: Box<Expr>,
+        axes: Vec<Option<usize>>,
+    },
     /// Part `index` of `parts` equal ones along the last axis.
     Split {
         value: Box<Expr>,
