@@ -1,11 +1,17 @@
-//! What `train`, `generate` and `tune` blocks say, as plain typed values.
+//! What `data`, `train`, `generate` and `tune` blocks may say, and what they said, as typed values.
 //!
-//! In: nothing (a leaf). Out: the typed settings that a run folder stores ([`types`]) and the
-//! matching of weight paths ([`glob`]). The checker fills them from the syntax tree, the trainer
-//! and the generator read them.
+//! In: nothing (a leaf). Out: [`schema`], the one table of settings, from which errors ([`read`])
+//! and the guide's reference ([`reference`]) come; the typed settings that a run folder stores
+//! ([`types`]); and the matching of weight paths ([`glob`]). The checker turns expressions into
+//! [`value::Value`]s and fills the types; the trainer and the generator read them.
 
 pub mod glob;
+pub mod read;
+pub mod reference;
+pub mod schema;
 pub mod types;
+pub mod value;
 
 pub use glob::matches;
+pub use reference::reference;
 pub use types::*;

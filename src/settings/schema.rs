@@ -1,0 +1,820 @@
+//! The one table of settings.
+//!
+//! In: nothing. Out: for every setting its block, name, kind of value, default and meaning. Errors
+//! ([`super::read`]), defaults and the reference in the guide ([`super::reference`]) all come from
+//! here, so they cannot disagree. Long because it is a table.
+
+use std::fmt;
+
+/// Where a setting may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Block {
+    Data,
+    Train,
+    /// Inside `params … { }` of a `train` block.
+    Params,
+    Generate,
+    Tune,
+}
+
+impl Block {
+    pub const ALL: [Block; 5] = [
+        Block::Data,
+        Block::Train,
+        Block::Params,
+        Block::Generate,
+        Block::Tune,
+    ];
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Block::Data => "data",
+            Block::Train => "train",
+            Block::Params => "params",
+            Block::Generate => "generate",
+            Block::Tune => "tune",
+        })
+    }
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    pub block: Block,
+    pub name: &'static str,
+    pub kind: Kind,
+    /// As it would be written; `None` where the setting may be absent and nothing stands for it.
+    pub default: Option<&'static str>,
+    pub meaning: &'static str,
+    pub built: Built,
+}
+
+/// Whether this version can run what the setting asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Built {
+    Yes,
+    NotYet,
+}
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// A whole number in `low..=high`.
+    Whole {
+        low: u64,
+        high: u64,
+    },
+    Number(Range),
+    /// Two numbers, `[0.9, 0.999]`.
+    Pair(Range),
+    /// A quoted text.
+    Text,
+    /// A column, a target or a metric, by name.
+    Name,
+    YesNo,
+    /// One of these, `adam` or `adam(lr = 1e-3)`.
+    Choice(&'static [Variant]),
+    /// A number where the second kind is not meant: `32` or `tokens(4096)`.
+    NumberOr {
+        low: u64,
+        high: u64,
+        variants: &'static [Variant],
+    },
+    /// `[a, b]`; one value alone is a list of one.
+    List(&'static Kind),
+    /// A column of a table: `Date`, `"Closing price"`, or its number, counted from 1.
+    Column,
+    /// An expression over columns: read by the checker, not by this table.
+    Expression,
+}
+
+/// Bounds of a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Range {
+    Any,
+    /// > 0
+    Positive,
+    /// ≥ 0
+    NotNegative,
+    /// 0 ≤ x < 1
+    Fraction,
+    /// 0 < x ≤ 1
+    Share,
+}
+
+impl Range {
+    pub fn contains(self, x: f64) -> bool {
+        x.is_finite()
+            && match self {
+                Range::Any => true,
+                Range::Positive => x > 0.0,
+                Range::NotNegative => x >= 0.0,
+                Range::Fraction => (0.0..1.0).contains(&x),
+                Range::Share => x > 0.0 && x <= 1.0,
+            }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Range::Any => "a number",
+            Range::Positive => "a number above 0",
+            Range::NotNegative => "a number not below 0",
+            Range::Fraction => "a number from 0 up to, not with, 1",
+            Range::Share => "a number above 0 and at most 1",
+        })
+    }
+}
+
+/// One choice and its arguments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Variant {
+    pub name: &'static str,
+    pub args: &'static [Arg],
+    pub meaning: &'static str,
+    pub built: Built,
+}
+
+/// An argument, by position or by name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arg {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub default: Need,
+}
+
+/// What stands for an argument that is not written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Need {
+    Required,
+    Default(&'static str),
+    /// It may be absent.
+    Optional,
+}
+
+const MAX: u64 = u32::MAX as u64;
+/// The largest whole number that a literal holds exactly.
+const MAX_LONG: u64 = 1 << 53;
+
+const fn whole(low: u64) -> Kind {
+    Kind::Whole { low, high: MAX }
+}
+
+const fn long(low: u64) -> Kind {
+    Kind::Whole {
+        low,
+        high: MAX_LONG,
+    }
+}
+
+const fn need(name: &'static str, kind: Kind) -> Arg {
+    Arg {
+        name,
+        kind,
+        default: Need::Required,
+    }
+}
+
+const fn arg(name: &'static str, kind: Kind, default: &'static str) -> Arg {
+    Arg {
+        name,
+        kind,
+        default: Need::Default(default),
+    }
+}
+
+const fn maybe(name: &'static str, kind: Kind) -> Arg {
+    Arg {
+        name,
+        kind,
+        default: Need::Optional,
+    }
+}
+
+const fn built(name: &'static str, args: &'static [Arg], meaning: &'static str) -> Variant {
+    Variant {
+        name,
+        args,
+        meaning,
+        built: Built::Yes,
+    }
+}
+
+const fn later(name: &'static str, args: &'static [Arg], meaning: &'static str) -> Variant {
+    Variant {
+        name,
+        args,
+        meaning,
+        built: Built::NotYet,
+    }
+}
+
+const POSITIVE: Kind = Kind::Number(Range::Positive);
+const NOT_NEGATIVE: Kind = Kind::Number(Range::NotNegative);
+const FRACTION: Kind = Kind::Number(Range::Fraction);
+const SHARE: Kind = Kind::Number(Range::Share);
+const WARMUP: Arg = arg("warmup", long(0), "0");
+const BETAS: Arg = arg("betas", Kind::Pair(Range::Fraction), "[0.9, 0.999]");
+const EPS: Arg = arg("eps", POSITIVE, "1e-8");
+
+pub const OPTIMIZERS: &[Variant] = &[
+    built(
+        "adam",
+        &[arg("lr", POSITIVE, "1e-3"), BETAS, EPS],
+        "per-weight steps from running means of the gradient and its square",
+    ),
+    built(
+        "adamw",
+        &[
+            arg("lr", POSITIVE, "1e-3"),
+            arg("decay", NOT_NEGATIVE, "0.01"),
+            BETAS,
+            EPS,
+        ],
+        "adam, with each weight also shrunk by lr·decay at every step",
+    ),
+    built(
+        "sgd",
+        &[arg("lr", POSITIVE, "0.1"), arg("momentum", FRACTION, "0")],
+        "plain gradient descent, with momentum where it is given",
+    ),
+    built(
+        "rmsprop",
+        &[
+            arg("lr", POSITIVE, "1e-3"),
+            arg("smooth", FRACTION, "0.99"),
+            EPS,
+        ],
+        "steps divided by the root of a running mean square",
+    ),
+    later(
+        "adagrad",
+        &[arg("lr", POSITIVE, "0.01"), arg("eps", POSITIVE, "1e-10")],
+        "steps divided by the root of the sum of all squares so far",
+    ),
+];
+
+pub const SCHEDULES: &[Variant] = &[
+    built("constant", &[WARMUP], "the same rate throughout"),
+    built(
+        "cosine",
+        &[WARMUP, arg("final", FRACTION, "0")],
+        "half a cosine down to the fraction `final` at the last step",
+    ),
+    later(
+        "linear",
+        &[WARMUP, arg("final", FRACTION, "0")],
+        "a straight line down to the fraction `final` at the last step",
+    ),
+    later(
+        "step",
+        &[need("every", long(1)), arg("factor", SHARE, "0.1"), WARMUP],
+        "times `factor` after every `every` steps",
+    ),
+    later(
+        "exponential",
+        &[need("factor", SHARE), WARMUP],
+        "times `factor` at every step",
+    ),
+    later(
+        "plateau",
+        &[
+            arg("factor", SHARE, "0.5"),
+            arg("patience", whole(1), "5"),
+            WARMUP,
+        ],
+        "times `factor` when the validation loss stops improving",
+    ),
+    later(
+        "onecycle",
+        &[arg("up", FRACTION, "0.3")],
+        "up for this share of the run, then down",
+    ),
+];
+
+pub const CLIPS: &[Variant] = &[
+    built("none", &[], "gradients as they are"),
+    built(
+        "norm",
+        &[need("max", POSITIVE)],
+        "all gradients scaled down together to at most this norm",
+    ),
+    built(
+        "value",
+        &[need("max", POSITIVE)],
+        "each gradient element cut to this size",
+    ),
+];
+
+pub const LOSSES: &[Variant] = &[
+    built(
+        "cross_entropy",
+        &[],
+        "minus the log of the true class's probability, in nats",
+    ),
+    built(
+        "binary_cross_entropy",
+        &[],
+        "the same for yes-or-no units, summed over them",
+    ),
+    built("mse", &[], "squared error, mean over features"),
+    built(
+        "perceptron",
+        &[],
+        "the score's distance to the right side of 0, where it is on the wrong one",
+    ),
+    later("mae", &[], "absolute error, mean over features"),
+    later(
+        "huber",
+        &[arg("delta", POSITIVE, "1")],
+        "squared up to `delta`, straight past it",
+    ),
+];
+
+pub const METRICS: &[Variant] = &[
+    built("perplexity", &[], "exp of the mean cross-entropy"),
+    built("bits_per_char", &[], "mean cross-entropy in bits"),
+    built(
+        "accuracy",
+        &[],
+        "share of steps or examples whose likeliest class is true",
+    ),
+    built("mae", &[], "mean absolute error, in the column's own unit"),
+    built("mse", &[], "mean squared error, in the column's own unit"),
+    built("rmse", &[], "root of `mse`"),
+    built(
+        "versus",
+        &[need("rival", Kind::Name)],
+        "the loss of `bigram` counts, or of a column taken as the prediction",
+    ),
+    built(
+        "copied",
+        &[],
+        "share of generated lines that stand in the training part",
+    ),
+    later(
+        "f1",
+        &[],
+        "harmonic mean of precision and recall, over classes",
+    ),
+    later("bleu", &[], "overlap of generated and true word groups"),
+    later("confusion", &[], "counts of true against predicted classes"),
+];
+
+pub const VALIDATES: &[Variant] = &[
+    built("epoch", &[], "after each pass over the training part"),
+    built("every", &[need("steps", long(1))], "after this many steps"),
+];
+
+pub const STOPS: &[Variant] = &[
+    built("never", &[], "run to the end"),
+    built(
+        "patience",
+        &[
+            need("checks", whole(1)),
+            arg("on", Kind::Name, "valid.loss"),
+        ],
+        "after this many measurements in a row without a new best",
+    ),
+];
+
+pub const PRECISIONS: &[Variant] = &[
+    built("f32", &[], "32-bit floating point"),
+    built(
+        "bf16",
+        &[],
+        "permission for 16-bit products; a CPU computes in f32 and says so",
+    ),
+];
+
+pub const INITS: &[Variant] = &[
+    built("zeros", &[], "all 0"),
+    built("ones", &[], "all 1"),
+    built("xavier", &[], "uniform in ±√(6 / (rows + columns))"),
+    built("he", &[], "uniform in ±√(6 / columns)"),
+    built("orthogonal", &[], "rows or columns orthonormal"),
+    built("normal", &[arg("std", POSITIVE, "1")], "normal with mean 0"),
+    built(
+        "uniform",
+        &[need("bound", POSITIVE)],
+        "uniform in ± this bound",
+    ),
+    built(
+        "constant",
+        &[need("value", Kind::Number(Range::Any))],
+        "all this value",
+    ),
+];
+
+pub const SEARCHES: &[Variant] = &[
+    built("sample", &[], "draw each step from the probabilities"),
+    built("greedy", &[], "take the likeliest at each step"),
+    later(
+        "beam",
+        &[
+            need("width", whole(1)),
+            arg("length_penalty", NOT_NEGATIVE, "0"),
+        ],
+        "keep the likeliest sequences, this many at a time",
+    ),
+];
+
+pub const RECOMPUTES: &[Variant] = &[
+    built("auto", &[], "the compiler chooses, value by value"),
+    later("nothing", &[], "keep every value"),
+    later(
+        "sqrt",
+        &[need("time", Kind::Name)],
+        "keep states every √T steps along this time",
+    ),
+];
+
+pub const BATCHES: &[Variant] = &[later(
+    "tokens",
+    &[need("steps", whole(1))],
+    "as many examples of similar length as hold about this many steps",
+)];
+
+const FILE: Arg = need("file", Kind::Text);
+const BLOCKS: &[Variant] = &[
+    built("no", &[], "one example a row"),
+    later(
+        "blank_line",
+        &[],
+        "one example a run of rows between blank lines",
+    ),
+];
+
+/// What may stand after `from =` in a data block.
+pub const SOURCES: &[Variant] = &[
+    built(
+        "text",
+        &[FILE],
+        "one long text; what a bare file name means",
+    ),
+    built(
+        "lines",
+        &[FILE],
+        "one example a line; blank lines are skipped",
+    ),
+    built(
+        "csv",
+        &[
+            FILE,
+            arg("header", Kind::YesNo, "yes"),
+            maybe("sort", Kind::Column),
+            arg("blocks", Kind::Choice(BLOCKS), "no"),
+        ],
+        "comma-separated, with RFC 4180's quotes",
+    ),
+    built(
+        "tsv",
+        &[
+            FILE,
+            arg("header", Kind::YesNo, "no"),
+            maybe("sort", Kind::Column),
+            arg("blocks", Kind::Choice(BLOCKS), "no"),
+        ],
+        "tab-separated, without quotes",
+    ),
+    built(
+        "rows",
+        &[need("count", whole(1)), arg("seed", long(0), "0")],
+        "made-up examples: every column is an expression",
+    ),
+    built(
+        "tensors",
+        &[FILE],
+        "a safetensors file; the first axis of each tensor is the example",
+    ),
+    later("jsonl", &[FILE], "one JSON object a line"),
+    later(
+        "idx",
+        &[need("images", Kind::Text), need("labels", Kind::Text)],
+        "MNIST's format",
+    ),
+];
+
+/// What may stand after `|>` in a column.
+pub const STEPS: &[Variant] = &[
+    built("chars", &[], "a text as its Unicode characters"),
+    built("labels", &[], "a text as the name of a class"),
+    built("lower", &[], "lower case"),
+    built("nfc", &[], "Unicode's composed form"),
+    built("log", &[], "natural logarithm"),
+    built(
+        "scale",
+        &[
+            arg("low", Kind::Number(Range::Any), "0"),
+            arg("high", Kind::Number(Range::Any), "1"),
+        ],
+        "linear, so that the training part's least and greatest value become these",
+    ),
+    built(
+        "zscore",
+        &[arg("fit", Kind::Choice(FITS), "train")],
+        "minus the training part's mean, divided by its standard deviation",
+    ),
+    built(
+        "window",
+        &[need("steps", whole(1))],
+        "the rows that end with this one, as a sequence",
+    ),
+    later(
+        "multihot",
+        &[need("units", whole(1))],
+        "a text of numbers as units that are 0 or 1",
+    ),
+    later(
+        "split",
+        &[need("separator", Kind::Text)],
+        "a text cut at each separator, as a sequence",
+    ),
+    later(
+        "words",
+        &[arg("min_count", whole(1), "1"), maybe("max", whole(1))],
+        "a text as words",
+    ),
+    later("bpe", &[need("symbols", whole(1))], "a text as byte pairs"),
+    later("pixels", &[], "an image as its grey values"),
+];
+
+const FITS: &[Variant] = &[built("train", &[], "from the training part only")];
+
+/// What may stand after `split =` in a data block.
+pub const SPLITS: &[Variant] = &[
+    built(
+        "parts",
+        &[
+            need("train", NOT_NEGATIVE),
+            arg("valid", NOT_NEGATIVE, "0"),
+            arg("test", NOT_NEGATIVE, "0"),
+            maybe("by", Kind::Choice(ORDERS)),
+            maybe("stratify", Kind::Name),
+        ],
+        "percentages; a seeded shuffle, but one text or series is cut in order",
+    ),
+    built(
+        "files",
+        &[maybe("valid", Kind::Text), maybe("test", Kind::Text)],
+        "other files of the same form",
+    ),
+];
+
+const ORDERS: &[Variant] = &[built("time", &[], "in the order of the rows")];
+
+const fn entry(
+    block: Block,
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    meaning: &'static str,
+) -> Entry {
+    Entry {
+        block,
+        name,
+        kind,
+        default,
+        meaning,
+        built: Built::Yes,
+    }
+}
+
+/// Every setting, in the order of the reference.
+pub const ENTRIES: &[Entry] = &[
+    entry(
+        Block::Data,
+        "from",
+        Kind::Choice(SOURCES),
+        None,
+        "where the examples come from; a file's name alone means `text(…)`",
+    ),
+    entry(
+        Block::Data,
+        "keep",
+        Kind::Expression,
+        None,
+        "keeps the examples for which this holds",
+    ),
+    entry(
+        Block::Data,
+        "split",
+        Kind::Choice(SPLITS),
+        Some("parts(90, 5, 5)"),
+        "training, validation and test parts",
+    ),
+    entry(
+        Block::Train,
+        "batch",
+        Kind::NumberOr {
+            low: 1,
+            high: MAX,
+            variants: BATCHES,
+        },
+        Some("32"),
+        "examples in one step, or parallel streams of one long text",
+    ),
+    entry(
+        Block::Train,
+        "window",
+        whole(1),
+        None,
+        "steps of a long sequence that one example holds",
+    ),
+    entry(
+        Block::Train,
+        "bptt",
+        whole(1),
+        None,
+        "steps after which gradients are cut while states are carried on",
+    ),
+    entry(
+        Block::Train,
+        "epochs",
+        long(1),
+        Some("10"),
+        "passes over the training part; not with `steps`",
+    ),
+    entry(
+        Block::Train,
+        "steps",
+        long(1),
+        None,
+        "updates of the weights; not with `epochs`",
+    ),
+    entry(
+        Block::Train,
+        "optimizer",
+        Kind::Choice(OPTIMIZERS),
+        Some("adam"),
+        "the update rule",
+    ),
+    entry(
+        Block::Train,
+        "schedule",
+        Kind::Choice(SCHEDULES),
+        Some("constant"),
+        "how the learning rate changes; `warmup` steps rise to it linearly",
+    ),
+    entry(
+        Block::Train,
+        "clip",
+        Kind::Choice(CLIPS),
+        Some("none"),
+        "bounds the gradients before the update",
+    ),
+    entry(
+        Block::Train,
+        "loss",
+        Kind::Choice(LOSSES),
+        None,
+        "instead of the loss of the target's unit; `loss.name` for one of several targets",
+    ),
+    entry(
+        Block::Train,
+        "weight",
+        NOT_NEGATIVE,
+        Some("1"),
+        "factor on a target's loss, as `weight.name`",
+    ),
+    entry(
+        Block::Train,
+        "metrics",
+        Kind::List(&Kind::Choice(METRICS)),
+        None,
+        "numbers reported for each part; by default what fits each target's unit",
+    ),
+    entry(
+        Block::Train,
+        "validate",
+        Kind::Choice(VALIDATES),
+        Some("epoch"),
+        "when the validation part is measured",
+    ),
+    entry(
+        Block::Train,
+        "stop",
+        Kind::Choice(STOPS),
+        Some("never"),
+        "ends training early",
+    ),
+    entry(
+        Block::Train,
+        "weights",
+        Kind::Text,
+        None,
+        "a safetensors file to start from",
+    ),
+    entry(
+        Block::Train,
+        "precision",
+        Kind::Choice(PRECISIONS),
+        Some("f32"),
+        "what the machine may compute in",
+    ),
+    entry(
+        Block::Train,
+        "seed",
+        long(0),
+        Some("0"),
+        "of initial weights, order of examples and dropout",
+    ),
+    entry(
+        Block::Params,
+        "lr",
+        POSITIVE,
+        None,
+        "instead of the optimizer's rate",
+    ),
+    entry(
+        Block::Params,
+        "decay",
+        NOT_NEGATIVE,
+        None,
+        "instead of the optimizer's decay",
+    ),
+    entry(
+        Block::Params,
+        "frozen",
+        Kind::YesNo,
+        Some("no"),
+        "keeps the weights as they start",
+    ),
+    entry(
+        Block::Params,
+        "init",
+        Kind::Choice(INITS),
+        None,
+        "instead of the model's own start",
+    ),
+    Entry {
+        block: Block::Params,
+        name: "lora",
+        kind: whole(1),
+        default: None,
+        meaning: "trains an update of this rank and keeps the weights",
+        built: Built::NotYet,
+    },
+    entry(
+        Block::Generate,
+        "prompt",
+        Kind::Text,
+        Some("\"\""),
+        "what the output begins with",
+    ),
+    entry(
+        Block::Generate,
+        "length",
+        whole(1),
+        Some("200"),
+        "the most steps to generate",
+    ),
+    entry(
+        Block::Generate,
+        "temperature",
+        NOT_NEGATIVE,
+        Some("1"),
+        "divides the logits; 0 always takes the likeliest",
+    ),
+    entry(
+        Block::Generate,
+        "top_k",
+        whole(1),
+        None,
+        "draws from this many likeliest only",
+    ),
+    entry(
+        Block::Generate,
+        "top_p",
+        SHARE,
+        None,
+        "draws from the smallest set of likeliest with this probability",
+    ),
+    entry(
+        Block::Generate,
+        "search",
+        Kind::Choice(SEARCHES),
+        Some("sample"),
+        "how the next step is chosen",
+    ),
+    entry(Block::Generate, "seed", long(0), Some("0"), "of the draws"),
+    entry(
+        Block::Tune,
+        "recompute",
+        Kind::Choice(RECOMPUTES),
+        Some("auto"),
+        "what the reverse pass computes again instead of keeping",
+    ),
+];
+
+/// The settings of one block, in the reference's order.
+pub fn entries(block: Block) -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().filter(move |e| e.block == block)
+}
+
+pub fn find(block: Block, name: &str) -> Option<&'static Entry> {
+    entries(block).find(|e| e.name == name)
+}
