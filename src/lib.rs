@@ -15,5 +15,6 @@ pub mod dim;
 pub mod ir;
 pub mod schedule;
 pub mod settings;
+pub mod philox;
 pub mod span;
 pub mod targets;

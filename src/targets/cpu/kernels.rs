@@ -1,0 +1,185 @@
+//! The table of precompiled kernels of one instruction set, as C function pointers with integer and pointer arguments:
+//! an [`Isa`] in, the addresses that compiled programs call out.
+//!
+//! All lengths and strides are in elements. A kernel never panics and allocates nothing.
+
+use super::gemm;
+use super::isa::Isa;
+use super::microkernel::Tiles;
+use super::pack;
+use super::simd::{Portable, Simd};
+#[cfg(target_arch = "aarch64")]
+use super::simd_neon::Neon;
+#[cfg(target_arch = "x86_64")]
+use super::simd_x86::{Avx2, Avx512};
+
+/// `(k, n, b, b_ks, b_cs, dst)`: packs B[k, n], element (p, j) at `b + p·b_ks + j·b_cs`, into panels at `dst`.
+///
+/// # Safety
+///
+/// B is readable in range, `dst` writable for [`Kernels::packed_len`] floats; no overlap.
+pub type PackB = unsafe extern "C" fn(usize, usize, *const f32, usize, usize, *mut f32);
+
+/// `(m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate)`: C[m, n] = A·B, or += where `accumulate` is not 0; element
+/// (i, p) of A at `a + i·a_rs + p·a_ks`, (i, j) of C at `c + i·c_rs + j`; B packed by [`PackB`].
+///
+/// # Safety
+///
+/// All are valid over their ranges; C overlaps neither A nor the panels. Takes 64 KiB of stack where `a_ks` is not 1.
+pub type GemmPacked = unsafe extern "C" fn(
+    usize,
+    usize,
+    usize,
+    *const f32,
+    usize,
+    usize,
+    *const f32,
+    *mut f32,
+    usize,
+    usize,
+);
+
+/// `(m, n, k, a, a_rs, a_ks, b, b_ks, b_cs, c, c_rs, accumulate, scratch)`: the same with B as it lies, element (p, j)
+/// at `b + p·b_ks + j·b_cs`.
+///
+/// # Safety
+///
+/// As [`GemmPacked`]; `scratch` is writable for [`Kernels::gemm_scratch_len`] floats and overlaps nothing.
+pub type Gemm = unsafe extern "C" fn(
+    usize,
+    usize,
+    usize,
+    *const f32,
+    usize,
+    usize,
+    *const f32,
+    usize,
+    usize,
+    *mut f32,
+    usize,
+    usize,
+    *mut f32,
+);
+
+/// The kernels of one instruction set, and the sizes that a plan needs.
+///
+/// A table is handed out only where its instruction set is available, so the machine is never a caller's concern.
+#[derive(Debug)]
+pub struct Kernels {
+    pub isa: Isa,
+    /// Floats of a vector.
+    pub lanes: usize,
+    /// Rows of the largest register tile: a split of M finer than this wastes work.
+    pub mr: usize,
+    /// Columns of a panel of packed B: products with packed B are split over N at its multiples.
+    pub nr: usize,
+    pub pack_b: PackB,
+    pub gemm_packed: GemmPacked,
+    pub gemm: Gemm,
+    scratch_len: fn(usize, usize) -> usize,
+}
+
+impl Kernels {
+    /// The kernels for `isa`, if this machine can run them.
+    pub fn for_isa(isa: Isa) -> Option<&'static Kernels> {
+        if !isa.is_available() {
+            return None;
+        }
+        match isa {
+            Isa::Portable => Some(&portable::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Some(&avx2::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Some(&avx512::KERNELS),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx2 | Isa::Avx512 => None,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => Some(&neon::KERNELS),
+            #[cfg(not(target_arch = "aarch64"))]
+            Isa::Neon => None,
+        }
+    }
+
+    /// The kernels for the widest instruction set of this machine.
+    pub fn detect() -> &'static Kernels {
+        Kernels::for_isa(Isa::detect()).unwrap_or(&portable::KERNELS)
+    }
+
+    /// Floats that a packed k×n matrix takes, or `None` if the number does not fit.
+    pub fn packed_len(&self, k: usize, n: usize) -> Option<usize> {
+        pack::packed_len(self.nr, k, n)
+    }
+
+    /// Floats of scratch that [`Kernels::gemm`] needs for n columns and inner dimension k, whatever m is; bounded by
+    /// about half a megabyte.
+    pub fn gemm_scratch_len(&self, n: usize, k: usize) -> usize {
+        (self.scratch_len)(n, k)
+    }
+}
+
+/// Compiles every kernel for one instruction set.
+macro_rules! kernels {
+    ($module:ident, $simd:ty, $isa:expr $(, $feature:literal)?) => {
+        mod $module {
+            use super::*;
+
+            type S = $simd;
+
+            pub(super) static KERNELS: Kernels = Kernels {
+                isa: $isa,
+                lanes: <S as Simd>::LANES,
+                mr: <S as Tiles>::MR,
+                nr: <S as Tiles>::NR,
+                pack_b,
+                gemm_packed,
+                gemm,
+                scratch_len: gemm::scratch_len::<S>,
+            };
+
+            kernels! { @each [$($feature)?]
+                fn pack_b(k: usize, n: usize, b: *const f32, b_ks: usize, b_cs: usize, dst: *mut f32) {
+                    pack::pack_b(<S as Tiles>::NR, k, n, b, b_ks, b_cs, dst)
+                }
+                fn gemm_packed(
+                    m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,
+                    c: *mut f32, c_rs: usize, accumulate: usize
+                ) {
+                    gemm::gemm_packed::<S>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate != 0)
+                }
+                fn gemm(
+                    m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, b: *const f32, b_ks: usize,
+                    b_cs: usize, c: *mut f32, c_rs: usize, accumulate: usize, scratch: *mut f32
+                ) {
+                    gemm::gemm::<S>(m, n, k, a, a_rs, a_ks, b, b_ks, b_cs, c, c_rs, accumulate != 0, scratch)
+                }
+            }
+        }
+    };
+    (@each $feature:tt $(fn $name:ident($($arg:ident: $type:ty),*) { $call:expr })*) => {
+        $(kernels! { @one $feature fn $name($($arg: $type),*) { $call } })*
+    };
+    (@one [$($feature:literal)?] fn $name:ident($($arg:ident: $type:ty),*) { $call:expr }) => {
+        /// # Safety
+        ///
+        /// See the type of the table's field of this name.
+        $(#[target_feature(enable = $feature)])?
+        #[allow(clippy::too_many_arguments)]
+        unsafe extern "C" fn $name($($arg: $type),*) {
+            // SAFETY: passed on from the caller; the table is handed out where the instruction set is available.
+            unsafe { $call }
+        }
+    };
+}
+
+kernels!(portable, Portable, Isa::Portable);
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, Avx2, Isa::Avx2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(
+    avx512,
+    Avx512,
+    Isa::Avx512,
+    "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"
+);
+#[cfg(target_arch = "aarch64")]
+kernels!(neon, Neon, Isa::Neon, "neon");

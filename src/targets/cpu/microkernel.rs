@@ -1,0 +1,157 @@
+//! Register tiles: a few rows of A and one panel of B in, the finished (or continued) tile of C out.
+//!
+//! Every element of C is one chain of multiply-adds over k in order, starting from zero or from what C holds. No tile
+//! splits k, so the bits of an element depend on neither the tile's shape nor the element's place in it.
+
+use super::pack::pack_a;
+use super::simd::{Portable, Simd};
+#[cfg(target_arch = "aarch64")]
+use super::simd_neon::Neon;
+#[cfg(target_arch = "x86_64")]
+use super::simd_x86::{Avx2, Avx512};
+
+/// What one tile works on. Strides are in floats.
+#[derive(Clone, Copy)]
+pub(crate) struct TileArgs {
+    /// Length of the inner dimension.
+    pub k: usize,
+    /// A: element (m, k) is at `a + m·a_rs + k·a_ks`.
+    pub a: *const f32,
+    pub a_rs: usize,
+    pub a_ks: usize,
+    /// B: element (k, n) is at `b + k·b_ks + n`; in panel p of a wide tile, `p·b_panel` further.
+    pub b: *const f32,
+    pub b_ks: usize,
+    pub b_panel: usize,
+    /// C: element (m, n) is at `c + m·c_rs + n`.
+    pub c: *mut f32,
+    pub c_rs: usize,
+    /// Columns in the last vector, 1..=LANES; the vectors before it are whole.
+    pub last: usize,
+    /// Whether the chains start from what C holds.
+    pub accumulate: bool,
+}
+
+/// A compiled tile.
+///
+/// # Safety
+///
+/// The machine has the tile's instruction set. For the tile's MR rows, P panels and NV vectors: A is readable at all
+/// (m < MR, k < `k`); B is readable at all k < `k` for P panels of NV whole vectors; C is writable (and readable if
+/// `accumulate`) at all m < MR for P panels of NV vectors, the last of them `last` wide; C overlaps neither A nor B.
+pub(crate) type TileFn = unsafe fn(&TileArgs);
+
+/// `MR` rows by `P` panels of `NV` vectors, kept in registers over the whole of k.
+///
+/// # Safety
+///
+/// See [`TileFn`].
+#[inline(always)]
+unsafe fn tile<S: Simd, const MR: usize, const P: usize, const NV: usize>(t: &TileArgs) {
+    let columns = |v: usize| if v + 1 == NV { t.last } else { S::LANES };
+    // SAFETY: every address is one of those that the caller vouches for.
+    unsafe {
+        let mut acc = [[[S::splat(0.0); NV]; P]; MR];
+        if t.accumulate {
+            for (m, row) in acc.iter_mut().enumerate() {
+                for (p, panel) in row.iter_mut().enumerate() {
+                    for (v, x) in panel.iter_mut().enumerate() {
+                        let at = t.c.add(m * t.c_rs + (p * NV + v) * S::LANES);
+                        *x = S::load_first(at, columns(v));
+                    }
+                }
+            }
+        }
+        let (mut a, mut b) = (t.a, t.b);
+        for _ in 0..t.k {
+            let mut w = [[S::splat(0.0); NV]; P];
+            for (p, panel) in w.iter_mut().enumerate() {
+                for (v, w) in panel.iter_mut().enumerate() {
+                    *w = S::load(b.add(p * t.b_panel + v * S::LANES));
+                }
+            }
+            for (m, row) in acc.iter_mut().enumerate() {
+                let x = S::splat(*a.add(m * t.a_rs));
+                for (panel, w) in row.iter_mut().zip(&w) {
+                    for (acc, &w) in panel.iter_mut().zip(w) {
+                        *acc = S::fma(x, w, *acc);
+                    }
+                }
+            }
+            a = a.wrapping_add(t.a_ks);
+            b = b.wrapping_add(t.b_ks);
+        }
+        for (m, row) in acc.iter().enumerate() {
+            for (p, panel) in row.iter().enumerate() {
+                for (v, &x) in panel.iter().enumerate() {
+                    let at = t.c.add(m * t.c_rs + (p * NV + v) * S::LANES);
+                    S::store_first(at, columns(v), x);
+                }
+            }
+        }
+    }
+}
+
+/// The tiles of one instruction set.
+pub(crate) trait Tiles: Simd {
+    /// Most rows of a tile.
+    const MR: usize;
+    /// Vectors of a panel.
+    const NV: usize;
+    /// Columns of a panel.
+    const NR: usize = Self::NV * Self::LANES;
+    /// `TILES[m - 1][v - 1]`: m rows by the first v vectors of one panel.
+    const TILES: &'static [&'static [TileFn]];
+    /// `WIDE[m - 1]`: m rows by several whole panels (`last` = LANES). Few rows alone leave the multipliers waiting
+    /// for their own results; more columns at once fill them without splitting k.
+    const WIDE: &'static [(usize, TileFn)];
+
+    /// [`pack_a`] in blocks of MR rows.
+    ///
+    /// # Safety
+    ///
+    /// As [`pack_a`].
+    unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32);
+}
+
+/// Compiles the tiles of one instruction set: `rows` times `vectors` single-panel tiles, and the wide ones.
+macro_rules! tiles {
+    ($simd:ty, $compiled:ident, $($feature:literal,)? rows: [$($m:literal)*], vectors: $vectors:tt,
+     panel: $nv:literal, wide: [$($wm:literal x $wp:literal),*]) => {
+        /// # Safety
+        ///
+        /// See [`TileFn`].
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn $compiled<const MR: usize, const P: usize, const NV: usize>(t: &TileArgs) {
+            // SAFETY: passed on from the caller.
+            unsafe { tile::<$simd, MR, P, NV>(t) }
+        }
+
+        impl Tiles for $simd {
+            const MR: usize = [$($m),*].len();
+            const NV: usize = $nv;
+            const TILES: &'static [&'static [TileFn]] = &[$(tiles!(@row $compiled, $m, $vectors)),*];
+            const WIDE: &'static [(usize, TileFn)] = &[$(($wp, $compiled::<$wm, $wp, $nv>)),*];
+
+            unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {
+                // SAFETY: passed on from the caller.
+                unsafe { pack_a::<{ [$($m),*].len() }>(m, k, a, a_rs, a_ks, to) }
+            }
+        }
+    };
+    (@row $compiled:ident, $m:literal, [$($v:literal)*]) => {
+        &[$($compiled::<$m, 1, $v>),*]
+    };
+}
+
+tiles!(Portable, tile_portable, rows: [1 2 3 4], vectors: [1 2], panel: 2, wide: [1 x 4, 2 x 2]);
+
+#[cfg(target_arch = "x86_64")]
+tiles!(Avx2, tile_avx2, "avx2,fma", rows: [1 2 3 4 5 6], vectors: [1 2], panel: 2, wide: [1 x 4, 2 x 2, 3 x 2]);
+
+#[cfg(target_arch = "x86_64")]
+tiles!(Avx512, tile_avx512, "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma",
+       rows: [1 2 3 4 5 6], vectors: [1 2 3 4], panel: 4, wide: [1 x 4, 2 x 2]);
+
+#[cfg(target_arch = "aarch64")]
+tiles!(Neon, tile_neon, "neon", rows: [1 2 3 4 5 6], vectors: [1 2 3 4], panel: 4, wide: [1 x 4, 2 x 2]);

@@ -1,0 +1,163 @@
+//! Panels: a matrix with any strides in, the contiguous order that a tile reads in out.
+//!
+//! A packed B of K rows and N columns is ⌈N / NR⌉ panels of K·NR floats; panel p holds columns p·NR.., row after row,
+//! the last one filled up with zero columns.
+
+/// Floats that a packed K×N matrix takes, or `None` if the number does not fit.
+pub fn packed_len(nr: usize, k: usize, n: usize) -> Option<usize> {
+    n.div_ceil(nr).checked_mul(nr)?.checked_mul(k)
+}
+
+/// Rows copied at a time when columns lie far apart: sixteen floats are a cache line.
+const STRIP: usize = 16;
+
+/// Packs B[k, n], whose element (k, n) is at `b + k·b_ks + n·b_cs`, into panels of `nr` columns at `dst`.
+///
+/// # Safety
+///
+/// B is readable at every (k, n) in range, `dst` is writable for [`packed_len`] floats, and the two do not overlap.
+pub unsafe fn pack_b(
+    nr: usize,
+    k: usize,
+    n: usize,
+    b: *const f32,
+    b_ks: usize,
+    b_cs: usize,
+    dst: *mut f32,
+) {
+    for (panel, n0) in (0..n).step_by(nr).enumerate() {
+        let width = nr.min(n - n0);
+        // SAFETY: columns n0..n0 + width are in range, and panel `panel` lies inside `dst`.
+        unsafe {
+            let src = b.add(n0 * b_cs);
+            let dst = dst.add(panel * nr * k);
+            if b_cs == 1 {
+                for kk in 0..k {
+                    let row = dst.add(kk * nr);
+                    std::ptr::copy_nonoverlapping(src.add(kk * b_ks), row, width);
+                }
+            } else {
+                for j0 in (0..width).step_by(STRIP) {
+                    let columns = STRIP.min(width - j0);
+                    for kk in 0..k {
+                        let from = src.add(kk * b_ks + j0 * b_cs);
+                        let to = dst.add(kk * nr + j0);
+                        if columns == STRIP {
+                            for j in 0..STRIP {
+                                *to.add(j) = *from.add(j * b_cs);
+                            }
+                        } else {
+                            for j in 0..columns {
+                                *to.add(j) = *from.add(j * b_cs);
+                            }
+                        }
+                    }
+                }
+            }
+            if width < nr {
+                for kk in 0..k {
+                    std::ptr::write_bytes(dst.add(kk * nr + width), 0, nr - width);
+                }
+            }
+        }
+    }
+}
+
+/// Packs A[m, k], whose element (m, k) is at `a + m·a_rs + k·a_ks`, into blocks of `MR` rows, k outside, rows inside.
+/// The last block holds the rows that are left over, without filling up; block i starts at `dst + i·MR·k`.
+///
+/// # Safety
+///
+/// A is readable at every (m, k) in range, `dst` is writable for m·k floats, and the two do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn pack_a<const MR: usize>(
+    m: usize,
+    k: usize,
+    a: *const f32,
+    a_rs: usize,
+    a_ks: usize,
+    dst: *mut f32,
+) {
+    let whole = m / MR;
+    let rest = m % MR;
+    // SAFETY: rows whole·MR.. and their places in `dst` are in range; so are those of each whole block.
+    unsafe {
+        if a_rs == 1 {
+            for kk in 0..k {
+                let src = a.add(kk * a_ks);
+                for block in 0..whole {
+                    let to = dst.add(block * MR * k + kk * MR);
+                    std::ptr::copy_nonoverlapping(src.add(block * MR), to, MR);
+                }
+            }
+        } else {
+            for block in 0..whole {
+                let src = a.add(block * MR * a_rs);
+                let to = dst.add(block * MR * k);
+                for kk in 0..k {
+                    for row in 0..MR {
+                        *to.add(kk * MR + row) = *src.add(row * a_rs + kk * a_ks);
+                    }
+                }
+            }
+        }
+        let src = a.add(whole * MR * a_rs);
+        let to = dst.add(whole * MR * k);
+        for kk in 0..k {
+            for row in 0..rest {
+                *to.add(kk * rest + row) = *src.add(row * a_rs + kk * a_ks);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_hold_columns_and_zero_tails_for_any_strides() {
+        let (nr, k, n) = (8, 5, 19);
+        for (b_ks, b_cs) in [(n, 1), (1, k), (2 * n, 2), (3, 3 * k)] {
+            let b: Vec<f32> = (0..(k - 1) * b_ks + (n - 1) * b_cs + 1)
+                .map(|i| i as f32 + 1.0)
+                .collect();
+            let mut packed = vec![f32::NAN; packed_len(nr, k, n).unwrap()];
+            // SAFETY: `b` reaches to its last element, `packed` has the length asked for.
+            unsafe { pack_b(nr, k, n, b.as_ptr(), b_ks, b_cs, packed.as_mut_ptr()) };
+            for kk in 0..k {
+                for j in 0..n.next_multiple_of(nr) {
+                    let expected = if j < n { b[kk * b_ks + j * b_cs] } else { 0.0 };
+                    assert_eq!(packed[j / nr * nr * k + kk * nr + j % nr], expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_rows_hold_a_for_any_strides() {
+        let (m, k) = (11, 7);
+        for (a_rs, a_ks) in [(k, 1), (1, m), (2, 2 * m)] {
+            let a: Vec<f32> = (0..(m - 1) * a_rs + (k - 1) * a_ks + 1)
+                .map(|i| i as f32)
+                .collect();
+            let mut packed = vec![f32::NAN; m * k];
+            // SAFETY: `a` reaches to its last element, `packed` has m·k floats.
+            unsafe { pack_a::<4>(m, k, a.as_ptr(), a_rs, a_ks, packed.as_mut_ptr()) };
+            for row in 0..m {
+                for kk in 0..k {
+                    let start = row / 4 * 4;
+                    let rows = 4.min(m - start);
+                    let at = start * k + kk * rows + row - start;
+                    assert_eq!(packed[at], a[row * a_rs + kk * a_ks]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_past_the_address_space_is_refused() {
+        assert_eq!(packed_len(64, usize::MAX / 8, 64), None);
+        assert_eq!(packed_len(64, 0, 100), Some(0));
+    }
+}

@@ -1,0 +1,145 @@
+//! Memory for arenas and panels: a number of floats in, zeroed memory on cache-line (or huge-page) bounds out, or an
+//! error that says how many bytes were asked for.
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+/// Alignment of a small buffer: a cache line.
+const LINE: usize = 64;
+/// Alignment of a large one, so that the system can back it with huge pages.
+const HUGE_PAGE: usize = 2 << 20;
+/// From this size on a buffer asks for huge pages.
+const LARGE: usize = 4 << 20;
+
+/// The system had no memory for a buffer, or the size does not fit the address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory for {bytes} bytes")]
+pub struct OutOfMemory {
+    /// Bytes asked for.
+    pub bytes: u128,
+}
+
+/// A fixed number of floats, zero at first, aligned to 64 bytes at least.
+pub struct Buffer {
+    ptr: NonNull<f32>,
+    len: usize,
+}
+
+impl Buffer {
+    /// `len` zeros.
+    ///
+    /// Every page is touched, so that training does not meet page faults later.
+    pub fn zeroed(len: usize) -> Result<Buffer, OutOfMemory> {
+        let failed = OutOfMemory {
+            bytes: len as u128 * size_of::<f32>() as u128,
+        };
+        if len == 0 {
+            return Ok(Buffer {
+                ptr: NonNull::dangling(),
+                len,
+            });
+        }
+        let layout = layout(len).ok_or(failed)?;
+        // SAFETY: the layout is of at least four bytes.
+        let ptr = unsafe { alloc(layout) }.cast::<f32>();
+        let ptr = NonNull::new(ptr).ok_or(failed)?;
+        advise_huge_pages(ptr, layout);
+        // SAFETY: `layout` covers `len` floats at `ptr`.
+        unsafe { ptr.as_ptr().write_bytes(0, len) };
+        Ok(Buffer { ptr, len })
+    }
+
+    /// The first float, for kernels to read.
+    pub fn as_ptr(&self) -> *const f32 {
+        self.ptr.as_ptr()
+    }
+
+    /// The first float, for kernels to write.
+    pub fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.ptr.as_ptr()
+    }
+}
+
+/// Size and alignment of `len` floats, if the address space has room for them.
+fn layout(len: usize) -> Option<Layout> {
+    let bytes = len.checked_mul(size_of::<f32>())?;
+    let align = if bytes >= LARGE { HUGE_PAGE } else { LINE };
+    Layout::from_size_align(bytes, align).ok()
+}
+
+#[cfg(target_os = "linux")]
+fn advise_huge_pages(ptr: NonNull<f32>, layout: Layout) {
+    if layout.align() == HUGE_PAGE {
+        // SAFETY: the range was just allocated and starts at a page. Advice does not change what memory holds, and a
+        // refusal costs speed only.
+        unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_huge_pages(_: NonNull<f32>, _: Layout) {}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(layout) = layout(self.len).filter(|layout| layout.size() > 0) {
+            // SAFETY: `zeroed` allocated this pointer with the same layout.
+            unsafe { dealloc(self.ptr.as_ptr().cast(), layout) };
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `ptr` is aligned and holds `len` initialised floats (none if dangling).
+        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as for `deref`, and `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
+    }
+}
+
+// SAFETY: a buffer owns its memory; floats can move between threads.
+unsafe impl Send for Buffer {}
+// SAFETY: a shared buffer only reads.
+unsafe impl Sync for Buffer {}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} floats)", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_zeroed_and_aligned() {
+        for len in [0, 1, 63, 1 << 10, 2 << 20] {
+            let mut buffer = Buffer::zeroed(len).unwrap();
+            assert_eq!(buffer.len(), len);
+            assert!(buffer.iter().all(|&x| x == 0.0));
+            if len > 0 {
+                assert_eq!(buffer.as_ptr() as usize % LINE, 0);
+                buffer[len - 1] = 1.0;
+                assert_eq!(buffer[len - 1], 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn too_large_a_size_is_an_error_with_its_bytes() {
+        for len in [usize::MAX, usize::MAX / 4, 1 << 60] {
+            let error = Buffer::zeroed(len).unwrap_err();
+            assert_eq!(error.bytes, len as u128 * 4);
+        }
+    }
+}
