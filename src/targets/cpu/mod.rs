@@ -1,7 +1,4 @@
-<<<<<<< HEAD
 //! The CPU: packed-panel matrix kernels chosen at run time, everything else compiled by Cranelift.
-=======
-//! The CPU: precompiled kernels for the matrix part and the row operations, and the threads that run them.
 //!
 //! ```text
 //! isa ─▶ simd ─▶ microkernel ─▶ gemm ─┐
@@ -25,4 +22,3 @@ mod simd_neon;
 #[cfg(target_arch = "x86_64")]
 #[allow(dead_code)]
 mod simd_x86;
->>>>>>> d459393 (Add packed matrix products, the thread pool and Philox)
