@@ -1,1 +1,3 @@
+//! The `seqc` command.
+
 fn main() {}

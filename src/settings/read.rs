@@ -3,7 +3,7 @@
 //! In: a [`Value`] and the [`Kind`] it should have. Out: a [`Checked`] value with every default
 //! filled in, or diagnostics: `setting::unknown`, `setting::wrong-type`, `setting::out-of-range`,
 //! `setting::missing`; and `feature::unavailable` as a warning where the schema knows the value but
-//! nothing runs it yet.
+//! nothing runs it yet. Long because every kind of value is read, filled in and refused in one place.
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 //!
 //! In: nothing. Out: [`TrainSettings`], [`GenerateSettings`] and [`TuneSettings`], serialisable, for
 //! a run folder stores them beside the checkpoints. Every field has its effective value: defaults
-//! are filled in by the checker from the one table of settings.
+//! are filled in by the checker from the one table of settings. Long because it lists them all.
 
 use std::fmt;
 
