@@ -5,6 +5,8 @@
 
 use crate::span::{FileId, Span, Spanned};
 
+/// A name in Unicode's composed form. Of the names with two spellings the tree has one: `σ` for
+/// `sigmoid`, `α` for `alpha`.
 pub type Ident = Spanned<String>;
 
 /// A whole `.seq` file. Comments are kept beside the tree, in order, for the formatter.
@@ -239,6 +241,8 @@ pub struct Bind {
 pub struct Arg {
     pub name: Option<Ident>,
     pub value: Expr,
+    /// `i` in `Repeat(8 as i, …)`.
+    pub counter: Option<Ident>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -290,7 +294,7 @@ pub struct Settings {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Setting {
-    /// `batch = 32`, `given lang = "Hindi"`, `m[t] = …` in data.
+    /// `batch = 32`, `given lang = "Hindi"`, `m[t] = …` in data. A name may have dots: `loss.stars`.
     Set {
         given: bool,
         name: Ident,
