@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod infer;
+pub mod interp;
 pub mod op;
 pub mod print;
 pub mod verify;

@@ -1,0 +1,180 @@
+//! Losses: each target's error over the real steps of the batch, and their mean.
+
+use super::expr::softplus;
+use super::{Lower, Val};
+use crate::check::program::{Expr, Head, Loss, Predict};
+use crate::dim::Dim;
+use crate::ir::*;
+
+impl Lower<'_, '_> {
+    /// Adds the outputs `Loss`, and `LossSum` and `LossCount` of every target.
+    pub(super) fn losses(&mut self) -> Result<(), String> {
+        let mut total: Option<ValueId> = None;
+        let mut outputs = Vec::new();
+        for predict in &self.model.predicts {
+            self.b.spans = vec![predict.span];
+            let name = self.model.var(predict.target).name.clone();
+            let (errors, counted) = self.errors(predict)?;
+            let sum = self.over_real_steps(&errors, "loss.sum")?;
+            let count = self.over_real_steps(&counted, "loss.count")?;
+            let one = self.b.number(1.0);
+            let n = self.b.binary(Binary::Max, count, one, "n");
+            let mean = self.b.div(sum, n, "loss");
+            total = Some(match total {
+                Some(t) => self.b.add(t, mean, "loss"),
+                None => mean,
+            });
+            outputs.push(Output {
+                role: OutputRole::LossSum(name.clone()),
+                value: sum,
+            });
+            outputs.push(Output {
+                role: OutputRole::LossCount(name),
+                value: count,
+            });
+        }
+        for (name, e) in &self.model.penalties {
+            let val = self.expr(e, name)?;
+            let mean = if val.batched {
+                let sum = self.over_real_steps(&val, name)?;
+                let one = self.b.number(1.0);
+                let ones = Val {
+                    id: one,
+                    shape: vec![],
+                    timed: false,
+                    batched: false,
+                };
+                let ones = self.lift(&ones, &val.shape, true)?;
+                let count = self.over_real_steps(&ones, "n")?;
+                let n = self.b.binary(Binary::Max, count, one, "n");
+                self.b.div(sum, n, name)
+            } else {
+                val.id
+            };
+            total = Some(match total {
+                Some(t) => self.b.add(t, mean, "loss"),
+                None => mean,
+            });
+        }
+        let value = total.ok_or("a model without a prediction has no loss")?;
+        self.outputs.insert(
+            0,
+            Output {
+                role: OutputRole::Loss,
+                value,
+            },
+        );
+        self.outputs.splice(1..1, outputs);
+        Ok(())
+    }
+
+    /// A prediction's value before its head; a single feature that stands for a number stays `[1]`.
+    pub(super) fn prediction_value(&mut self, e: &Expr, name: &str) -> Result<Val, String> {
+        let val = self.expr(e, name)?;
+        let shape = val.shape.clone();
+        self.lift(&val, &shape, true)
+    }
+
+    /// The error of every step (or example), and 1 where it counts.
+    fn errors(&mut self, predict: &Predict) -> Result<(Val, Val), String> {
+        let (Head::Softmax(e) | Head::Sigmoid(e) | Head::Step(e) | Head::Value(e)) = &predict.head;
+        let z = self.prediction_value(e, "logits")?;
+        let y = self.data(predict.target, false)?;
+        if predict.loss == Loss::CrossEntropy {
+            let id = self.b.emit(OpKind::CrossEntropy, &[z.id, y.id], "errors");
+            let t = self.b.emit(OpKind::ToFloat, &[y.id], "target");
+            let zero = self.b.number(0.0);
+            let counted = self.b.binary(Binary::Le, zero, t, "counted");
+            return Ok((Val { id, ..y.clone() }, Val { id: counted, ..y }));
+        }
+        let y = if self.b.func.value(y.id).ty.elem == Elem::I32 {
+            let id = self.b.emit(OpKind::ToFloat, &[y.id], "target");
+            Val { id, ..y }
+        } else {
+            y
+        };
+        let (z, y) = self.matched(&z, &y)?;
+        let errors = match predict.loss {
+            // (z − y)²
+            Loss::Mse => {
+                let d = self.b.sub(z.id, y.id, "error");
+                self.b.mul(d, d, "error")
+            }
+            // log(1 + e^z) − z·y = −y·log σ(z) − (1 − y)·log(1 − σ(z))
+            Loss::BinaryCrossEntropy => {
+                let s = softplus(&mut self.b, z.id, "error");
+                let zy = self.b.mul(z.id, y.id, "error");
+                self.b.sub(s, zy, "error")
+            }
+            // max(−s·z, 0) with s = 2y − 1; where z is 0 the gradient is the error's
+            Loss::Perceptron => {
+                let (two, one, zero) = (self.b.number(2.0), self.b.number(1.0), self.b.number(0.0));
+                let s = self.b.mul(two, y.id, "sign");
+                let s = self.b.sub(one, s, "sign");
+                let m = self.b.mul(s, z.id, "error");
+                self.b.binary(Binary::Max, m, zero, "error")
+            }
+            Loss::CrossEntropy => return Err("handled above".into()),
+        };
+        let mut val = Val { id: errors, ..z };
+        // Units are summed for binary targets, averaged for numbers.
+        let lead = usize::from(val.timed);
+        while val.shape.len() > lead {
+            let size = val.shape.pop().unwrap_or_default();
+            let axis = val.shape.len() + usize::from(val.batched);
+            val.id = self.b.reduce(ReduceOp::Sum, val.id, &[axis], "errors");
+            if predict.loss == Loss::Mse && size != Dim::constant(1) {
+                let k = self.b.number(1.0 / self.static_size(&size)?);
+                val.id = self.b.mul(val.id, k, "errors");
+            }
+        }
+        let one = self.b.number(1.0);
+        let ones = Val {
+            id: one,
+            shape: vec![],
+            timed: false,
+            batched: false,
+        };
+        let ones = self.lift(&ones, &val.shape, true)?;
+        Ok((val, ones))
+    }
+
+    /// Prediction and target in one shape: `[1]` equals a number.
+    fn matched(&mut self, z: &Val, y: &Val) -> Result<(Val, Val), String> {
+        if z.shape == y.shape {
+            return Ok((z.clone(), y.clone()));
+        }
+        if z.shape.len() > y.shape.len() {
+            return Ok((z.clone(), self.with_feature(y, &z.shape)));
+        }
+        Ok((self.with_feature(z, &y.shape), y.clone()))
+    }
+
+    fn with_feature(&mut self, v: &Val, shape: &[Dim]) -> Val {
+        let n = self.b.func.shape(v.id).len();
+        let mut axes: Vec<Option<usize>> = (0..n).map(Some).collect();
+        axes.push(None);
+        let want = self.ir_shape(shape, v.timed, v.batched);
+        let id = self.b.expand(v.id, axes, &want);
+        Val {
+            id,
+            shape: shape.to_vec(),
+            ..v.clone()
+        }
+    }
+
+    /// The sum over examples and, where there is time, over each one's real steps.
+    fn over_real_steps(&mut self, v: &Val, name: &str) -> Result<ValueId, String> {
+        if v.timed {
+            let time = v.shape[0]
+                .as_sym()
+                .cloned()
+                .ok_or("a time axis is a name")?;
+            let len = self.lengths(&time);
+            return Ok(self
+                .b
+                .reduce_masked(ReduceOp::Sum, v.id, len, &[0, 1], name));
+        }
+        Ok(self.b.reduce(ReduceOp::Sum, v.id, &[0], name))
+    }
+}
