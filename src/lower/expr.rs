@@ -69,6 +69,11 @@ impl Lower<'_, '_> {
                     .collect::<Result<_, _>>()?;
                 self.concat(&parts, &e.shape, name)
             }
+            ExprKind::Expand { value, axes } => {
+                let x = self.expr(value, name)?;
+                let x = self.number(&x);
+                Ok(self.expanded(&x, axes, &e.shape))
+            }
             ExprKind::Split {
                 value,
                 parts,
