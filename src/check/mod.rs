@@ -3,4 +3,5 @@
 //! In: [`crate::ast::node::File`]. Out: [`program::Model`]s and typed settings, or diagnostics, one
 //! for each mistake.
 
+pub mod leaks;
 pub mod program;

@@ -1,0 +1,293 @@
+//! Two names for the same data.
+//!
+//! In: a data block and the model trained on it. Out: the inputs that hold the column a target is,
+//! each with how far its steps see into the target.
+//!
+//! A column is followed through its pipe down to what it reads of the source: which column, and at
+//! which rows before or after its own (`next`, `window`). A target that is computed from several
+//! columns is a task, not a copy; a target that is one column, however scaled, is that column.
+
+use crate::check::leaks::reach::{Reach, own_time};
+use crate::check::program::{InputKind, Model, VarId};
+use crate::data::spec::{
+    Binary, ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, DataSpec, SourceKind, Step,
+};
+use crate::span::Span;
+
+/// An input that holds a target's data.
+pub struct Alias {
+    pub input: VarId,
+    pub reach: Reach,
+    /// Where the data block defines the input and the target.
+    pub column: Span,
+    pub answer: Span,
+}
+
+/// What a column of the source is known by.
+#[derive(Clone, Debug, PartialEq)]
+enum Key {
+    Whole,
+    Named(String),
+    At(usize),
+    /// A column of made-up data: what it draws, no other column has.
+    Drawn(String),
+}
+
+/// One column of the source, at the rows from `first` to `last` counted from the example's own.
+#[derive(Clone, Debug, PartialEq)]
+struct Read {
+    key: Key,
+    first: i64,
+    last: i64,
+    window: Option<usize>,
+    /// Cut into symbols, so that each row is a sequence of its own.
+    symbols: Option<Step>,
+}
+
+/// What an expression reads, and whether it may be turned back into the one column it reads.
+#[derive(Default)]
+struct Reads {
+    all: Vec<Read>,
+    computed: bool,
+}
+
+struct Follow<'a> {
+    data: &'a DataSpec,
+    header: Option<&'a [String]>,
+    /// Names being followed: a cycle is another error's business.
+    open: Vec<&'a str>,
+}
+
+pub fn aliases(
+    model: &Model,
+    target: VarId,
+    data: &DataSpec,
+    header: Option<&[String]>,
+) -> Vec<Alias> {
+    let read = |var: VarId| {
+        let column = column(data, &model.var(var).name)?;
+        let mut follow = Follow {
+            data,
+            header,
+            open: Vec::new(),
+        };
+        Some((column, follow.named(column)))
+    };
+    let Some((answer, target_reads)) = read(target) else {
+        return Vec::new();
+    };
+    let (false, [wanted]) = (target_reads.computed, target_reads.all.as_slice()) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for input in model.inputs.iter().filter(|i| i.kind == InputKind::Input) {
+        let Some((column, reads)) = read(input.var) else {
+            continue;
+        };
+        let time = own_time(model, target);
+        let shared = time.is_some() && time == own_time(model, input.var);
+        let reach = reads
+            .all
+            .iter()
+            .filter(|r| r.key == wanted.key)
+            .map(|r| sees(r, wanted, shared, &data.source.kind))
+            .max()
+            .unwrap_or(Reach::Nothing);
+        if reach != Reach::Nothing {
+            found.push(Alias {
+                input: input.var,
+                reach,
+                column: column.name.span,
+                answer: answer.name.span,
+            });
+        }
+    }
+    found
+}
+
+/// How far one read of the same column sees into the target; `shared`: along one time axis.
+fn sees(input: &Read, target: &Read, shared: bool, source: &SourceKind) -> Reach {
+    let aligned = shared && input.symbols == target.symbols && input.window == target.window;
+    // Whether a row of the source is a step, or an example with steps of its own.
+    let rows_are_steps = match source {
+        SourceKind::Text(_) => true,
+        SourceKind::Csv(_) | SourceKind::Tsv(_) => input.symbols.is_none(),
+        SourceKind::Lines(_)
+        | SourceKind::Jsonl(_)
+        | SourceKind::Tensors(_)
+        | SourceKind::Idx { .. }
+        | SourceKind::Rows { .. } => input.window.is_some(),
+    };
+    match (aligned, rows_are_steps) {
+        (true, true) => Reach::UpTo(input.last.saturating_sub(target.last)),
+        (true, false) if input.last == target.last => Reach::UpTo(0),
+        (true, false) => Reach::Nothing,
+        (false, _) if input.last < target.first || target.last < input.first => Reach::Nothing,
+        (false, _) => Reach::Everything,
+    }
+}
+
+fn column<'a>(data: &'a DataSpec, name: &str) -> Option<&'a ColumnSpec> {
+    data.columns.iter().find(|c| c.name.node == name)
+}
+
+impl<'a> Follow<'a> {
+    fn named(&mut self, column: &'a ColumnSpec) -> Reads {
+        let name = column.name.node.as_str();
+        if self.open.contains(&name) {
+            return Reads::default();
+        }
+        self.open.push(name);
+        let reads = self.expr(&column.value, name);
+        self.open.pop();
+        reads
+    }
+
+    /// `name` is the column whose equation this is.
+    fn expr(&mut self, expr: &'a ColumnExpr, name: &'a str) -> Reads {
+        match &expr.kind {
+            ColumnKind::Number(_) | ColumnKind::Text(_) => Reads::default(),
+            ColumnKind::Name(other) => match column(self.data, other) {
+                Some(column) => self.named(column),
+                // An index of the equation.
+                None => Reads {
+                    all: Vec::new(),
+                    computed: true,
+                },
+            },
+            ColumnKind::Whole => self.one(self.whole(name)),
+            ColumnKind::Column(reference) => self.one(self.key(reference)),
+            ColumnKind::Columns(references) => {
+                let keys: Vec<Key> = references.iter().map(|r| self.key(r)).collect();
+                let reads = keys.into_iter().map(|k| self.one(k)).collect();
+                side_by_side(reads)
+            }
+            ColumnKind::Step { input, step } => {
+                let mut reads = self.expr(input, name);
+                for read in &mut reads.all {
+                    match step {
+                        Step::Window(n) => {
+                            read.window = Some(*n);
+                            let before = i64::try_from(*n).unwrap_or(i64::MAX).saturating_sub(1);
+                            read.first = read.first.saturating_sub(before);
+                        }
+                        Step::Chars | Step::Split(_) | Step::Words { .. } | Step::Bpe(_) => {
+                            read.symbols = Some(step.clone());
+                        }
+                        Step::Labels
+                        | Step::Lower
+                        | Step::Nfc
+                        | Step::Log
+                        | Step::Scale { .. }
+                        | Step::Zscore
+                        | Step::Multihot(_)
+                        | Step::Pixels => {}
+                    }
+                }
+                reads
+            }
+            ColumnKind::Next(value) => {
+                let mut reads = self.expr(value, name);
+                for read in &mut reads.all {
+                    read.first = read.first.saturating_add(1);
+                    read.last = read.last.saturating_add(1);
+                }
+                reads
+            }
+            ColumnKind::Length(value) => Reads {
+                // A length does not tell the symbols.
+                all: Vec::new(),
+                computed: !self.expr(value, name).all.is_empty(),
+            },
+            ColumnKind::Unary(_, value) => self.expr(value, name),
+            ColumnKind::Binary(op, left, right) => {
+                let mut reads = side_by_side(vec![self.expr(left, name), self.expr(right, name)]);
+                reads.computed |= match op {
+                    Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Pow => false,
+                    Binary::Min
+                    | Binary::Max
+                    | Binary::Mod
+                    | Binary::Lt
+                    | Binary::Le
+                    | Binary::Eq
+                    | Binary::Ne
+                    | Binary::Gt
+                    | Binary::Ge
+                    | Binary::And
+                    | Binary::Or => true,
+                };
+                reads
+            }
+            ColumnKind::Choose(cond, yes, no) => {
+                let parts = [cond, yes, no].map(|e| self.expr(e, name));
+                Reads {
+                    computed: true,
+                    ..side_by_side(parts.into())
+                }
+            }
+            ColumnKind::Uniform { .. } | ColumnKind::Randint { .. } => {
+                self.one(Key::Drawn(name.to_string()))
+            }
+            ColumnKind::List(parts) => {
+                let reads = parts.iter().map(|p| self.expr(p, name)).collect();
+                side_by_side(reads)
+            }
+            ColumnKind::Reduce { value, .. } => Reads {
+                computed: true,
+                ..self.expr(value, name)
+            },
+            ColumnKind::Index(value, _) => self.expr(value, name),
+        }
+    }
+
+    fn one(&self, key: Key) -> Reads {
+        Reads {
+            all: vec![Read {
+                key,
+                first: 0,
+                last: 0,
+                window: None,
+                symbols: None,
+            }],
+            computed: false,
+        }
+    }
+
+    /// What a step without input reads.
+    fn whole(&self, name: &str) -> Key {
+        match self.data.source.kind {
+            SourceKind::Text(_) | SourceKind::Lines(_) => Key::Whole,
+            SourceKind::Csv(_)
+            | SourceKind::Tsv(_)
+            | SourceKind::Jsonl(_)
+            | SourceKind::Tensors(_)
+            | SourceKind::Idx { .. }
+            | SourceKind::Rows { .. } => self.key(&ColumnRef::Named(name.to_string())),
+        }
+    }
+
+    /// Names become numbers where the header is known, so that both forms are one key.
+    fn key(&self, reference: &ColumnRef) -> Key {
+        match reference {
+            ColumnRef::At(n) => Key::At(*n),
+            ColumnRef::Named(name) => {
+                let known = self.header.and_then(|h| h.iter().position(|c| c == name));
+                known.map_or_else(|| Key::Named(name.clone()), |at| Key::At(at + 1))
+            }
+        }
+    }
+}
+
+/// The same column twice is read once; two columns are no longer one.
+fn side_by_side(parts: Vec<Reads>) -> Reads {
+    let mut out = Reads::default();
+    for part in parts {
+        out.computed |= part.computed;
+        for read in part.all {
+            if !out.all.contains(&read) {
+                out.all.push(read);
+            }
+        }
+    }
+    out
+}
