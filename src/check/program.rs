@@ -6,7 +6,7 @@
 //! become symbols named after the parameter they were given for (`LSTM(256)` declares `H = 256`),
 //! one symbol for each different number, so that a test can shrink them.
 
-use crate::ast::node::{ScanDir, Unit};
+pub use crate::ast::node::{ScanDir, Unit};
 use crate::dim::{Dim, DimTable, Sym};
 use crate::span::Span;
 

@@ -1,4 +1,5 @@
 //! Expressions: one arm for each kind of the shaped program.
+//! Long because the arms are many and each is read beside its neighbours.
 
 use super::{Lower, Val};
 use crate::check::program::{self as p, Expr, ExprKind};

@@ -1,7 +1,7 @@
 //! Scans: slices, carries, stacks and the body's region.
 
 use super::{Lower, Val};
-use crate::ast::node::ScanDir;
+use crate::check::program::ScanDir;
 use crate::check::program as p;
 use crate::dim::Dim;
 use crate::ir::*;

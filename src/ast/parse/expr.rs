@@ -8,6 +8,7 @@
 //!
 //! `·` and `^` group to the right, comparisons chain. The depth of the tree is bounded before it is built: a chain of `n`
 //! operators takes `n` levels of the budget its operands share with all that encloses them.
+//! Long because the precedence levels call one another.
 
 use std::iter::Peekable;
 

@@ -7,6 +7,7 @@
 //! its own step along the target's time axis, or, inside a scan over that axis, the step the scan is
 //! at. A value that has neither has no position: if it depends on the answer at all, it may depend on
 //! any step of it. What has no rule of its own is taken to see everything.
+//! Long because every kind of expression has its rule here.
 
 use std::collections::BTreeMap;
 
