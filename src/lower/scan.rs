@@ -1,8 +1,8 @@
 //! Scans: slices, carries, stacks and the body's region.
 
 use super::{Lower, Val};
-use crate::check::program::ScanDir;
 use crate::check::program as p;
+use crate::check::program::ScanDir;
 use crate::dim::Dim;
 use crate::ir::*;
 
