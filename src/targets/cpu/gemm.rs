@@ -17,7 +17,7 @@ use super::pack::pack_b;
 /// Inner dimension of a block.
 const KC: usize = 256;
 /// Inner dimension of a block when A is read where it lies.
-const KC_DIRECT: usize = 512;
+const KC_DIRECT: usize = 1024;
 /// Columns of a block of a one-shot B: with KC, half a megabyte.
 const NC: usize = 512;
 /// Floats of packed A on the stack.

@@ -3,10 +3,13 @@
 //!
 //! All lengths and strides are in elements. A kernel never panics and allocates nothing.
 
+use super::columns;
 use super::gemm;
 use super::isa::Isa;
+use super::math;
 use super::microkernel::Tiles;
 use super::pack;
+use super::rows;
 use super::simd::{Portable, Simd};
 #[cfg(target_arch = "aarch64")]
 use super::simd_neon::Neon;
@@ -61,6 +64,99 @@ pub type Gemm = unsafe extern "C" fn(
     *mut f32,
 );
 
+/// `(n, x, y)`: `y[i] = f(x[i])` for i < n.
+///
+/// # Safety
+///
+/// `x` is readable and `y` writable for n floats; they are equal or disjoint.
+pub type Map = unsafe extern "C" fn(usize, *const f32, *mut f32);
+
+/// `(n, a, b, y)`: `y[i] = f(a[i], b[i])` for i < n.
+///
+/// # Safety
+///
+/// As [`Map`]; `y` is equal to or disjoint from each of the two.
+pub type Map2 = unsafe extern "C" fn(usize, *const f32, *const f32, *mut f32);
+
+/// `(lo, hi, cols, x, x_rs, y, y_rs)`: rows lo..hi of `y` from those of `x`, `cols` wide.
+///
+/// # Safety
+///
+/// The rows are readable and writable; a copy's must not overlap, a softmax's are the same or disjoint.
+pub type Rows = unsafe extern "C" fn(usize, usize, usize, *const f32, usize, *mut f32, usize);
+
+/// `(lo, hi, cols, logits, rs, targets, loss)`: `loss[row] = ln Σ exp(logits) − logits[target]` for rows lo..hi; 0
+/// where the target is negative or not below `cols`.
+///
+/// # Safety
+///
+/// Rows lo..hi of `logits` and `targets` are readable, of `loss` writable; no overlap.
+pub type CrossEntropy =
+    unsafe extern "C" fn(usize, usize, usize, *const f32, usize, *const i32, *mut f32);
+
+/// `(lo, hi, cols, logits, rs, targets, g, out, out_rs)`: `out[row] = (softmax(logits) − onehot(target))·g[row]`;
+/// exactly 0 where `g[row]` is 0 or the target is left out, whatever the logits are.
+///
+/// # Safety
+///
+/// As [`CrossEntropy`]; `out` and `logits` are the same rows or disjoint.
+pub type CrossEntropyGrad = unsafe extern "C" fn(
+    usize,
+    usize,
+    usize,
+    *const f32,
+    usize,
+    *const i32,
+    *const f32,
+    *mut f32,
+    usize,
+);
+
+/// `(lo, hi, width, table, table_rs, rows, index, out, out_rs)`: `out[p] = table[index[p]]` for positions lo..hi; zeros
+/// where the index is negative or not below `rows`.
+///
+/// # Safety
+///
+/// The table, and `index` at lo..hi, are readable, rows lo..hi of `out` writable; no overlap.
+pub type Gather = unsafe extern "C" fn(
+    usize,
+    usize,
+    usize,
+    *const f32,
+    usize,
+    usize,
+    *const i32,
+    *mut f32,
+    usize,
+);
+
+/// `(lo, hi, positions, width, index, grad, grad_rs, out, out_rs, accumulate)`: `out[index[p]] += grad[p]` over all
+/// positions in order, for the table's rows lo..hi only, which start from 0 unless `accumulate` is not 0.
+///
+/// # Safety
+///
+/// `index` and `grad` are readable at all positions, rows lo..hi of `out` writable; no overlap.
+pub type ScatterAdd = unsafe extern "C" fn(
+    usize,
+    usize,
+    usize,
+    usize,
+    *const i32,
+    *const f32,
+    usize,
+    *mut f32,
+    usize,
+    usize,
+);
+
+/// `(lo, hi, rows, x, rs, out, accumulate)`: `out[j] = Σ_r x[r, j]`, or += where `accumulate` is not 0, for columns
+/// lo..hi, rows in order.
+///
+/// # Safety
+///
+/// Columns lo..hi of all rows are readable, `out` writable there; no overlap.
+pub type ColumnSums = unsafe extern "C" fn(usize, usize, usize, *const f32, usize, *mut f32, usize);
+
 /// The kernels of one instruction set, and the sizes that a plan needs.
 ///
 /// A table is handed out only where its instruction set is available, so the machine is never a caller's concern.
@@ -76,6 +172,22 @@ pub struct Kernels {
     pub pack_b: PackB,
     pub gemm_packed: GemmPacked,
     pub gemm: Gemm,
+    pub exp: Map,
+    pub log: Map,
+    pub tanh: Map,
+    pub sigmoid: Map,
+    pub erf: Map,
+    pub sin: Map,
+    pub cos: Map,
+    pub pow: Map2,
+    /// Zeros in a row whose elements are all −∞.
+    pub softmax: Rows,
+    pub cross_entropy: CrossEntropy,
+    pub cross_entropy_grad: CrossEntropyGrad,
+    pub gather: Gather,
+    pub scatter_add: ScatterAdd,
+    pub column_sums: ColumnSums,
+    pub copy_rows: Rows,
     scratch_len: fn(usize, usize) -> usize,
 }
 
@@ -133,6 +245,21 @@ macro_rules! kernels {
                 pack_b,
                 gemm_packed,
                 gemm,
+                exp,
+                log,
+                tanh,
+                sigmoid,
+                erf,
+                sin,
+                cos,
+                pow,
+                softmax,
+                cross_entropy,
+                cross_entropy_grad,
+                gather,
+                scatter_add,
+                column_sums,
+                copy_rows,
                 scratch_len: gemm::scratch_len::<S>,
             };
 
@@ -151,6 +278,71 @@ macro_rules! kernels {
                     b_cs: usize, c: *mut f32, c_rs: usize, accumulate: usize, scratch: *mut f32
                 ) {
                     gemm::gemm::<S>(m, n, k, a, a_rs, a_ks, b, b_ks, b_cs, c, c_rs, accumulate != 0, scratch)
+                }
+                fn exp(n: usize, x: *const f32, y: *mut f32) {
+                    math::map!(S, n, x, y, v => math::exp::<S>(v))
+                }
+                fn log(n: usize, x: *const f32, y: *mut f32) {
+                    math::map!(S, n, x, y, v => math::log::<S>(v))
+                }
+                fn tanh(n: usize, x: *const f32, y: *mut f32) {
+                    math::map!(S, n, x, y, v => math::tanh::<S>(v))
+                }
+                fn sigmoid(n: usize, x: *const f32, y: *mut f32) {
+                    math::map!(S, n, x, y, v => math::sigmoid::<S>(v))
+                }
+                fn erf(n: usize, x: *const f32, y: *mut f32) {
+                    math::map!(S, n, x, y, v => math::erf::<S>(v))
+                }
+                fn sin(n: usize, x: *const f32, y: *mut f32) {
+                    math::map_f64(n, x, y, f64::sin)
+                }
+                fn cos(n: usize, x: *const f32, y: *mut f32) {
+                    math::map_f64(n, x, y, f64::cos)
+                }
+                fn pow(n: usize, a: *const f32, b: *const f32, y: *mut f32) {
+                    math::map_pow(n, a, b, y)
+                }
+                fn softmax(
+                    lo: usize, hi: usize, cols: usize, x: *const f32, x_rs: usize, y: *mut f32, y_rs: usize
+                ) {
+                    rows::softmax::<S>(lo, hi, cols, x, x_rs, y, y_rs)
+                }
+                fn cross_entropy(
+                    lo: usize, hi: usize, cols: usize, logits: *const f32, rs: usize, targets: *const i32,
+                    loss: *mut f32
+                ) {
+                    rows::cross_entropy::<S>(lo, hi, cols, logits, rs, targets, loss)
+                }
+                fn cross_entropy_grad(
+                    lo: usize, hi: usize, cols: usize, logits: *const f32, rs: usize, targets: *const i32,
+                    g: *const f32, out: *mut f32, out_rs: usize
+                ) {
+                    rows::cross_entropy_grad::<S>(lo, hi, cols, logits, rs, targets, g, out, out_rs)
+                }
+                fn gather(
+                    lo: usize, hi: usize, width: usize, table: *const f32, table_rs: usize, rows: usize,
+                    index: *const i32, out: *mut f32, out_rs: usize
+                ) {
+                    columns::gather(lo, hi, width, table, table_rs, rows, index, out, out_rs)
+                }
+                fn scatter_add(
+                    lo: usize, hi: usize, positions: usize, width: usize, index: *const i32, grad: *const f32,
+                    grad_rs: usize, out: *mut f32, out_rs: usize, accumulate: usize
+                ) {
+                    columns::scatter_add::<S>(
+                        lo, hi, positions, width, index, grad, grad_rs, out, out_rs, accumulate != 0,
+                    )
+                }
+                fn column_sums(
+                    lo: usize, hi: usize, rows: usize, x: *const f32, rs: usize, out: *mut f32, accumulate: usize
+                ) {
+                    columns::column_sums::<S>(lo, hi, rows, x, rs, out, accumulate != 0)
+                }
+                fn copy_rows(
+                    lo: usize, hi: usize, cols: usize, src: *const f32, src_rs: usize, dst: *mut f32, dst_rs: usize
+                ) {
+                    columns::copy_rows(lo, hi, cols, src, src_rs, dst, dst_rs)
                 }
             }
         }

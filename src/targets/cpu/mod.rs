@@ -1,24 +1,24 @@
 //! The CPU: packed-panel matrix kernels chosen at run time, everything else compiled by Cranelift.
 //!
 //! ```text
-//! isa ─▶ simd ─▶ microkernel ─▶ gemm ─┐
-//!                pack ────────────────┤
-//!          math ─▶ rows, columns ─────┼─▶ kernels: one table of C function pointers an instruction set
-//!                  gather ────────────┘
-//! pages (memory)   pool (threads)
+//! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
+//!              └─▶ math ─▶ rows, columns ─────┴─▶ kernels: one table of C functions an instruction set
+//! pages: memory    pool: threads    random: draws for compiled code
 //! ```
 
-pub mod gemm;
+mod columns;
+mod gemm;
 pub mod isa;
 pub mod kernels;
+mod math;
 mod microkernel;
-pub mod pack;
+mod pack;
 pub mod pages;
 pub mod pool;
-#[allow(dead_code)]
+pub mod random;
+mod rows;
 mod simd;
 #[cfg(target_arch = "aarch64")]
 mod simd_neon;
 #[cfg(target_arch = "x86_64")]
-#[allow(dead_code)]
 mod simd_x86;

@@ -70,6 +70,17 @@ pub(crate) trait Simd: Copy + 'static {
         }
     }
 
+    /// The first `n ≤ LANES` lanes, 0 in the others.
+    #[inline(always)]
+    unsafe fn first(v: Self::V, n: usize) -> Self::V {
+        let mut lanes = [0.0f32; MAX_LANES];
+        // SAFETY: `lanes` holds at least `LANES` floats; the machine is as the caller says.
+        unsafe {
+            Self::store(lanes.as_mut_ptr(), v);
+            Self::load_first(lanes.as_ptr(), n)
+        }
+    }
+
     /// The sum of all lanes, as a fixed tree of halves.
     #[inline(always)]
     unsafe fn reduce_add(v: Self::V) -> f32 {
