@@ -6,6 +6,7 @@
 use super::columns;
 use super::gemm;
 use super::isa::Isa;
+use super::maps::{self, map};
 use super::math;
 use super::microkernel::Tiles;
 use super::pack;
@@ -280,28 +281,28 @@ macro_rules! kernels {
                     gemm::gemm::<S>(m, n, k, a, a_rs, a_ks, b, b_ks, b_cs, c, c_rs, accumulate != 0, scratch)
                 }
                 fn exp(n: usize, x: *const f32, y: *mut f32) {
-                    math::map!(S, n, x, y, v => math::exp::<S>(v))
+                    map!(S, n, x, y, v => math::exp::<S>(v))
                 }
                 fn log(n: usize, x: *const f32, y: *mut f32) {
-                    math::map!(S, n, x, y, v => math::log::<S>(v))
+                    map!(S, n, x, y, v => math::log::<S>(v))
                 }
                 fn tanh(n: usize, x: *const f32, y: *mut f32) {
-                    math::map!(S, n, x, y, v => math::tanh::<S>(v))
+                    map!(S, n, x, y, v => math::tanh::<S>(v))
                 }
                 fn sigmoid(n: usize, x: *const f32, y: *mut f32) {
-                    math::map!(S, n, x, y, v => math::sigmoid::<S>(v))
+                    map!(S, n, x, y, v => math::sigmoid::<S>(v))
                 }
                 fn erf(n: usize, x: *const f32, y: *mut f32) {
-                    math::map!(S, n, x, y, v => math::erf::<S>(v))
+                    map!(S, n, x, y, v => math::erf::<S>(v))
                 }
                 fn sin(n: usize, x: *const f32, y: *mut f32) {
-                    math::map_f64(n, x, y, f64::sin)
+                    maps::map_f64(n, x, y, f64::sin)
                 }
                 fn cos(n: usize, x: *const f32, y: *mut f32) {
-                    math::map_f64(n, x, y, f64::cos)
+                    maps::map_f64(n, x, y, f64::cos)
                 }
                 fn pow(n: usize, a: *const f32, b: *const f32, y: *mut f32) {
-                    math::map_pow(n, a, b, y)
+                    maps::map_pow(n, a, b, y)
                 }
                 fn softmax(
                     lo: usize, hi: usize, cols: usize, x: *const f32, x_rs: usize, y: *mut f32, y_rs: usize

@@ -3,13 +3,16 @@
 //! ```text
 //! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
 //!              └─▶ math ─▶ rows, columns ─────┴─▶ kernels: one table of C functions an instruction set
-//! pages: memory    pool: threads    random: draws for compiled code
+//! pages: memory    pool, share: threads    random: draws for compiled code
 //! ```
 
 mod columns;
 mod gemm;
+#[cfg(test)]
+mod gemm_tests;
 pub mod isa;
 pub mod kernels;
+mod maps;
 mod math;
 mod microkernel;
 mod pack;
@@ -17,6 +20,7 @@ pub mod pages;
 pub mod pool;
 pub mod random;
 mod rows;
+pub mod share;
 mod simd;
 #[cfg(target_arch = "aarch64")]
 mod simd_neon;

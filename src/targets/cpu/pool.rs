@@ -4,11 +4,10 @@
 //! The calling thread is worker 0. The others spin for a moment after each job: while they do, an empty job on two
 //! workers takes 0.06 µs where each has a core (`cargo bench --bench kernels`). Then they park, and the next job waits
 //! some 10 µs or more for the system to wake them. Which worker does what is the job's
-//! own arithmetic ([`share`]): nothing is stolen, so nothing depends on timing.
+//! own arithmetic ([`super::share`]): nothing is stolen, so nothing depends on timing.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -256,16 +255,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The part of 0..len that is `worker`'s: near-equal shares in order, cut at multiples of `grain` (at least 1).
-pub fn share(len: usize, grain: usize, worker: usize, workers: usize) -> Range<usize> {
-    let grains = len.div_ceil(grain.max(1));
-    let cut = |w: usize| {
-        let at = grains / workers * w + (grains % workers).min(w);
-        len.min(at * grain.max(1))
-    };
-    cut(worker)..cut(worker + 1)
-}
-
 /// A job in the C calling convention: `(context, worker, workers)`.
 pub type Task = unsafe extern "C" fn(*mut u8, usize, usize);
 
@@ -376,20 +365,6 @@ mod tests {
                 });
             }
         });
-    }
-
-    #[test]
-    fn shares_cover_the_whole_in_order() {
-        for (len, grain, workers) in [(10, 1, 3), (100, 16, 4), (0, 4, 2), (5, 64, 3), (7, 0, 2)] {
-            let mut next = 0;
-            for worker in 0..workers {
-                let part = share(len, grain, worker, workers);
-                assert_eq!(part.start, next);
-                assert!(part.end == len || part.end.is_multiple_of(grain.max(1)));
-                next = part.end;
-            }
-            assert_eq!(next, len);
-        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A row's result depends on that row alone, so rows may be split over threads anywhere.
 
+use super::maps::map;
 use super::math;
 use super::simd::Simd;
 
@@ -96,7 +97,7 @@ unsafe fn softmax_row<S: Simd>(n: usize, x: *const f32, y: *mut f32, factor: f32
         let shift = shift_for(row_max::<S>(n, x));
         let sum = exp_sum::<S, true>(n, x, y, shift);
         let scale = S::splat(if sum == 0.0 { 0.0 } else { factor / sum });
-        math::map!(S, n, y, y, v => S::mul(v, scale));
+        map!(S, n, y, y, v => S::mul(v, scale));
     }
 }
 
