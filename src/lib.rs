@@ -16,6 +16,7 @@ pub mod ir;
 pub mod lower;
 pub mod philox;
 pub mod reverse;
+pub mod rewrite;
 pub mod schedule;
 pub mod settings;
 pub mod span;

@@ -16,10 +16,8 @@ fn region(func: &Func, region: &Region, active: &mut HashSet<ValueId>) {
         let op = func.op(*id);
         match &op.kind {
             OpKind::Scan(scan) => self::scan(func, scan, active),
-            kind if passes(kind) => {
-                if op.args.iter().any(|a| active.contains(a)) {
-                    active.extend(&op.results);
-                }
+            kind if passes(kind) && op.args.iter().any(|a| active.contains(a)) => {
+                active.extend(&op.results);
             }
             _ => {}
         }

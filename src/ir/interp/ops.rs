@@ -21,7 +21,7 @@ pub(super) fn eval(
         OpKind::Reduce { op, axes, masked } => {
             one(reduce(*op, args[0], axes, masked.then(|| args[1])))
         }
-        OpKind::Softmax => one(rows(args[0], |row| softmax(row))),
+        OpKind::Softmax => one(rows(args[0], softmax)),
         OpKind::CrossEntropy => one(cross_entropy(args[0], args[1])),
         OpKind::CrossEntropyGrad => one(cross_entropy_grad(args[0], args[1], args[2])),
         OpKind::Gather => one(gather(args[0], args[1])),

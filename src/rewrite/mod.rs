@@ -1,0 +1,75 @@
+//! IR to faster IR. Each pass is a value in a list; the runner times, verifies and counts.
+//!
+//! In: a [`Func`]. Out: an equal one, and the table that shows what each pass did. The passes of
+//! [`FORWARD`] run before gradients are taken, so that the backward pass inherits merged and hoisted
+//! products instead of having to find them again; those of [`BACKWARD`] run after.
+
+mod cse;
+mod dce;
+mod edit;
+mod hoist_input;
+mod merge_gates;
+mod simplify;
+mod sink_weight_grads;
+mod split_concat;
+mod table;
+
+pub use table::Row;
+
+use crate::ir::{Func, verify::verify};
+
+/// A rewrite. `run` changes the function in place and leaves it valid.
+pub struct Pass {
+    pub name: &'static str,
+    /// What it is for, in one line.
+    pub why: &'static str,
+    pub run: fn(&mut Func),
+}
+
+/// Before gradients are taken.
+pub const FORWARD: &[&Pass] = &[
+    &simplify::PASS,
+    &cse::PASS,
+    &dce::PASS,
+    &split_concat::PASS,
+    &hoist_input::PASS,
+    &merge_gates::PASS,
+];
+
+/// After gradients are taken.
+pub const BACKWARD: &[&Pass] = &[
+    &simplify::PASS,
+    &cse::PASS,
+    &dce::PASS,
+    &sink_weight_grads::PASS,
+];
+
+/// After each list: what the others left to tidy.
+pub const CLEAN: &[&Pass] = &[&simplify::PASS, &cse::PASS, &dce::PASS];
+
+/// Runs `passes` but those named in `off`, appending a row to `table` for each. The function is
+/// verified after every pass in debug builds; a broken rule is a bug of the pass and is reported with
+/// its name.
+pub fn run(
+    func: &mut Func,
+    passes: &[&Pass],
+    off: &[&str],
+    table: &mut Vec<Row>,
+) -> Result<(), String> {
+    for pass in passes.iter().filter(|p| !off.contains(&p.name)) {
+        (pass.run)(func);
+        if cfg!(debug_assertions) {
+            verify(func).map_err(|rule| format!("after {}: {rule}\n{func}", pass.name))?;
+        }
+        table.push(Row::of(pass.name, func));
+    }
+    Ok(())
+}
+
+/// The names of all passes, each once, for switching them off.
+pub fn names() -> Vec<&'static str> {
+    let mut all: Vec<&'static str> = FORWARD.iter().chain(BACKWARD).map(|p| p.name).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}

@@ -1,0 +1,244 @@
+//! Weight gradients leave the backward loop: one product over all steps instead of a sum of products.
+//!
+//! In a backward scan, `dU' = dU + dzᵀ·h` needs every step's `dz` and `h` but not `dU`: both are kept
+//! as sequences (padded steps are exactly 0 there) and `dU` is one product over time and batch. The
+//! same for sums over the batch (the gradients of biases and gains).
+
+use std::collections::HashMap;
+
+use super::Pass;
+use super::edit::{self, Map};
+use crate::ir::*;
+
+pub const PASS: Pass = Pass {
+    name: "sink-weight-grads",
+    why: "computes a weight's gradient for all steps at once, after the loop",
+    run,
+};
+
+fn run(func: &mut Func) {
+    let mut ops = Vec::new();
+    for id in func.body.ops.clone() {
+        ops.push(id);
+        if matches!(func.op(id).kind, OpKind::Scan(_)) {
+            let after = scan(func, id);
+            let parts = stacked_parts(func, id);
+            ops.extend(parts);
+            ops.extend(after);
+        }
+    }
+    func.body.ops = ops;
+    super::dce::run(func);
+}
+
+/// The ops to run after the scan.
+fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
+    let s = edit::scan(func, id).clone();
+    let makers: HashMap<ValueId, OpId> = s
+        .body
+        .ops
+        .iter()
+        .flat_map(|o| func.op(*o).results.iter().map(|r| (*r, *o)))
+        .collect();
+    let readers = edit::readers(func);
+    let mut after = Vec::new();
+    let mut map = Map::new();
+    for c in &s.carries {
+        // next = param + share, and the sum so far is read by nothing else.
+        let Some(add) = makers.get(&c.next).map(|m| func.op(*m).clone()) else {
+            continue;
+        };
+        let batched = func.shape(c.param).first() == Some(&Func::batch());
+        let is_sum = matches!(add.kind, OpKind::Binary(Binary::Add)) && add.args.contains(&c.param);
+        if batched || !is_sum || readers.get(&c.param) != Some(&1) {
+            continue;
+        }
+        let share = if add.args[0] == c.param {
+            add.args[1]
+        } else {
+            add.args[0]
+        };
+        let Some(terms) = terms(func, &makers, share) else {
+            continue;
+        };
+        let mut total = c.init;
+        for term in terms {
+            let op = func.op(makers[&term]).clone();
+            let sequences: Vec<ValueId> = op
+                .args
+                .iter()
+                .map(|a| sequence(func, id, &makers, *a))
+                .collect();
+            let kind = over_time(&op.kind);
+            let name = func.value(c.param).name.clone();
+            let (op_id, sum) = edit::make(
+                func,
+                kind,
+                &sequences,
+                &[&name],
+                op.spans.clone(),
+                PASS.name,
+            );
+            after.push(op_id);
+            let plus = OpKind::Binary(Binary::Add);
+            let (op_id, sum) =
+                edit::make(func, plus, &[total, sum[0]], &[&name], op.spans, PASS.name);
+            after.push(op_id);
+            total = sum[0];
+        }
+        map.insert(c.last, total);
+        edit::scan_mut(func, id)
+            .carries
+            .retain(|k| k.param != c.param);
+    }
+    edit::refresh(func.op_mut(id));
+    edit::replace(func, &map);
+    after
+}
+
+/// The addends of a share, where every one is a product or sum over the batch.
+fn terms(func: &Func, makers: &HashMap<ValueId, OpId>, share: ValueId) -> Option<Vec<ValueId>> {
+    let op = func.op(*makers.get(&share)?);
+    match &op.kind {
+        OpKind::Binary(Binary::Add) => {
+            let mut all = terms(func, makers, op.args[0])?;
+            all.extend(terms(func, makers, op.args[1])?);
+            Some(all)
+        }
+        OpKind::Contract { lhs, out, .. } => {
+            // Both operands vary with the example, and the example is summed over.
+            let batch = |v: ValueId| func.shape(v).first() == Some(&Func::batch());
+            let both = batch(op.args[0]) && batch(op.args[1]);
+            (both && !out.contains(&lhs[0])).then(|| vec![share])
+        }
+        OpKind::Reduce {
+            op: ReduceOp::Sum,
+            axes,
+            masked: false,
+        } => {
+            let batch = func.shape(op.args[0]).first() == Some(&Func::batch());
+            (batch && axes[0] == 0).then(|| vec![share])
+        }
+        _ => None,
+    }
+}
+
+/// The same sum over time too: the sequences have time as their first axis.
+fn over_time(kind: &OpKind) -> OpKind {
+    const TIME: u8 = 255;
+    match kind {
+        OpKind::Contract { lhs, rhs, out } => OpKind::Contract {
+            lhs: [&[TIME], &lhs[..]].concat(),
+            rhs: [&[TIME], &rhs[..]].concat(),
+            out: out.clone(),
+        },
+        OpKind::Reduce { op, axes, masked } => OpKind::Reduce {
+            op: *op,
+            axes: std::iter::once(0)
+                .chain(axes.iter().map(|a| a + 1))
+                .collect(),
+            masked: *masked,
+        },
+        _ => unreachable!("only products and sums are terms"),
+    }
+}
+
+/// The value of every step: the sequence it was sliced from, or a stack. Zeroing padded steps is
+/// what a stack does by itself, so a mask around the value is left out.
+fn sequence(func: &mut Func, id: OpId, makers: &HashMap<ValueId, OpId>, step: ValueId) -> ValueId {
+    let step = unmasked(func, id, makers, step);
+    let s = edit::scan(func, id);
+    if let Some(k) = s.slices.iter().find(|k| k.to == step) {
+        return k.from;
+    }
+    if let Some(k) = s.stacks.iter().find(|k| k.from == step) {
+        return k.to;
+    }
+    let shape = std::iter::once(&s.extent)
+        .chain(func.shape(step))
+        .cloned()
+        .collect();
+    let name = func.value(step).name.clone();
+    let to = func.fresh(&name, Type::f32(shape));
+    edit::scan_mut(func, id)
+        .stacks
+        .push(Stack { from: step, to });
+    edit::refresh(func.op_mut(id));
+    to
+}
+
+fn unmasked(func: &Func, id: OpId, makers: &HashMap<ValueId, OpId>, step: ValueId) -> ValueId {
+    let s = edit::scan(func, id);
+    let Some(op) = makers.get(&step).map(|m| func.op(*m)) else {
+        return step;
+    };
+    if !matches!(op.kind, OpKind::Select) {
+        return step;
+    }
+    let maker = |v: ValueId| makers.get(&v).map(|m| func.op(*m));
+    let by_valid = maker(op.args[0])
+        .is_some_and(|m| matches!(m.kind, OpKind::Expand { .. }) && Some(m.args[0]) == s.valid);
+    let else_zero = maker(op.args[2]).is_some_and(|m| matches!(m.kind, OpKind::Const(0.0)));
+    let x = op.args[1];
+    // A carry's stack holds at padded steps, and a slice is what its sequence says there.
+    let stacked_as_zero = makers.contains_key(&x) && !s.carries.iter().any(|c| c.next == x);
+    if by_valid && else_zero && stacked_as_zero {
+        x
+    } else {
+        step
+    }
+}
+
+/// A stack of a part of something stacked whole is a part of the whole's stack.
+fn stacked_parts(func: &mut Func, id: OpId) -> Vec<OpId> {
+    let s = edit::scan(func, id).clone();
+    let mut out = Vec::new();
+    let mut map = Map::new();
+    for whole in &s.stacks {
+        let maker = s
+            .body
+            .ops
+            .iter()
+            .find(|o| func.op(**o).results.contains(&whole.from));
+        let Some(op) = maker.map(|o| func.op(*o).clone()) else {
+            continue;
+        };
+        let OpKind::Concat { axis } = op.kind else {
+            continue;
+        };
+        let stacked = |p: &ValueId| s.stacks.iter().find(|k| k.from == *p && k.to != whole.to);
+        let carried = |p: &ValueId| s.carries.iter().any(|c| c.param == *p || c.next == *p);
+        if !op.args.iter().any(|p| stacked(p).is_some() && !carried(p)) {
+            continue;
+        }
+        let sizes = op
+            .args
+            .iter()
+            .map(|p| func.shape(*p)[axis].clone())
+            .collect();
+        let names: Vec<String> = op
+            .args
+            .iter()
+            .map(|p| func.value(*p).name.clone())
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let kind = OpKind::Split {
+            axis: axis + 1,
+            sizes,
+        };
+        let (cut, parts) = edit::make(func, kind, &[whole.to], &names, op.spans.clone(), PASS.name);
+        out.push(cut);
+        for (p, part) in op.args.iter().zip(parts) {
+            if let Some(k) = stacked(p).filter(|_| !carried(p)) {
+                map.insert(k.to, part);
+            }
+        }
+    }
+    let gone: Vec<ValueId> = map.keys().copied().collect();
+    edit::scan_mut(func, id)
+        .stacks
+        .retain(|k| !gone.contains(&k.to));
+    edit::refresh(func.op_mut(id));
+    edit::replace(func, &map);
+    out
+}
