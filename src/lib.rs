@@ -15,6 +15,7 @@ pub mod dim;
 pub mod ir;
 pub mod lower;
 pub mod philox;
+pub mod pipeline;
 pub mod reverse;
 pub mod rewrite;
 pub mod schedule;
