@@ -1,0 +1,87 @@
+//! Rows and cells of text files, whatever their form was.
+//!
+//! In: filled by `source_text` and `source_table`. Out: [`Records`]: examples as runs of rows, rows
+//! as cells, and the place of each cell for messages.
+
+use std::ops::Range;
+
+use super::text::{Place, Text};
+
+/// Cells of one or several files of the same form (training, validation, test).
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    pub files: Vec<SourceFile>,
+    /// Column names, where the form has them.
+    pub header: Option<Vec<String>>,
+    pub rows: Vec<Row>,
+    /// Rows of each example: one, or a block's.
+    pub examples: Vec<Range<usize>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct SourceFile {
+    pub raw: Text,
+    /// Cells with their quotes undone; where `None`, cells are ranges of `raw`.
+    pub unquoted: Option<String>,
+    pub cells: Vec<Range<usize>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub file: usize,
+    /// Index of its first cell in the file's `cells`.
+    pub first: usize,
+    pub width: usize,
+    /// Where it begins in the raw text.
+    pub offset: usize,
+}
+
+impl Records {
+    pub fn cell(&self, row: usize, column: usize) -> &str {
+        let r = &self.rows[row];
+        let file = &self.files[r.file];
+        let text = file.unquoted.as_ref().unwrap_or(&file.raw.text);
+        &text[file.cells[r.first + column].clone()]
+    }
+
+    /// Which of the files an example comes from.
+    pub fn file_of(&self, example: usize) -> usize {
+        self.rows[self.examples[example].start].file
+    }
+
+    /// Where a cell begins.
+    pub fn place(&self, row: usize, column: usize) -> Place {
+        let r = &self.rows[row];
+        let file = &self.files[r.file];
+        if file.unquoted.is_none() {
+            return file.raw.place(file.cells[r.first + column].start);
+        }
+        // Quotes were undone: find the cell again by its separators.
+        let start = r.offset
+            + file.raw.text[r.offset..]
+                .bytes()
+                .take_while(|b| *b == b'\n')
+                .count();
+        let mut at = start;
+        let (mut left, mut quoted) = (column, false);
+        for (i, b) in file.raw.text[start..].bytes().enumerate() {
+            if left == 0 {
+                break;
+            }
+            match b {
+                b'"' => quoted = !quoted,
+                b',' if !quoted => {
+                    left -= 1;
+                    at = start + i + 1;
+                }
+                _ => {}
+            }
+        }
+        file.raw.place(at)
+    }
+
+    /// How many columns every row has.
+    pub fn width(&self) -> usize {
+        self.rows.first().map_or(0, |r| r.width)
+    }
+}

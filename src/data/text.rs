@@ -1,0 +1,183 @@
+//! Bytes of a data file to checked text, and places in it.
+//!
+//! In: bytes. Out: [`Text`]: UTF-8 without byte order mark, lines ending in `\n`, no control
+//! characters but tab and line end; or a diagnostic with file, line and column.
+
+use super::path::Resolved;
+use crate::diagnostics::Diagnostic;
+use crate::span::Span;
+
+/// A data file's text.
+#[derive(Clone, Debug, Default)]
+pub struct Text {
+    /// The file's name in messages.
+    pub name: String,
+    pub text: String,
+}
+
+/// A place in a data file, 1-based; columns count characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// `text` made safe to print: control characters escaped, cut in the middle to `max` characters.
+pub fn shown(text: &str, max: usize) -> String {
+    let mut out = String::new();
+    let chars = text.chars().take(4 * max + 1);
+    for c in chars {
+        match c.is_control() {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    let n = out.chars().count();
+    if n <= max {
+        return out;
+    }
+    let tail = max / 2;
+    let head = max - tail - 1;
+    let first: String = out.chars().take(head).collect();
+    let last: String = out.chars().skip(n - tail).collect();
+    format!("{first}…{last}")
+}
+
+/// An error about what stands at a place of a data file; the label names the place in full.
+pub fn at(code: &'static str, message: impl Into<String>, place: &Place, span: Span) -> Diagnostic {
+    Diagnostic::error(code, message).label(span, format!("at {place}"))
+}
+
+impl Text {
+    /// Decodes the whole of a file. `cut`: the bytes are the start of a longer file, so that a
+    /// character may be incomplete at the end.
+    pub fn decode(
+        bytes: Vec<u8>,
+        file: &Resolved,
+        cut: bool,
+        span: Span,
+    ) -> Result<Text, Diagnostic> {
+        let name = file.shown.clone();
+        let place = |before: &str| {
+            let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+            Place {
+                file: name.clone(),
+                line: before.matches('\n').count() + 1,
+                column,
+            }
+        };
+        let mut text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(e) => {
+                let valid = e.utf8_error().valid_up_to();
+                let incomplete = e.utf8_error().error_len().is_none();
+                let bytes = e.into_bytes();
+                let before = std::str::from_utf8(&bytes[..valid]).unwrap_or("");
+                if cut && incomplete {
+                    before.to_string()
+                } else {
+                    return Err(at(
+                        "data::not-utf8",
+                        format!("byte 0x{:02x} is not UTF-8 text", bytes[valid]),
+                        &place(before),
+                        span,
+                    ));
+                }
+            }
+        };
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        if text.contains('\r') {
+            text = text.replace("\r\n", "\n");
+            if cut && text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        if let Some((i, c)) = text
+            .char_indices()
+            .find(|(_, c)| c.is_control() && *c != '\n' && *c != '\t')
+        {
+            return Err(at(
+                "data::control-character",
+                format!("control character U+{:04X} in the data", c as u32),
+                &place(&text[..i]),
+                span,
+            ));
+        }
+        if text.is_empty() {
+            return Err(Diagnostic::error(
+                "data::empty",
+                format!("`{}` is empty", shown(&file.shown, 40)),
+            )
+            .label(span, "read here".to_string()));
+        }
+        Ok(Text { name, text })
+    }
+
+    /// Where byte `offset` of the text is.
+    pub fn place(&self, offset: usize) -> Place {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &self.text[..offset];
+        Place {
+            file: self.name.clone(),
+            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or("").chars().count() + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(bytes: &[u8]) -> Result<Text, (&'static str, String)> {
+        let file = Resolved {
+            path: "f.txt".into(),
+            shown: "f.txt".into(),
+        };
+        Text::decode(bytes.to_vec(), &file, false, Span::default())
+            .map_err(|d| (d.code, d.labels[0].text.clone()))
+    }
+
+    #[test]
+    fn marks_and_line_ends_are_normalised() {
+        assert_eq!(
+            decode(b"\xef\xbb\xbfa\r\nb\tc\n").unwrap().text,
+            "a\nb\tc\n"
+        );
+    }
+
+    #[test]
+    fn faults_give_line_and_column() {
+        let at = |bytes: &[u8]| decode(bytes).unwrap_err();
+        assert_eq!(
+            at(b"ab\nc\xff"),
+            ("data::not-utf8", "at f.txt:2:2".to_string())
+        );
+        assert_eq!(
+            at("é\n\u{939}\0".as_bytes()),
+            ("data::control-character", "at f.txt:2:2".to_string())
+        );
+        assert_eq!(at(b"a\x1b[2J").1, "at f.txt:1:2");
+        assert_eq!(at(b"a\rb").0, "data::control-character");
+        assert_eq!(at(b"").0, "data::empty");
+        assert_eq!(at(b"\xef\xbb\xbf").0, "data::empty");
+    }
+
+    #[test]
+    fn what_is_shown_never_holds_a_control_character() {
+        assert_eq!(shown("a\x1b[2J", 20), "a\\u{1b}[2J");
+        assert_eq!(shown(&"x".repeat(100), 11), "xxxxx…xxxxx");
+    }
+}
