@@ -1,0 +1,436 @@
+//! Batches of an epoch, in the layout of the IR.
+//!
+//! In: a [`Dataset`], a [`Part`], a [`BatchPlan`]. Out: [`Batches`], any of which can be made by
+//! its number, so that a run resumes at (epoch, index) without replaying. What a batch holds
+//! depends on (seed, epoch, index) alone.
+//!
+//! Examples of different lengths: shuffled, cut into windows of 64 batches, sorted by length inside
+//! a window, cut into batches, and the batches shuffled. So a batch holds similar lengths, little
+//! is padded, and every example appears once an epoch. Without `shuffle`: in order.
+
+use super::column::{Column, Values};
+use super::dataset::Dataset;
+use super::fit::UNSEEN;
+use super::spec::FieldRole;
+use super::split::Part;
+use super::stream::Streams;
+use crate::diagnostics::Diagnostic;
+use crate::philox;
+use crate::span::Span;
+
+/// Batches sorted by length together.
+const WINDOW: usize = 64;
+
+/// The longest part that is taken as one sequence, for want of `bptt` and `window`.
+const MAX_WHOLE: usize = 20_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchSize {
+    /// Examples, or parallel streams of one long sequence.
+    Rows(usize),
+    /// Examples times the longest of them, at most; one example at least.
+    Tokens(usize),
+}
+
+/// How an epoch is cut into batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchPlan {
+    pub batch: BatchSize,
+    /// One long sequence: steps of a batch, whose states the next one carries on.
+    pub bptt: Option<usize>,
+    /// One long sequence: steps of an example of its own. `bptt` goes before it.
+    pub window: Option<usize>,
+    pub seed: u64,
+    pub epoch: u32,
+    pub shuffle: bool,
+}
+
+/// Elements in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tensor {
+    F32(Vec<f32>),
+    I32(Vec<i32>),
+}
+
+/// What one call of a compiled model reads. A sequence is `[T, B, …]`, a value per example
+/// `[B, …]`. Beyond an example's length numbers are 0, input tokens 0, target tokens −1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    pub epoch: u32,
+    pub index: usize,
+    /// B.
+    pub rows: usize,
+    /// The size of each time: the longest example's.
+    pub steps: Vec<(String, usize)>,
+    /// The length of each example along each time.
+    pub lengths: Vec<(String, Vec<i32>)>,
+    /// Inputs, targets and columns by name.
+    pub data: Vec<(String, Tensor)>,
+    /// What `previous(name)` reads: one step earlier, `<start>` or zeros at step 0.
+    pub previous: Vec<(String, Tensor)>,
+    /// Row by row it continues the batch before it: states are carried on. Else they start anew.
+    pub carries: bool,
+    /// The number in its part of each row's example, or of its first step in a long sequence.
+    pub examples: Vec<usize>,
+}
+
+impl Batch {
+    /// The size a symbol stands for: `B`, or a time.
+    pub fn size(&self, name: &str) -> Option<usize> {
+        match name {
+            "B" => Some(self.rows),
+            _ => self.steps.iter().find(|(n, _)| n == name).map(|(_, s)| *s),
+        }
+    }
+
+    pub fn data(&self, name: &str) -> Option<&Tensor> {
+        self.data.iter().find(|(n, _)| n == name).map(|(_, t)| t)
+    }
+
+    pub fn previous(&self, name: &str) -> Option<&Tensor> {
+        let found = self.previous.iter().find(|(n, _)| n == name);
+        found.map(|(_, t)| t)
+    }
+
+    pub fn lengths(&self, time: &str) -> Option<&[i32]> {
+        let found = self.lengths.iter().find(|(n, _)| n == time);
+        found.map(|(_, l)| &l[..])
+    }
+}
+
+/// The batches of one epoch.
+#[derive(Clone, Debug)]
+pub struct Batches<'d> {
+    dataset: &'d Dataset,
+    part: Part,
+    epoch: u32,
+    cuts: Cuts,
+    next: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Cuts {
+    /// Example numbers, and where each batch ends among them.
+    Examples {
+        order: Vec<u32>,
+        ends: Vec<usize>,
+    },
+    Long(Streams),
+}
+
+impl Dataset {
+    /// The batches of a part in the epoch that `plan` names.
+    pub fn batches(&self, part: Part, plan: &BatchPlan) -> Batches<'_> {
+        let range = &self.parts[part as usize];
+        let cuts = match self.long {
+            true => Cuts::Long(Streams::new(range.clone(), self.fixed(), plan)),
+            false => {
+                let lengths: Vec<usize> = range.clone().map(|e| self.longest(e)).collect();
+                let (order, ends) = bucket(&lengths, plan);
+                Cuts::Examples { order, ends }
+            }
+        };
+        Batches {
+            dataset: self,
+            part,
+            epoch: plan.epoch,
+            cuts,
+            next: 0,
+        }
+    }
+
+    /// Refuses a plan that would take a long sequence whole; `span` is the `train` block's.
+    pub fn check_plan(&self, plan: &BatchPlan, span: Span) -> Result<(), Diagnostic> {
+        let n = self.len(Part::Train);
+        if !self.long || plan.bptt.or(plan.window).or(self.fixed()).is_some() || n <= MAX_WHOLE {
+            return Ok(());
+        }
+        let message = format!("one sequence of {n} steps, and neither bptt nor window");
+        Err(Diagnostic::error("data::needs-bptt", message)
+            .label(span, "how many steps at a time?".to_string())
+            .help("add `bptt = 128` (states carried on) or `window = 128` (each on its own)"))
+    }
+
+    /// The length that the file fixes for the time of a long sequence.
+    fn fixed(&self) -> Option<usize> {
+        self.times.iter().find_map(|t| t.fixed)
+    }
+
+    /// Steps of an example along its longest time.
+    fn longest(&self, e: usize) -> usize {
+        let along = self.lengths.iter().map(|l| l[e] as usize);
+        along.max().unwrap_or(1)
+    }
+
+    /// A batch of examples (by number in the whole dataset).
+    fn gather(&self, examples: &[usize]) -> Batch {
+        let rows = examples.len();
+        let mut batch = Batch::empty(rows);
+        for (time, lengths) in self.times.iter().zip(&self.lengths) {
+            let all: Vec<i32> = examples.iter().map(|e| lengths[*e] as i32).collect();
+            let most = all.iter().copied().max().unwrap_or(0);
+            batch.steps.push((time.name.clone(), most as usize));
+            batch.lengths.push((time.name.clone(), all));
+        }
+        for column in &self.columns {
+            let timed = !column.starts.is_empty();
+            let steps = match &column.time {
+                Some(time) => batch.size(time).unwrap_or(0),
+                None if timed => continue,
+                None => 1,
+            };
+            let source: Vec<Run> = examples
+                .iter()
+                .map(|e| {
+                    let r = column.range(*e);
+                    Run {
+                        start: r.start / column.width,
+                        len: r.len() / column.width,
+                        before: false,
+                    }
+                })
+                .collect();
+            batch.put(column, &source, steps);
+        }
+        batch
+    }
+
+    /// A batch of runs of steps of one long sequence.
+    pub(super) fn gather_steps(&self, source: &[Run]) -> Batch {
+        let mut batch = Batch::empty(source.len());
+        let steps = source.iter().map(|r| r.len).max().unwrap_or(0);
+        for time in &self.times {
+            let all = source.iter().map(|r| r.len as i32).collect();
+            batch.steps.push((time.name.clone(), steps));
+            batch.lengths.push((time.name.clone(), all));
+        }
+        for column in &self.columns {
+            batch.put(column, source, steps);
+        }
+        batch
+    }
+}
+
+/// Consecutive steps of a column that become one row of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub start: usize,
+    pub len: usize,
+    /// Whether `previous` may read the step before the first.
+    pub before: bool,
+}
+
+impl Batch {
+    fn empty(rows: usize) -> Batch {
+        Batch {
+            epoch: 0,
+            index: 0,
+            rows,
+            steps: Vec::new(),
+            lengths: Vec::new(),
+            data: Vec::new(),
+            previous: Vec::new(),
+            carries: false,
+            examples: Vec::new(),
+        }
+    }
+
+    /// Adds a column's rows, and what `previous` of it reads.
+    fn put(&mut self, column: &Column, source: &[Run], steps: usize) {
+        let name = || column.name.clone();
+        let width = column.width;
+        match &column.values {
+            Values::I32(v) => {
+                let pad = match column.role {
+                    FieldRole::Target => UNSEEN,
+                    FieldRole::Input | FieldRole::Column => 0,
+                };
+                let data = Tensor::I32(lay(v, width, source, steps, pad));
+                self.data.push((name(), data));
+                if column.previous {
+                    let start = column.vocabulary.as_ref().map_or(UNSEEN, |v| v.start());
+                    let data = shift(v, width, source, steps, start, 0);
+                    self.previous.push((name(), Tensor::I32(data)));
+                }
+            }
+            Values::F32(v) => {
+                let data = Tensor::F32(lay(v, width, source, steps, 0.0));
+                self.data.push((name(), data));
+                if column.previous {
+                    let data = shift(v, width, source, steps, 0.0, 0.0);
+                    self.previous.push((name(), Tensor::F32(data)));
+                }
+            }
+        }
+    }
+}
+
+/// `[steps, rows, width]` of the runs, padded.
+fn lay<T: Copy>(from: &[T], width: usize, source: &[Run], steps: usize, pad: T) -> Vec<T> {
+    let rows = source.len();
+    let mut out = vec![pad; steps * rows * width];
+    for (b, run) in source.iter().enumerate() {
+        for t in 0..run.len {
+            let to = (t * rows + b) * width;
+            let at = (run.start + t) * width;
+            out[to..to + width].copy_from_slice(&from[at..at + width]);
+        }
+    }
+    out
+}
+
+/// The same, one step later: step 0 is the step before the run, or `start`.
+fn shift<T: Copy>(
+    from: &[T],
+    width: usize,
+    source: &[Run],
+    steps: usize,
+    start: T,
+    pad: T,
+) -> Vec<T> {
+    let rows = source.len();
+    let mut out = vec![pad; steps * rows * width];
+    for (b, run) in source.iter().enumerate() {
+        for t in 0..run.len {
+            let to = (t * rows + b) * width;
+            let cell = &mut out[to..to + width];
+            match t > 0 || run.before {
+                true => {
+                    let at = (run.start + t - 1) * width;
+                    cell.copy_from_slice(&from[at..at + width]);
+                }
+                false => cell.fill(start),
+            }
+        }
+    }
+    out
+}
+
+impl Batches<'_> {
+    /// How many batches the epoch has.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        match &self.cuts {
+            Cuts::Examples { ends, .. } => ends.len(),
+            Cuts::Long(streams) => streams.len(),
+        }
+    }
+
+    /// The next batch is the one with this number.
+    pub fn skip_to(&mut self, index: usize) {
+        self.next = index;
+    }
+
+    /// The batch with this number, where there is one.
+    pub fn get(&self, index: usize) -> Option<Batch> {
+        let base = self.dataset.parts[self.part as usize].start;
+        let mut batch = match &self.cuts {
+            Cuts::Examples { order, ends } => {
+                let end = *ends.get(index)?;
+                let start = if index == 0 { 0 } else { ends[index - 1] };
+                let numbers: Vec<usize> = order[start..end].iter().map(|i| *i as usize).collect();
+                let examples: Vec<usize> = numbers.iter().map(|i| base + i).collect();
+                let mut batch = self.dataset.gather(&examples);
+                batch.examples = numbers;
+                batch
+            }
+            Cuts::Long(streams) => {
+                let (runs, carries) = streams.get(index)?;
+                let mut batch = self.dataset.gather_steps(&runs);
+                batch.examples = runs.iter().map(|r| r.start - base).collect();
+                batch.carries = carries;
+                batch
+            }
+        };
+        batch.epoch = self.epoch;
+        batch.index = index;
+        Some(batch)
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        let batch = self.get(self.next)?;
+        self.next += 1;
+        Some(batch)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.len().saturating_sub(self.next);
+        (left, Some(left))
+    }
+}
+
+/// Examples in the order of an epoch and the end of each batch among them.
+fn bucket(lengths: &[usize], plan: &BatchPlan) -> (Vec<u32>, Vec<usize>) {
+    let n = lengths.len();
+    if n == 0 {
+        return (Vec::new(), Vec::new());
+    }
+    if !plan.shuffle {
+        let order: Vec<u32> = (0..n as u32).collect();
+        let ends = ends(&order, lengths, plan.batch);
+        return (order, ends);
+    }
+    let mut order = philox::permutation(n as u32, plan.seed, plan.epoch);
+    let rows = match plan.batch {
+        BatchSize::Rows(rows) => rows.max(1),
+        BatchSize::Tokens(tokens) => {
+            let mean = lengths.iter().sum::<usize>() / n;
+            (tokens / mean.max(1)).max(1)
+        }
+    };
+    for window in order.chunks_mut(rows.saturating_mul(WINDOW)) {
+        window.sort_by_key(|e| lengths[*e as usize]);
+    }
+    // The batches of each window, then all of them in a random order.
+    let ends = ends(&order, lengths, plan.batch);
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let mut batches: Vec<&[u32]> = starts.zip(&ends).map(|(a, b)| &order[a..*b]).collect();
+    shuffle(&mut batches, plan.seed, plan.epoch, "batches");
+    let mut ends = Vec::with_capacity(batches.len());
+    let mut at = 0;
+    for batch in &batches {
+        at += batch.len();
+        ends.push(at);
+    }
+    (batches.concat(), ends)
+}
+
+/// Where each batch ends when examples are taken in this order.
+fn ends(order: &[u32], lengths: &[usize], batch: BatchSize) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let (mut count, mut longest) = (0usize, 0usize);
+    for (i, e) in order.iter().enumerate() {
+        let length = lengths[*e as usize];
+        let full = match batch {
+            BatchSize::Rows(rows) => count >= rows.max(1),
+            BatchSize::Tokens(n) => {
+                count > 0 && (count + 1).saturating_mul(longest.max(length)) > n
+            }
+        };
+        if full {
+            ends.push(i);
+            (count, longest) = (0, 0);
+        }
+        count += 1;
+        longest = longest.max(length);
+    }
+    ends.push(order.len());
+    ends
+}
+
+/// Fisher and Yates by Philox; `path` keeps one shuffle's draws from another's.
+pub(super) fn shuffle<T>(items: &mut [T], seed: u64, epoch: u32, path: &str) {
+    let mut stream = philox::Stream::new(philox::Place {
+        key: philox::key(seed, philox::Domain::Shuffle),
+        path: philox::path_hash(path),
+        step: epoch,
+    });
+    for i in (1..items.len()).rev() {
+        let j = stream.below(i as u32 + 1);
+        items.swap(i, j as usize);
+    }
+}

@@ -1,0 +1,311 @@
+//! One field's values, in the type the model takes them in.
+//!
+//! In: values of an [`Evaluator`], example by example. Out: [`Column`]s filled side by side, every
+//! value checked against what the model asks: unit, features, lengths, finite numbers.
+
+use super::dataset::Load;
+use super::eval::{Evaluator, Numbers, Value};
+use super::fit::{Fit, Inverse, UNSEEN, Vocabulary};
+use super::plan::Node;
+use super::spec::{Field, FieldRole, Unit};
+use super::split::Part;
+use super::text::shown;
+use crate::diagnostics::Diagnostic;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    F32(Vec<f32>),
+    /// Indices of a vocabulary; negative where the training part has no such symbol.
+    I32(Vec<i32>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub name: String,
+    pub role: FieldRole,
+    pub unit: Unit,
+    pub time: Option<String>,
+    /// Sizes after the time, as the data has them.
+    pub features: Vec<usize>,
+    pub vocabulary: Option<Vocabulary>,
+    /// Back to the unit of the file.
+    pub inverse: Inverse,
+    /// Whether the model reads `previous` of it.
+    pub previous: bool,
+    /// Symbols of each part that the training part does not have.
+    pub unseen: [usize; 3],
+    /// Elements of one step.
+    pub(super) width: usize,
+    pub(super) values: Values,
+    /// The first step of each example and, last, the number of steps; empty where examples have one
+    /// step each.
+    pub(super) starts: Vec<usize>,
+    /// Whether examples end in `<end>`.
+    pub(super) end: bool,
+}
+
+impl Column {
+    pub fn new(
+        field: &Field,
+        vocabulary: Option<Vocabulary>,
+        inverse: Inverse,
+        end: bool,
+    ) -> Column {
+        Column {
+            name: field.name.clone(),
+            role: field.role,
+            unit: field.unit,
+            time: field.time.clone(),
+            features: Vec::new(),
+            vocabulary,
+            inverse,
+            previous: field.previous,
+            unseen: [0; 3],
+            width: 1,
+            values: match field.unit {
+                Unit::Token | Unit::Class => Values::I32(Vec::new()),
+                Unit::Number | Unit::Binary => Values::F32(Vec::new()),
+            },
+            starts: Vec::new(),
+            end,
+        }
+    }
+}
+
+/// Columns being filled.
+pub(super) struct Filling<'a> {
+    load: &'a Load<'a>,
+    long: bool,
+    pub columns: Vec<Column>,
+    /// By time, in the order of the wanted times.
+    pub lengths: Vec<Vec<u32>>,
+    pub examples: usize,
+}
+
+impl<'a> Filling<'a> {
+    pub fn new(
+        load: &'a Load<'a>,
+        vocabularies: &[Option<Vocabulary>],
+        fitted: &[Option<Fit>],
+        long: bool,
+    ) -> Filling<'a> {
+        let affine = |i: usize| match &fitted[i] {
+            Some(Fit::Affine(a)) => Some(a.clone()),
+            Some(Fit::Vocabulary(_)) | None => None,
+        };
+        let fields = load.wanted.fields.iter().zip(&load.plan.fields);
+        let columns = fields
+            .zip(vocabularies)
+            .map(|((field, column), vocabulary)| {
+                let planned = &load.plan.columns[*column];
+                let ends = field.feeds_itself && field.unit == Unit::Token && !long;
+                let inverse = load.plan.inverse(&planned.node, &affine);
+                let mut c = Column::new(field, vocabulary.clone(), inverse, ends);
+                if planned.axis.is_some() {
+                    c.starts.push(0);
+                }
+                c
+            })
+            .collect();
+        let times = if long { 0 } else { load.wanted.times.len() };
+        Filling {
+            load,
+            long,
+            columns,
+            lengths: vec![Vec::new(); times],
+            examples: 0,
+        }
+    }
+
+    /// Adds the example at position `p` of the evaluator's order.
+    pub fn example(
+        &mut self,
+        evaluator: &mut Evaluator<'a>,
+        p: usize,
+        part: Part,
+    ) -> Result<(), Diagnostic> {
+        // Steps of this example along each time, with the field that says so.
+        let mut steps: Vec<Option<(usize, usize)>> = vec![None; self.lengths.len()];
+        for (i, column) in self.columns.iter_mut().enumerate() {
+            let planned = self.load.plan.fields[i];
+            let node = &self.load.plan.columns[planned].node;
+            let value = evaluator.column(planned, p)?;
+            let field = &self.load.wanted.fields[i];
+            let n = column.push(field, value, evaluator, node, p, part)?;
+            if self.long || field.role == FieldRole::Column {
+                continue;
+            }
+            let times = &self.load.wanted.times;
+            let Some(t) = times
+                .iter()
+                .position(|t| Some(&t.name) == field.time.as_ref())
+            else {
+                continue;
+            };
+            let wrong = |code, message: String| {
+                evaluator
+                    .at(node, p, None, 0, code, message)
+                    .label(field.span, "this field".to_string())
+            };
+            if n == 0 {
+                let message = format!("`{}` is empty in this example", field.name);
+                return Err(wrong("data::empty-sequence", message)
+                    .help(format!("leave it out: keep = length({}) > 0", field.name)));
+            }
+            if let Some(fixed) = times[t].fixed
+                && fixed != n
+            {
+                let message = format!(
+                    "`{}` has {n} steps here, time {} has {fixed}",
+                    shown(&field.name, 20),
+                    times[t].name
+                );
+                return Err(wrong("data::length", message));
+            }
+            match steps[t] {
+                Some((other, m)) if m != n => {
+                    let other = &self.load.wanted.fields[other].name;
+                    let message = format!(
+                        "`{}` has {n} steps, `{}` has {m} along the same time",
+                        shown(&field.name, 12),
+                        shown(other, 12)
+                    );
+                    return Err(
+                        wrong("data::unequal-lengths", message).help("give them different times")
+                    );
+                }
+                _ => steps[t] = Some((i, n)),
+            }
+        }
+        for (of_time, n) in self.lengths.iter_mut().zip(steps) {
+            of_time.push(n.map_or(1, |(_, n)| n as u32));
+        }
+        self.examples += 1;
+        Ok(())
+    }
+}
+
+impl Column {
+    /// Adds one example's value; gives its number of steps.
+    fn push<'a>(
+        &mut self,
+        field: &Field,
+        value: Value<'a>,
+        evaluator: &Evaluator<'a>,
+        node: &'a Node,
+        p: usize,
+        part: Part,
+    ) -> Result<usize, Diagnostic> {
+        let wrong = |code, message: String| evaluator.at(node, p, None, 0, code, message);
+        let mut steps = match (&mut self.values, value) {
+            (Values::I32(out), Value::Numbers(n)) => {
+                let size = self.vocabulary.as_ref().map_or(0, |v| v.symbols().len());
+                let steps = n.data.len() / n.width.max(1);
+                for x in &n.data {
+                    let known = x.fract() == 0.0 && (0.0..size as f64).contains(x);
+                    out.push(if known { *x as i32 } else { UNSEEN });
+                    self.unseen[part as usize] += usize::from(!known);
+                }
+                fit_features(&mut self.features, &mut self.width, field, n.width)
+                    .map_err(|m| wrong("data::features", m))?;
+                steps
+            }
+            (Values::I32(out), value) => {
+                let Some(vocabulary) = &self.vocabulary else {
+                    let message = format!("`{}` is text without a vocabulary", field.name);
+                    return Err(wrong("data::no-vocabulary", message));
+                };
+                let before = out.len();
+                match value {
+                    Value::Chars(t) => out.extend(vocabulary.encode_text(&t)),
+                    Value::Text(t) => out.push(vocabulary.encode(&t)),
+                    Value::Texts(all) => out.extend(all.iter().map(|t| vocabulary.encode(t))),
+                    Value::Numbers(_) => {}
+                }
+                let new = &out[before..];
+                self.unseen[part as usize] += new.iter().filter(|x| **x == UNSEEN).count();
+                new.len()
+            }
+            (Values::F32(out), value) => {
+                let n = evaluator.numbers(value, node, p, None)?;
+                fit_features(&mut self.features, &mut self.width, field, n.width)
+                    .map_err(|m| wrong("data::features", m))?;
+                push_numbers(out, &n, field.unit)
+                    .map_err(|(step, code, m)| evaluator.at(node, p, None, step, code, m))?
+            }
+        };
+        if self.end
+            && let (Values::I32(out), Some(v)) = (&mut self.values, &self.vocabulary)
+            && let Some(end) = v.end()
+        {
+            out.push(end);
+            steps += 1;
+        }
+        if let Some(last) = self.starts.last().copied() {
+            self.starts.push(last + steps);
+        }
+        Ok(steps)
+    }
+}
+
+/// Checks a step's width against the field's sizes and fills in the one the data decides.
+fn fit_features(
+    features: &mut Vec<usize>,
+    width: &mut usize,
+    field: &Field,
+    found: usize,
+) -> Result<(), String> {
+    if !features.is_empty() || (field.features.is_empty() && found == 1) {
+        return match found == *width {
+            true => Ok(()),
+            false => Err(format!(
+                "`{}` has {found} features here, {width} before",
+                shown(&field.name, 20)
+            )),
+        };
+    }
+    let known: usize = field.features.iter().flatten().product();
+    let free = field.features.iter().filter(|f| f.is_none()).count();
+    let size = match free {
+        0 if known == found => Some(0),
+        1 if known > 0 && found.is_multiple_of(known) => Some(found / known),
+        _ => None,
+    };
+    let Some(size) = size else {
+        let asked: Vec<String> = (field.features.iter())
+            .map(|f| f.map_or("?".to_string(), |n| n.to_string()))
+            .collect();
+        return Err(format!(
+            "`{}` has {found} features, the model asks for [{}]",
+            shown(&field.name, 16),
+            asked.join(", ")
+        ));
+    };
+    *features = field.features.iter().map(|f| f.unwrap_or(size)).collect();
+    *width = found;
+    Ok(())
+}
+
+/// Appends numbers as f32; the error is the step, its code and message.
+fn push_numbers(
+    out: &mut Vec<f32>,
+    n: &Numbers,
+    unit: Unit,
+) -> Result<usize, (usize, &'static str, String)> {
+    for (i, x) in n.data.iter().enumerate() {
+        let y = *x as f32;
+        let step = i / n.width.max(1);
+        if !y.is_finite() {
+            return Err((step, "data::not-finite", format!("the value here is {x:?}")));
+        }
+        if unit == Unit::Binary && y != 0.0 && y != 1.0 {
+            return Err((
+                step,
+                "data::not-binary",
+                format!("{x:?} where a binary value is 0 or 1"),
+            ));
+        }
+        out.push(y);
+    }
+    Ok(n.steps.unwrap_or(1))
+}

@@ -1,0 +1,194 @@
+//! Opens a data block's source: all of its files, of whatever form.
+//!
+//! In: the spec, the `.seq` file's folder, what the command line binds. Out: [`Source`], examples
+//! numbered from 0 across its files.
+
+use std::path::Path;
+
+use super::path::{read, resolve};
+use super::records::Records;
+use super::source_table::{self, Form};
+use super::source_tensors::{self, TensorFile};
+use super::source_text;
+use super::spec::{ColumnRef, DataSpec, PathText, SourceKind, Split};
+use super::text::{Place, Text, shown};
+use crate::diagnostics::Diagnostic;
+use crate::span::Span;
+
+/// Examples before any column is evaluated.
+#[derive(Debug)]
+pub enum Source {
+    Records(Records),
+    /// Made-up examples: only their number and the seed of their draws.
+    Rows {
+        count: usize,
+        seed: u64,
+    },
+    Tensors(Vec<TensorFile>),
+}
+
+/// The most examples that `rows` makes.
+const MAX_ROWS: usize = 1 << 31;
+
+/// Reads the source and, unless `alone`, the files that `split` names after it (training,
+/// validation, test).
+pub fn open(
+    spec: &DataSpec,
+    base: &Path,
+    bound: Option<&Path>,
+    alone: bool,
+) -> Result<Source, Diagnostic> {
+    let span = spec.source.span;
+    let others: Vec<&PathText> = match &spec.split {
+        Split::Files { valid, test, .. } if !alone => valid.iter().chain(test).collect(),
+        Split::Files { .. } | Split::Parts { .. } => Vec::new(),
+    };
+    // A bound file stands for the source alone; a bound folder for all of its files.
+    let folder = bound.filter(|b| b.is_dir());
+    let files = |first: &PathText| -> Result<Vec<(Vec<u8>, super::path::Resolved)>, Diagnostic> {
+        let one = |path: &PathText, bound| {
+            let file = resolve(path, base, bound, &spec.name.node)?;
+            Ok((read(&file, path, None)?, file))
+        };
+        let mut all = vec![one(first, bound)?];
+        for path in &others {
+            all.push(one(path, folder)?);
+        }
+        Ok(all)
+    };
+    let texts = |first: &PathText| -> Result<Vec<Text>, Diagnostic> {
+        files(first)?
+            .into_iter()
+            .map(|(bytes, file)| Text::decode(bytes, &file, false, span))
+            .collect()
+    };
+    let mut records = Records::default();
+    match &spec.source.kind {
+        SourceKind::Text(path) => {
+            for text in texts(path)? {
+                source_text::whole(&mut records, text);
+            }
+        }
+        SourceKind::Lines(path) => {
+            for text in texts(path)? {
+                source_text::lines(&mut records, text, span)?;
+            }
+        }
+        SourceKind::Csv(table) => {
+            for text in texts(&table.path)? {
+                source_table::table(&mut records, text, Form::Csv, table, span)?;
+            }
+        }
+        SourceKind::Tsv(table) => {
+            for text in texts(&table.path)? {
+                source_table::table(&mut records, text, Form::Tsv, table, span)?;
+            }
+        }
+        SourceKind::Rows { count, seed } => {
+            if *count == 0 || *count > MAX_ROWS {
+                let message = format!("{count} rows, where 1 to {MAX_ROWS} can be made");
+                return Err(
+                    Diagnostic::error("data::rows", message).label(span, "this many".to_string())
+                );
+            }
+            return Ok(Source::Rows {
+                count: *count,
+                seed: *seed,
+            });
+        }
+        SourceKind::Tensors(path) => {
+            let all: Result<Vec<TensorFile>, _> = files(path)?
+                .into_iter()
+                .map(|(bytes, file)| source_tensors::parse(&bytes, &file.shown, span))
+                .collect();
+            return Ok(Source::Tensors(all?));
+        }
+        SourceKind::Jsonl(_) => return Err(unavailable("jsonl", span)),
+        SourceKind::Idx { .. } => return Err(unavailable("idx", span)),
+    }
+    Ok(Source::Records(records))
+}
+
+/// The error for what the language has and this version does not.
+pub fn unavailable(what: &str, span: Span) -> Diagnostic {
+    Diagnostic::error("feature::unavailable", format!("`{what}` is not built yet"))
+        .label(span, "asked for here".to_string())
+}
+
+impl Source {
+    pub fn examples(&self) -> usize {
+        match self {
+            Source::Records(r) => r.examples.len(),
+            Source::Rows { count, .. } => *count,
+            Source::Tensors(files) => files.iter().map(|f| f.examples).sum(),
+        }
+    }
+
+    /// The file of an example, 0 for the source itself, and its number in that file's order.
+    pub fn file_of(&self, example: usize) -> (usize, usize) {
+        match self {
+            Source::Records(r) => (r.file_of(example), example),
+            Source::Rows { .. } => (0, example),
+            Source::Tensors(files) => {
+                let mut left = example;
+                for (i, f) in files.iter().enumerate() {
+                    if left < f.examples {
+                        return (i, left);
+                    }
+                    left -= f.examples;
+                }
+                (files.len(), left)
+            }
+        }
+    }
+
+    /// The position of a column, in [`Records`] or among the tensors.
+    pub fn column(&self, column: &ColumnRef, span: Span) -> Result<usize, Diagnostic> {
+        match (self, column) {
+            (Source::Records(r), column) => source_table::resolve(r, column, span),
+            (Source::Tensors(files), ColumnRef::Named(name)) => {
+                let at = files[0].find(name, span)?;
+                // Files are sorted by name alike, or they differ.
+                for other in &files[1..] {
+                    if other.tensors.get(at).is_none_or(|t| t.name != *name) {
+                        return Err(Diagnostic::error(
+                            "data::unknown-tensor",
+                            "the files of this source do not hold the same tensors",
+                        )
+                        .label(
+                            span,
+                            format!("`{}` is elsewhere in {}", shown(name, 40), other.name),
+                        ));
+                    }
+                }
+                Ok(at)
+            }
+            (Source::Tensors(_), ColumnRef::At(_)) => Err(Diagnostic::error(
+                "data::unknown-column",
+                "tensors have names, not numbers",
+            )
+            .label(span, "name a tensor".to_string())),
+            (Source::Rows { .. }, _) => Err(Diagnostic::error(
+                "data::unknown-column",
+                "`rows` makes up its examples and has no columns to read",
+            )
+            .label(span, "no column".to_string())),
+        }
+    }
+
+    /// Where a cell of an example begins in its file.
+    pub fn place(&self, example: usize, column: usize) -> Option<Place> {
+        match self {
+            Source::Records(r) => Some(r.place(r.examples[example].start, column)),
+            Source::Rows { .. } | Source::Tensors(_) => None,
+        }
+    }
+
+    /// An example as it is named in messages: its file and line, or its number.
+    pub fn describe(&self, example: usize) -> String {
+        match self.place(example, 0) {
+            Some(place) => place.to_string(),
+            None => format!("example {example}"),
+        }
+    }
+}
