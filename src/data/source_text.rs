@@ -13,7 +13,7 @@ pub const MAX_LINE: usize = 16 << 20;
 
 /// The file as one example of one cell.
 pub fn whole(records: &mut Records, text: Text) {
-    let cells = vec![0..text.text.len()];
+    let cells = std::iter::once(0..text.text.len()).collect();
     push_row(records, 0, 1, 0);
     records.files.push(SourceFile {
         raw: text,

@@ -115,7 +115,7 @@ mod tests {
             span: Span::default(),
         };
         let kept: Vec<usize> = (0..n).collect();
-        let class = |e: usize| (e % 10 == 0).to_string();
+        let class = |e: usize| e.is_multiple_of(10).to_string();
         split(&kept, &setting, ordered, &|_| 0, Some(&class))
     }
 
@@ -145,7 +145,7 @@ mod tests {
     fn strata_have_equal_shares() {
         let name = Spanned::new("y".to_string(), Span::default());
         let out = parts(1000, [80.0, 10.0, 10.0], SplitBy::Stratify(name), false);
-        let rare = out.map(|p| p.iter().filter(|e| *e % 10 == 0).count());
+        let rare = out.map(|p| p.iter().filter(|e| e.is_multiple_of(10)).count());
         assert_eq!(rare, [80, 10, 10]);
     }
 }
