@@ -128,21 +128,29 @@ fn backward(
         if grads.iter().all(Option::is_none) {
             continue;
         }
-        // A weight's share is summed over examples: padded ones must add exactly nothing.
+        // A weight's share is summed over examples: padded ones must add exactly nothing. Shares of
+        // values that belong to one example are dropped at padded steps by the carries' holds.
         let batched = |f: &Func, v: ValueId| f.shape(v).first() == Some(&Func::batch());
-        let mixes = op
+        let of_example: HashSet<ValueId> = op
             .args
             .iter()
-            .any(|a| active.contains(a) && !batched(b.func, *a));
-        if mixes {
+            .filter(|a| batched(b.func, **a))
+            .copied()
+            .collect();
+        let own = |v: ValueId| active.contains(&v) && of_example.contains(&v);
+        for (arg, g) in rules::backward(b, &op, &grads, &own, forward)? {
+            adjoints.add(b, arg, g);
+        }
+        let shared = |v: ValueId| active.contains(&v) && !of_example.contains(&v);
+        if op.args.iter().any(|a| shared(*a)) {
             for g in grads.iter_mut().flatten() {
                 if batched(b.func, *g) {
                     *g = forward.masked(b, *g);
                 }
             }
-        }
-        for (arg, g) in rules::backward(b, &op, &grads, active, forward)? {
-            adjoints.add(b, arg, g);
+            for (arg, g) in rules::backward(b, &op, &grads, &shared, forward)? {
+                adjoints.add(b, arg, g);
+            }
         }
     }
     Ok(())

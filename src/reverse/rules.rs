@@ -1,9 +1,7 @@
 //! What each op passes back to its arguments: one arm an op, the equation above it.
 //!
 //! In: an op, the adjoints `g` of its results, and its forward values. Out: pairs of an argument and
-//! its share of the gradient, for the arguments that a gradient can reach. `y` is the op's result.
-
-use std::collections::HashSet;
+//! its share of the gradient, for the arguments that are wanted. `y` is the op's result.
 
 use super::Forward;
 use crate::dim::Dim;
@@ -14,11 +12,14 @@ pub fn backward(
     b: &mut Build<'_>,
     op: &Op,
     grads: &[Option<ValueId>],
-    active: &HashSet<ValueId>,
+    wanted: &dyn Fn(ValueId) -> bool,
     forward: &mut dyn Forward,
 ) -> Result<Vec<(ValueId, ValueId)>, String> {
     let mut out = Vec::new();
-    let wants = |i: usize| active.contains(&op.args[i]);
+    let wants = |i: usize| wanted(op.args[i]);
+    if !op.args.iter().any(|a| wanted(*a)) {
+        return Ok(out);
+    }
     let Some(g) = grads.iter().flatten().next().copied() else {
         return Ok(out);
     };
