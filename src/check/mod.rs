@@ -5,3 +5,4 @@
 
 pub mod leaks;
 pub mod program;
+pub mod settings;

@@ -441,7 +441,7 @@ pub const BATCHES: &[Variant] = &[later(
 const FILE: Arg = need("file", Kind::Text);
 const BLOCKS: &[Variant] = &[
     built("no", &[], "one example a row"),
-    later(
+    built(
         "blank_line",
         &[],
         "one example a run of rows between blank lines",
@@ -523,12 +523,12 @@ pub const STEPS: &[Variant] = &[
         &[need("steps", whole(1))],
         "the rows that end with this one, as a sequence",
     ),
-    later(
+    built(
         "multihot",
         &[need("units", whole(1))],
         "a text of numbers as units that are 0 or 1",
     ),
-    later(
+    built(
         "split",
         &[need("separator", Kind::Text)],
         "a text cut at each separator, as a sequence",

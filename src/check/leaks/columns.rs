@@ -44,11 +44,12 @@ struct Read {
     symbols: Option<Step>,
 }
 
-/// What an expression reads, and whether it may be turned back into the one column it reads.
+/// What an expression reads.
 #[derive(Default)]
 struct Reads {
     all: Vec<Read>,
-    computed: bool,
+    /// Of these, what stands in it as itself, however scaled: not mixed with another column.
+    plain: Vec<Read>,
 }
 
 struct Follow<'a> {
@@ -76,9 +77,6 @@ pub fn aliases(
     let Some((answer, target_reads)) = read(target) else {
         return Vec::new();
     };
-    let (false, [wanted]) = (target_reads.computed, target_reads.all.as_slice()) else {
-        return Vec::new();
-    };
     let mut found = Vec::new();
     for input in model.inputs.iter().filter(|i| i.kind == InputKind::Input) {
         let Some((column, reads)) = read(input.var) else {
@@ -89,8 +87,9 @@ pub fn aliases(
         let reach = reads
             .all
             .iter()
-            .filter(|r| r.key == wanted.key)
-            .map(|r| sees(r, wanted, shared, &data.source.kind))
+            .flat_map(|r| target_reads.plain.iter().map(move |wanted| (r, wanted)))
+            .filter(|(r, wanted)| r.key == wanted.key)
+            .map(|(r, wanted)| sees(r, wanted, shared, &data.source.kind))
             .max()
             .unwrap_or(Reach::Nothing);
         if reach != Reach::Nothing {
@@ -147,63 +146,47 @@ impl<'a> Follow<'a> {
     fn expr(&mut self, expr: &'a ColumnExpr, name: &'a str) -> Reads {
         match &expr.kind {
             ColumnKind::Number(_) | ColumnKind::Text(_) => Reads::default(),
+            // A name that is no column is an index of the equation.
             ColumnKind::Name(other) => match column(self.data, other) {
                 Some(column) => self.named(column),
-                // An index of the equation.
-                None => Reads {
-                    all: Vec::new(),
-                    computed: true,
-                },
+                None => Reads::default(),
             },
-            ColumnKind::Whole => self.one(self.whole(name)),
-            ColumnKind::Column(reference) => self.one(self.key(reference)),
+            ColumnKind::Whole => one(self.whole(name)),
+            ColumnKind::Column(reference) => one(self.key(reference)),
             ColumnKind::Columns(references) => {
-                let keys: Vec<Key> = references.iter().map(|r| self.key(r)).collect();
-                let reads = keys.into_iter().map(|k| self.one(k)).collect();
-                side_by_side(reads)
+                side_by_side(references.iter().map(|r| one(self.key(r))).collect())
             }
-            ColumnKind::Step { input, step } => {
-                let mut reads = self.expr(input, name);
-                for read in &mut reads.all {
-                    match step {
-                        Step::Window(n) => {
-                            read.window = Some(*n);
-                            let before = i64::try_from(*n).unwrap_or(i64::MAX).saturating_sub(1);
-                            read.first = read.first.saturating_sub(before);
-                        }
-                        Step::Chars | Step::Split(_) | Step::Words { .. } | Step::Bpe(_) => {
-                            read.symbols = Some(step.clone());
-                        }
-                        Step::Labels
-                        | Step::Lower
-                        | Step::Nfc
-                        | Step::Log
-                        | Step::Scale { .. }
-                        | Step::Zscore
-                        | Step::Multihot(_)
-                        | Step::Pixels => {}
-                    }
+            ColumnKind::Step { input, step } => self.expr(input, name).map(|read| match step {
+                Step::Window(n) => {
+                    read.window = Some(*n);
+                    let before = i64::try_from(*n).unwrap_or(i64::MAX).saturating_sub(1);
+                    read.first = read.first.saturating_sub(before);
                 }
-                reads
-            }
-            ColumnKind::Next(value) => {
-                let mut reads = self.expr(value, name);
-                for read in &mut reads.all {
-                    read.first = read.first.saturating_add(1);
-                    read.last = read.last.saturating_add(1);
+                Step::Chars | Step::Split(_) | Step::Words { .. } | Step::Bpe(_) => {
+                    read.symbols = Some(step.clone());
                 }
-                reads
-            }
-            ColumnKind::Length(value) => Reads {
-                // A length does not tell the symbols.
-                all: Vec::new(),
-                computed: !self.expr(value, name).all.is_empty(),
-            },
+                Step::Labels
+                | Step::Lower
+                | Step::Nfc
+                | Step::Log
+                | Step::Scale { .. }
+                | Step::Zscore
+                | Step::Multihot(_)
+                | Step::Pixels => {}
+            }),
+            ColumnKind::Next(value) => self.expr(value, name).map(|read| {
+                read.first = read.first.saturating_add(1);
+                read.last = read.last.saturating_add(1);
+            }),
+            // A length does not tell the symbols.
+            ColumnKind::Length(_) => Reads::default(),
             ColumnKind::Unary(_, value) => self.expr(value, name),
             ColumnKind::Binary(op, left, right) => {
-                let mut reads = side_by_side(vec![self.expr(left, name), self.expr(right, name)]);
-                reads.computed |= match op {
-                    Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Pow => false,
+                let reads = side_by_side(vec![self.expr(left, name), self.expr(right, name)]);
+                match op {
+                    Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Pow => {
+                        mixed(reads)
+                    }
                     Binary::Min
                     | Binary::Max
                     | Binary::Mod
@@ -214,42 +197,21 @@ impl<'a> Follow<'a> {
                     | Binary::Gt
                     | Binary::Ge
                     | Binary::And
-                    | Binary::Or => true,
-                };
-                reads
+                    | Binary::Or => computed(reads),
+                }
             }
             ColumnKind::Choose(cond, yes, no) => {
                 let parts = [cond, yes, no].map(|e| self.expr(e, name));
-                Reads {
-                    computed: true,
-                    ..side_by_side(parts.into())
-                }
+                computed(side_by_side(parts.into()))
             }
             ColumnKind::Uniform { .. } | ColumnKind::Randint { .. } => {
-                self.one(Key::Drawn(name.to_string()))
+                one(Key::Drawn(name.to_string()))
             }
             ColumnKind::List(parts) => {
-                let reads = parts.iter().map(|p| self.expr(p, name)).collect();
-                side_by_side(reads)
+                side_by_side(parts.iter().map(|p| self.expr(p, name)).collect())
             }
-            ColumnKind::Reduce { value, .. } => Reads {
-                computed: true,
-                ..self.expr(value, name)
-            },
+            ColumnKind::Reduce { value, .. } => computed(self.expr(value, name)),
             ColumnKind::Index(value, _) => self.expr(value, name),
-        }
-    }
-
-    fn one(&self, key: Key) -> Reads {
-        Reads {
-            all: vec![Read {
-                key,
-                first: 0,
-                last: 0,
-                window: None,
-                symbols: None,
-            }],
-            computed: false,
         }
     }
 
@@ -278,16 +240,55 @@ impl<'a> Follow<'a> {
     }
 }
 
-/// The same column twice is read once; two columns are no longer one.
+impl Reads {
+    fn map(mut self, change: impl Fn(&mut Read)) -> Reads {
+        self.all.iter_mut().for_each(&change);
+        self.plain.iter_mut().for_each(&change);
+        self
+    }
+}
+
+fn one(key: Key) -> Reads {
+    let read = Read {
+        key,
+        first: 0,
+        last: 0,
+        window: None,
+        symbols: None,
+    };
+    Reads {
+        all: vec![read.clone()],
+        plain: vec![read],
+    }
+}
+
+/// What is read twice is listed once.
 fn side_by_side(parts: Vec<Reads>) -> Reads {
     let mut out = Reads::default();
     for part in parts {
-        out.computed |= part.computed;
-        for read in part.all {
-            if !out.all.contains(&read) {
-                out.all.push(read);
+        for (to, from) in [(&mut out.all, part.all), (&mut out.plain, part.plain)] {
+            for read in from {
+                if !to.contains(&read) {
+                    to.push(read);
+                }
             }
         }
     }
     out
+}
+
+/// Arithmetic on one column can be undone; on several it is a task of its own.
+fn mixed(reads: Reads) -> Reads {
+    if reads.all.len() == 1 {
+        return reads;
+    }
+    computed(reads)
+}
+
+/// What no longer tells the column's value.
+fn computed(reads: Reads) -> Reads {
+    Reads {
+        plain: Vec::new(),
+        ..reads
+    }
 }

@@ -461,6 +461,25 @@ mod data {
     }
 
     #[test]
+    fn a_copy_among_several_features_is_seen() {
+        let columns = |names: &[&str]| {
+            let names = names.iter().map(|n| ColumnRef::Named((*n).into()));
+            ColumnKind::Columns(names.collect())
+        };
+        let m = model(&["H"], &["H"], false);
+        let apart = vec![
+            column("x", columns(&["a", "b"])),
+            column("y", columns(&["c", "d"])),
+        ];
+        assert!(!leaks(&m, &csv(apart)));
+        let copied = vec![
+            column("x", columns(&["a", "b", "c"])),
+            column("y", columns(&["c", "d"])),
+        ];
+        assert!(leaks(&m, &csv(copied)));
+    }
+
+    #[test]
     fn a_series_shifted_back_is_the_past_and_forward_is_not() {
         let tagged = model(&["T", "H"], &["T", "H"], false);
         let shifted = vec![column("x", named("v")), column("y", next(named("v")))];

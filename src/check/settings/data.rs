@@ -1,0 +1,359 @@
+//! `data d { … }` to a [`DataSpec`].
+//!
+//! In: the block as parsed. Out: the spec, or diagnostics: what the schema says of `from` and
+//! `split`, and `data::unknown-name`, `data::duplicate-column`, `data::cycle` for columns that
+//! cannot be computed whatever the file holds.
+
+use std::collections::BTreeMap;
+
+use super::block::repeated;
+use super::column::{column, column_ref};
+use super::value::value;
+use crate::ast::node::{Expr, Setting, Settings};
+use crate::data::spec::{
+    ColumnExpr, ColumnKind, ColumnSpec, DataSpec, Source, SourceKind, Split, SplitBy, Table,
+};
+use crate::diagnostics::{Diagnostic, nearest};
+use crate::settings::read::{self, Checked, Choice, clip};
+use crate::settings::schema::{Kind, SOURCES, SPLITS};
+use crate::settings::value::ValueKind;
+use crate::span::{Span, Spanned};
+
+static SOURCE: Kind = Kind::Choice(SOURCES);
+static SPLIT: Kind = Kind::Choice(SPLITS);
+
+/// `times` are the file's time names, which a column may draw `over`.
+pub fn data(block: &Settings, times: &[String], report: &mut Vec<Diagnostic>) -> Option<DataSpec> {
+    let before = report.len();
+    let mut first: BTreeMap<&str, Span> = BTreeMap::new();
+    let (mut from, mut keep, mut split) = (None, None, None);
+    let mut columns = Vec::new();
+    for setting in &block.entries {
+        let (name, indices, written, span) = match setting {
+            Setting::Set {
+                given: false,
+                name,
+                indices,
+                value,
+                span,
+            } => (name, indices, value, *span),
+            Setting::Set { name, .. } => {
+                report.push(misplaced("given", "generate", name.span));
+                continue;
+            }
+            Setting::Params { selector, .. } => {
+                report.push(misplaced("params", "train", selector.span));
+                continue;
+            }
+        };
+        if let Some(first) = first.get(name.node.as_str()) {
+            report.push(if matches!(name.node.as_str(), "from" | "keep" | "split") {
+                repeated(&name.node, name.span, *first)
+            } else {
+                Diagnostic::error(
+                    "data::duplicate-column",
+                    format!("column `{}` is defined twice", clip(&name.node)),
+                )
+                .label(name.span, "here again")
+                .label(*first, "first here")
+            });
+            continue;
+        }
+        first.insert(&name.node, name.span);
+        match name.node.as_str() {
+            "from" => from = source(written, report),
+            "split" => split = self::split(written, report),
+            "keep" => keep = column(written, report),
+            _ => {
+                if let Some(value) = column(written, report) {
+                    columns.push(ColumnSpec {
+                        name: name.clone(),
+                        indices: indices.clone().unwrap_or_default(),
+                        value,
+                        span,
+                    });
+                }
+            }
+        }
+    }
+    if !first.contains_key("from") {
+        report.push(
+            Diagnostic::error(
+                "setting::missing",
+                format!(
+                    "`data {}` does not say where it comes `from`",
+                    clip(&block.name.node)
+                ),
+            )
+            .label(block.name.span, "no `from` in this block")
+            .help("for example `from = \"text.txt\"` or `from = csv(\"table.csv\")`"),
+        );
+    }
+    if report[before..].iter().any(Diagnostic::is_error) {
+        return None;
+    }
+    let spec = DataSpec {
+        name: block.name.clone(),
+        source: from?,
+        columns,
+        keep,
+        split: split.unwrap_or(Split::Parts {
+            shares: [90.0, 5.0, 5.0],
+            by: SplitBy::Shuffle,
+            span: block.name.span,
+        }),
+        span: block.span,
+    };
+    names(&spec, times, report);
+    let sound = !report[before..].iter().any(Diagnostic::is_error);
+    sound.then_some(spec)
+}
+
+/// An entry that belongs to another kind of block.
+pub fn misplaced(what: &str, home: &str, at: Span) -> Diagnostic {
+    Diagnostic::error(
+        "setting::unknown",
+        format!("`{what}` stands in a `{home}` block only"),
+    )
+    .label(at, "not here")
+}
+
+fn chosen(
+    what: &str,
+    kind: &'static Kind,
+    e: &Expr,
+    report: &mut Vec<Diagnostic>,
+) -> Option<Choice> {
+    let v = value(e).map_err(|d| report.push(d)).ok()?;
+    match read::read(what, kind, &v, report)? {
+        Checked::Choice(c) => Some(c),
+        Checked::Number(_)
+        | Checked::Pair(..)
+        | Checked::Text(_)
+        | Checked::Name(_)
+        | Checked::YesNo(_)
+        | Checked::List(_) => None,
+    }
+}
+
+fn source(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Source> {
+    let v = value(e).map_err(|d| report.push(d)).ok()?;
+    if let ValueKind::Text(path) = v.kind {
+        return Some(Source {
+            kind: SourceKind::Text(Spanned::new(path, e.span)),
+            span: e.span,
+        });
+    }
+    let c = chosen("from", &SOURCE, e, report)?;
+    let path = || c.text("file").clone();
+    let kind = match c.name {
+        "text" => SourceKind::Text(path()),
+        "lines" => SourceKind::Lines(path()),
+        "csv" => SourceKind::Csv(table(&c)),
+        "tsv" => SourceKind::Tsv(table(&c)),
+        "rows" => SourceKind::Rows {
+            count: c.number("count") as usize,
+            seed: c.number("seed") as u64,
+        },
+        "tensors" => SourceKind::Tensors(path()),
+        "jsonl" => SourceKind::Jsonl(path()),
+        "idx" => SourceKind::Idx {
+            images: c.text("images").clone(),
+            labels: c.text("labels").clone(),
+        },
+        _ => return None,
+    };
+    Some(Source { kind, span: e.span })
+}
+
+fn table(c: &Choice) -> Table {
+    let sort = c.get("sort").and_then(|sort| {
+        let span = match sort {
+            Checked::Name(n) | Checked::Text(n) => n.span,
+            Checked::Number(_)
+            | Checked::Pair(..)
+            | Checked::YesNo(_)
+            | Checked::Choice(_)
+            | Checked::List(_) => c.span,
+        };
+        column_ref(sort).map(|r| Spanned::new(r, span))
+    });
+    let blocks = matches!(c.get("blocks"), Some(Checked::Choice(b)) if b.name == "blank_line");
+    Table {
+        path: c.text("file").clone(),
+        header: c.get("header") == Some(&Checked::YesNo(true)),
+        sort,
+        blocks,
+    }
+}
+
+fn split(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Split> {
+    let c = chosen("split", &SPLIT, e, report)?;
+    let span = e.span;
+    if c.name == "files" {
+        let file = |name| c.get(name).map(|_| c.text(name).clone());
+        return Some(Split::Files {
+            valid: file("valid"),
+            test: file("test"),
+            span,
+        });
+    }
+    let shares = ["train", "valid", "test"].map(|name| c.number(name));
+    let sum: f64 = shares.iter().sum();
+    if sum > 100.0 + 1e-9 || shares[0] <= 0.0 {
+        let message = if shares[0] <= 0.0 {
+            "`parts` leaves no training part".to_string()
+        } else {
+            format!("`parts` adds up to {sum}, which is above 100")
+        };
+        report.push(
+            Diagnostic::error("setting::out-of-range", message)
+                .label(span, "percentages of training, validation and test"),
+        );
+        return None;
+    }
+    let by = match (c.get("by"), c.get("stratify")) {
+        (Some(_), Some(Checked::Name(column))) => {
+            report.push(
+                Diagnostic::error(
+                    "setting::conflict",
+                    "`by = time` keeps the order, `stratify` shuffles",
+                )
+                .label(column.span, "not with `by`"),
+            );
+            return None;
+        }
+        (Some(_), _) => SplitBy::Time,
+        (None, Some(Checked::Name(column))) => SplitBy::Stratify(column.clone()),
+        (None, _) => SplitBy::Shuffle,
+    };
+    Some(Split::Parts { shares, by, span })
+}
+
+/// Every name must be a column, an index of its equation or a time; and no column its own source.
+fn names(spec: &DataSpec, times: &[String], report: &mut Vec<Diagnostic>) {
+    let columns: Vec<&str> = spec.columns.iter().map(|c| c.name.node.as_str()).collect();
+    let mut uses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for c in &spec.columns {
+        if let Some(extra) = c.indices.get(1) {
+            report.push(
+                Diagnostic::error(
+                    "data::too-many-indices",
+                    format!(
+                        "`{}` has {} indices, a column has one",
+                        clip(&c.name.node),
+                        c.indices.len()
+                    ),
+                )
+                .label(extra.span, "one too many"),
+            );
+        }
+        let indices: Vec<&str> = c.indices.iter().map(|i| i.node.as_str()).collect();
+        let mut found = Vec::new();
+        walk(&c.value, &mut |name, at| {
+            if columns.contains(&name) {
+                found.push(name);
+            } else if !indices.contains(&name) && !times.iter().any(|t| t == name) {
+                report.push(unknown_name(spec, name, at, &columns));
+            }
+        });
+        uses.insert(&c.name.node, found);
+    }
+    if let Some(keep) = &spec.keep {
+        walk(keep, &mut |name, at| {
+            if !columns.contains(&name) {
+                report.push(unknown_name(spec, name, at, &columns));
+            }
+        });
+    }
+    if let Split::Parts {
+        by: SplitBy::Stratify(column),
+        ..
+    } = &spec.split
+        && !columns.contains(&column.node.as_str())
+    {
+        report.push(unknown_name(spec, &column.node, column.span, &columns));
+    }
+    cycles(spec, &uses, report);
+}
+
+fn cycles(spec: &DataSpec, uses: &BTreeMap<&str, Vec<&str>>, report: &mut Vec<Diagnostic>) {
+    for c in &spec.columns {
+        let start = c.name.node.as_str();
+        let mut seen: Vec<&str> = Vec::new();
+        let mut open: Vec<&str> = uses.get(start).cloned().unwrap_or_default();
+        while let Some(name) = open.pop() {
+            if name == start {
+                report.push(
+                    Diagnostic::error(
+                        "data::cycle",
+                        format!("column `{}` is computed from itself", clip(start)),
+                    )
+                    .label(c.name.span, "its own source"),
+                );
+                return;
+            }
+            if !seen.contains(&name) {
+                seen.push(name);
+                open.extend(uses.get(name).into_iter().flatten());
+            }
+        }
+    }
+}
+
+fn unknown_name(spec: &DataSpec, name: &str, at: Span, columns: &[&str]) -> Diagnostic {
+    let d = Diagnostic::error(
+        "data::unknown-name",
+        format!(
+            "`{}` is not a column of `data {}`",
+            clip(name),
+            clip(&spec.name.node)
+        ),
+    )
+    .label(at, "not known here");
+    match nearest(name, columns.iter().copied()) {
+        Some(near) => d
+            .help(format!("did you mean `{near}`?"))
+            .fix(at, near.to_string()),
+        None => d.help(format!(
+            "a column of the file is `column({name})`, a column of the block is one of: {}",
+            columns.join(", ")
+        )),
+    }
+}
+
+/// Every name that an expression reads.
+fn walk<'a>(e: &'a ColumnExpr, f: &mut dyn FnMut(&'a str, Span)) {
+    match &e.kind {
+        ColumnKind::Number(_)
+        | ColumnKind::Text(_)
+        | ColumnKind::Whole
+        | ColumnKind::Column(_)
+        | ColumnKind::Columns(_) => {}
+        ColumnKind::Name(name) => f(name, e.span),
+        ColumnKind::Step { input, .. } => walk(input, f),
+        ColumnKind::Next(value)
+        | ColumnKind::Length(value)
+        | ColumnKind::Unary(_, value)
+        | ColumnKind::Reduce { value, .. } => walk(value, f),
+        ColumnKind::Binary(_, a, b) => {
+            walk(a, f);
+            walk(b, f);
+        }
+        ColumnKind::Choose(a, b, c) => {
+            walk(a, f);
+            walk(b, f);
+            walk(c, f);
+        }
+        ColumnKind::Uniform { low, high, .. } => {
+            walk(low, f);
+            walk(high, f);
+        }
+        ColumnKind::Randint { n, .. } => walk(n, f),
+        ColumnKind::List(parts) => parts.iter().for_each(|p| walk(p, f)),
+        ColumnKind::Index(value, index) => {
+            walk(value, f);
+            f(&index.node, index.span);
+        }
+    }
+}

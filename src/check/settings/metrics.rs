@@ -1,0 +1,139 @@
+//! Which metrics a model can be measured by.
+//!
+//! In: the `metrics` setting, the model and its data. Out: the metrics, or those that fit each
+//! target's unit where none are named; `setting::does-not-fit` where no target has what one needs.
+
+use super::block::Entries;
+use crate::ast::node::Unit;
+use crate::check::program::{Input, Model};
+use crate::data::spec::DataSpec;
+use crate::diagnostics::Diagnostic;
+use crate::settings::read::{Checked, Choice, clip, unknown};
+use crate::settings::schema::Block;
+use crate::settings::{Baseline, Metric};
+
+pub fn chosen(
+    e: &Entries,
+    model: Option<&Model>,
+    data: Option<&DataSpec>,
+    report: &mut Vec<Diagnostic>,
+) -> Vec<Metric> {
+    let targets: Option<Vec<&Input>> = model.map(targets);
+    let Some(Checked::List(items)) = e.get(Block::Train, "metrics") else {
+        let mut out = Vec::new();
+        for unit in targets.iter().flatten().map(|t| t.unit) {
+            let metric = match unit {
+                Unit::Token => Metric::Perplexity,
+                Unit::Class | Unit::Binary => Metric::Accuracy,
+                Unit::Number => Metric::Rmse,
+            };
+            if !out.contains(&metric) {
+                out.push(metric);
+            }
+        }
+        return out;
+    };
+    let mut out: Vec<Metric> = Vec::new();
+    for item in &items {
+        let Checked::Choice(c) = item else { continue };
+        let Some(metric) = metric(c, data, report) else {
+            continue;
+        };
+        if out.iter().any(|m| m.key() == metric.key()) {
+            report.push(
+                Diagnostic::error(
+                    "setting::repeated",
+                    format!("metric `{}` is named twice", metric.key()),
+                )
+                .label(c.span, "here again"),
+            );
+            continue;
+        }
+        if let Some(targets) = &targets
+            && !targets.iter().any(|t| fits(&metric, t))
+        {
+            report.push(
+                Diagnostic::error(
+                    "setting::does-not-fit",
+                    format!("`{metric}` needs {}, no target is one", needs(&metric)),
+                )
+                .label(c.span, format!("needs {}", needs(&metric))),
+            );
+        }
+        out.push(metric);
+    }
+    out
+}
+
+/// The targets that are predicted.
+pub fn targets(model: &Model) -> Vec<&Input> {
+    let predicted = |i: &&Input| model.predicts.iter().any(|p| p.target == i.var);
+    model.inputs.iter().filter(predicted).collect()
+}
+
+fn metric(c: &Choice, data: Option<&DataSpec>, report: &mut Vec<Diagnostic>) -> Option<Metric> {
+    Some(match c.name {
+        "perplexity" => Metric::Perplexity,
+        "bits_per_char" => Metric::BitsPerChar,
+        "accuracy" => Metric::Accuracy,
+        "mae" => Metric::Mae,
+        "mse" => Metric::Mse,
+        "rmse" => Metric::Rmse,
+        "copied" => Metric::Copied,
+        "f1" => Metric::F1,
+        "bleu" => Metric::Bleu,
+        "confusion" => Metric::Confusion,
+        "versus" => {
+            let rival = c.text("rival");
+            if rival.node == "bigram" {
+                return Some(Metric::Versus(Baseline::Bigram));
+            }
+            if let Some(data) = data
+                && !data.columns.iter().any(|d| d.name.node == rival.node)
+            {
+                let columns = data.columns.iter().map(|d| d.name.node.as_str());
+                report.push(unknown(
+                    format!(
+                        "`{}` is not a column of `data {}`",
+                        clip(&rival.node),
+                        clip(&data.name.node)
+                    ),
+                    &rival.node,
+                    rival.span,
+                    columns.chain(["bigram"]),
+                    || "a rival is `bigram` or a column of the data".into(),
+                ));
+                return None;
+            }
+            Metric::Versus(Baseline::Column(rival.node.clone()))
+        }
+        _ => return None,
+    })
+}
+
+/// Whether a target has what a metric measures.
+pub fn fits(metric: &Metric, target: &Input) -> bool {
+    match metric {
+        Metric::Perplexity => matches!(target.unit, Unit::Token | Unit::Class),
+        Metric::BitsPerChar | Metric::Bleu | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
+            target.unit == Unit::Token
+        }
+        Metric::Accuracy | Metric::F1 | Metric::Confusion => target.unit != Unit::Number,
+        Metric::Mae | Metric::Mse | Metric::Rmse | Metric::Versus(Baseline::Column(_)) => {
+            target.unit == Unit::Number
+        }
+    }
+}
+
+fn needs(metric: &Metric) -> &'static str {
+    match metric {
+        Metric::Perplexity => "a token or class target",
+        Metric::BitsPerChar | Metric::Bleu | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
+            "a token target"
+        }
+        Metric::Accuracy | Metric::F1 | Metric::Confusion => "a token, class or binary",
+        Metric::Mae | Metric::Mse | Metric::Rmse | Metric::Versus(Baseline::Column(_)) => {
+            "a number target"
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `--set train.batch=16`: a setting given on the command line.
+//!
+//! In: the file's tree and the text after `--set`. Out: the tree with that entry replaced or added in
+//! every block of the kind, before anything is checked, so that a bad value is reported as one
+//! written in the file would be.
+
+use crate::ast::node::{File, Item, Setting, Settings, SettingsKind};
+use crate::ast::parse;
+use crate::diagnostics::{Diagnostic, nearest};
+use crate::settings::read::clip;
+use crate::span::{FileId, Sources, Span};
+
+const KINDS: [(&str, SettingsKind); 4] = [
+    ("data", SettingsKind::Data),
+    ("train", SettingsKind::Train),
+    ("generate", SettingsKind::Generate),
+    ("tune", SettingsKind::Tune),
+];
+
+/// Applies one override. `train.Latin.batch=16` is for the blocks of `Latin` alone. The text is added
+/// to `sources`, where the spans of the new entry point.
+///
+/// # Errors
+/// `override::malformed` where the text is no `block.name=value`, `override::no-block` where the file
+/// has no such block, and syntax errors of the value.
+pub fn apply_override(
+    file: &mut File,
+    sources: &mut Sources,
+    text: &str,
+) -> Result<(), Vec<Diagnostic>> {
+    let at = |id: FileId, text: &str| Span::new(id, 0, text.len());
+    let Some((path, value)) = text.split_once('=') else {
+        let id = sources.add("--set", text);
+        return Err(vec![malformed(at(id, text))]);
+    };
+    let (kind, key) = path.trim().split_once('.').unwrap_or((path.trim(), ""));
+    let Some((word, kind)) = KINDS.iter().find(|(word, _)| *word == kind) else {
+        let id = sources.add("--set", text);
+        let d = malformed(at(id, text));
+        return Err(vec![match nearest(kind, KINDS.iter().map(|(w, _)| *w)) {
+            Some(near) => d.help(format!("did you mean `{near}.{key}`?")),
+            None => d,
+        }]);
+    };
+    let blocks = || {
+        file.items.iter().filter_map(|item| match item {
+            Item::Settings(s) if s.kind == *kind => Some(s.name.node.as_str()),
+            Item::Settings(_) | Item::Time(_) | Item::Dim(_) | Item::Def(_) | Item::Fn(_) => None,
+        })
+    };
+    // The first part is a block's name where there is such a block and more follows.
+    let (only, key) = match key.split_once('.') {
+        Some((name, rest)) if blocks().any(|b| b == name) => (Some(name), rest),
+        _ => (None, key),
+    };
+    let none = blocks().next().is_none();
+    let entry = match key.strip_prefix("given.") {
+        Some(name) => format!("given {name}"),
+        None => key.to_string(),
+    };
+    // One line, so that the braces we add cannot be closed and opened by the value unnoticed.
+    let line = format!("{word} M {{ {entry} = {} }}", value.trim());
+    let id = sources.add("--set", line.as_str());
+    if key.is_empty() || value.contains('\n') {
+        return Err(vec![malformed(at(id, &line))]);
+    }
+    let parsed = parse(&line, id)?;
+    let [Item::Settings(Settings { entries, .. })] = parsed.items.as_slice() else {
+        return Err(vec![malformed(at(id, &line))]);
+    };
+    let [new @ Setting::Set { .. }] = entries.as_slice() else {
+        return Err(vec![malformed(at(id, &line))]);
+    };
+    if none {
+        return Err(vec![
+            Diagnostic::error(
+                "override::no-block",
+                format!("the file has no `{word}` block to set `{}` in", clip(key)),
+            )
+            .label(at(id, &line), "given on the command line"),
+        ]);
+    }
+    for item in &mut file.items {
+        let Item::Settings(block) = item else {
+            continue;
+        };
+        if block.kind == *kind && only.is_none_or(|name| block.name.node == name) {
+            replace(&mut block.entries, new);
+        }
+    }
+    Ok(())
+}
+
+/// In the place of the entry of that name, and of those that it excludes, else at the end.
+fn replace(entries: &mut Vec<Setting>, new: &Setting) {
+    let Setting::Set { name, given, .. } = new else {
+        return;
+    };
+    let excluded = match name.node.as_str() {
+        "epochs" => "steps",
+        "steps" => "epochs",
+        other => other,
+    };
+    let same = |s: &Setting| match s {
+        Setting::Set {
+            name: n, given: g, ..
+        } => g == given && (n.node == name.node || n.node == excluded),
+        Setting::Params { .. } => false,
+    };
+    match entries.iter().position(same) {
+        Some(at) => entries[at] = new.clone(),
+        None => entries.push(new.clone()),
+    }
+}
+
+fn malformed(at: Span) -> Diagnostic {
+    Diagnostic::error(
+        "override::malformed",
+        "`--set` takes `block.name=value`, such as `train.batch=16`",
+    )
+    .label(at, "not of that form")
+}

@@ -1,0 +1,431 @@
+//! Blocks as text: what each mistake says, and that the examples resolve.
+
+use super::*;
+use crate::ast::parse;
+use crate::settings::{Batch, Clip, Length, Optimizer, Schedule};
+use crate::span::{FileId, Sources};
+
+/// Each error or warning as one line: code, message, what the labels cover, the help.
+fn report(text: &str) -> Vec<String> {
+    let mut sources = Sources::default();
+    let id = sources.add("t.seq", text);
+    let file = parse(text, id).expect("the text parses");
+    let mut found = Vec::new();
+    check(&file, &[], &mut found);
+    found
+        .iter()
+        .map(|d| {
+            assert!(d.message.chars().count() <= 72, "{}", d.message);
+            let labels: Vec<&str> = d.labels.iter().map(|l| sources.snippet(l.span)).collect();
+            let help = d.help.as_ref().map_or(String::new(), |h| format!(" | {h}"));
+            format!("{}: {} @ {}{help}", d.code, d.message, labels.join(" ; "))
+        })
+        .collect()
+}
+
+fn experiment(text: &str) -> Experiment {
+    let file = parse(text, FileId(0)).expect("the text parses");
+    let mut found = Vec::new();
+    let out = check(&file, &[], &mut found);
+    let errors: Vec<_> = found.iter().filter(|d| d.is_error()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    out
+}
+
+/// A train block with these lines, on data that fits them.
+fn train(lines: &str) -> String {
+    format!(
+        "model M {{ target text : [T] token\n predict text = text }}\n\
+         data d {{ from = \"x.txt\"\n text = chars() }}\n\
+         train M on d {{\n{lines}\n}}"
+    )
+}
+
+fn data(lines: &str) -> String {
+    format!("time T\ndata d {{\n{lines}\n}}")
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let e = experiment(&train(""));
+    let s = &e.trains[0].settings;
+    assert_eq!(s.batch, Batch::Rows(32));
+    assert_eq!(s.length, Length::Epochs(10));
+    assert_eq!(s.schedule, Schedule::Constant { warmup: 0 });
+    assert_eq!(s.clip, Clip::None);
+    assert_eq!((s.seed, s.stop.clone()), (0, None));
+    assert_eq!(
+        s.optimizer,
+        Optimizer::Adam {
+            lr: 1e-3,
+            betas: (0.9, 0.999),
+            eps: 1e-8
+        }
+    );
+}
+
+#[test]
+fn a_whole_block_is_read() {
+    let e = experiment(&train(
+        "batch = 64\nbptt = 128\noptimizer = adamw(lr = 2e-3, decay = 0.1)\n\
+         schedule = cosine(warmup = 5*100)\nclip = norm(5)\nsteps = 10 * 1000\n\
+         metrics = [perplexity, versus(bigram)]\nstop = patience(3, on = valid.perplexity)\n\
+         validate = every(500)\nseed = 42\nparams vectors { decay = 0 }",
+    ));
+    let s = &e.trains[0].settings;
+    assert_eq!(s.length, Length::Steps(10_000));
+    assert_eq!(
+        s.schedule,
+        Schedule::Cosine {
+            warmup: 500,
+            end: 0.0
+        }
+    );
+    assert_eq!(s.weight("b", 1).decay, 0.0);
+    assert_eq!(s.weight("W", 2).decay, 0.1);
+    let stop = s.stop.as_ref().unwrap();
+    assert_eq!((stop.checks, stop.on.key()), (3, "perplexity"));
+}
+
+#[test]
+fn mistakes_in_train() {
+    let cases = [
+        (
+            "optimzer = adam(lr = 1e-3)",
+            "setting::unknown: `train` has no setting `optimzer` @ optimzer \
+             | did you mean `optimizer`?",
+        ),
+        (
+            "top_k = 3",
+            "setting::unknown: `train` has no setting `top_k` @ top_k",
+        ),
+        (
+            "batch = 0",
+            "setting::out-of-range: `batch` needs a whole number from 1, found 0 @ 0",
+        ),
+        (
+            "optimizer = adam(lr = 0)",
+            "setting::out-of-range: `lr` needs a number above 0, found 0 @ 0",
+        ),
+        (
+            "optimizer = adam(lr = \"a\")",
+            "setting::wrong-type: `lr` needs a number, found a quoted text @ \"a\"",
+        ),
+        (
+            "epochs = 3\nsteps = 10",
+            "setting::conflict: `epochs` and `steps` both say when to end @ steps ; epochs",
+        ),
+        (
+            "window = 3\nbptt = 10",
+            "setting::conflict: `window` cuts a sequence, `bptt` carries states through it \
+             @ bptt ; window",
+        ),
+        (
+            "steps = 100\nschedule = cosine(warmup = 100)",
+            "setting::conflict: `warmup` of 100 leaves nothing of 100 steps \
+             @ cosine(warmup = 100)",
+        ),
+        (
+            "seed = 1\nseed = 2",
+            "setting::repeated: `seed` is given twice @ seed ; seed",
+        ),
+        (
+            "stop = patience(3, on = valid.f1)",
+            "setting::unknown: `valid.f1` is not measured @ valid.f1 \
+             | measured are valid.loss; `metrics` adds more",
+        ),
+        (
+            "stop = patience(3, on = valid.acuracy)\nmetrics = [accuracy]",
+            "setting::unknown: `valid.acuracy` is not measured @ valid.acuracy \
+             | did you mean `valid.accuracy`?",
+        ),
+        (
+            "metrics = [accuracy, accuracy]",
+            "setting::repeated: metric `accuracy` is named twice @ accuracy",
+        ),
+        (
+            "metrics = [versus(other)]",
+            "setting::unknown: `other` is not a column of `data d` @ other \
+             | a rival is `bigram` or a column of the data",
+        ),
+        (
+            "params \"a*\" { decay = 0 }",
+            "setting::does-not-fit: `decay` needs `adamw`, the optimizer is `adam` @ decay",
+        ),
+        (
+            "given x = 3",
+            "setting::unknown: `given` stands in a `generate` block only @ x",
+        ),
+        (
+            "batch = tokens(4096)",
+            "feature::unavailable: `tokens` is known, but not built yet @ tokens",
+        ),
+        (
+            "precision = bf16",
+            "feature::computed-in-f32: `bf16` is allowed here, and computed in `f32` @ bf16",
+        ),
+        (
+            "batch = x |> f",
+            "setting::wrong-type: a setting needs a value, found an expression @ x |> f",
+        ),
+    ];
+    for (lines, expected) in cases {
+        assert_eq!(report(&train(lines)), [expected], "{lines}");
+    }
+}
+
+#[test]
+fn mistakes_in_data() {
+    let cases = [
+        (
+            "text = chars()",
+            "setting::missing: `data d` does not say where it comes `from` @ d \
+             | for example `from = \"text.txt\"` or `from = csv(\"table.csv\")`",
+        ),
+        (
+            "from = \"x\"\ntext = chras()",
+            "setting::unknown: `chras` is no step or function of a column @ chras \
+             | did you mean `chars`?",
+        ),
+        (
+            "from = \"x\"\ntext = chars()\nsplit = parts(90, 10, 10)",
+            "setting::out-of-range: `parts` adds up to 110, which is above 100 \
+             @ parts(90, 10, 10)",
+        ),
+        (
+            "from = \"x\"\ntext = chars()\ntext = chars()",
+            "data::duplicate-column: column `text` is defined twice @ text ; text",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = column(A)\nb = next(aa)",
+            "data::unknown-name: `aa` is not a column of `data d` @ aa | did you mean `a`?",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = next(b)\nb = next(a)",
+            "data::cycle: column `a` is computed from itself @ a",
+        ),
+        (
+            "from = csv(\"x.csv\", sorted = Date)\na = column(1)",
+            "setting::unknown: `csv` has no `sorted` @ sorted | did you mean `sort`?",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = column(0)",
+            "setting::out-of-range: `column` needs a whole number from 1, found 0 @ 0",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = column(A) |> window(0)",
+            "setting::out-of-range: `steps` needs a whole number from 1, found 0 @ 0",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = column(A)\nsplit = parts(80, 10, 10, by = time, stratify = a)",
+            "setting::conflict: `by = time` keeps the order, `stratify` shuffles @ a",
+        ),
+        (
+            "from = jsonl(\"x.jsonl\")\na = column(A)",
+            "feature::unavailable: `jsonl` is known, but not built yet @ jsonl",
+        ),
+    ];
+    for (lines, expected) in cases {
+        assert_eq!(report(&data(lines)), [expected], "{lines}");
+    }
+}
+
+#[test]
+fn blocks_name_what_there_is() {
+    let text =
+        "model Mine { target y\n predict y = y }\ndata ours { from = \"x\"\n y = chars() }\n";
+    assert_eq!(
+        report(&format!("{text}train Min on our {{ }}")),
+        [
+            "name::unknown: there is no `model Min` in this file @ Min | did you mean `Mine`?",
+            "name::unknown: there is no `data our` in this file @ our | did you mean `ours`?",
+        ]
+    );
+    assert_eq!(
+        report(&format!("{text}train Mine {{ }}")),
+        ["setting::missing: `train Mine` does not say on which data @ Mine"]
+    );
+}
+
+#[test]
+fn mistakes_in_generate() {
+    let text = "model M { target y\n predict y = y }\n";
+    let cases = [
+        (
+            "search = greedy\ntop_k = 3",
+            "setting::conflict: `top_k` narrows draws, `greedy` draws nothing @ top_k ; greedy",
+        ),
+        (
+            "given x = y",
+            "setting::wrong-type: `given` needs a text or numbers, found `y` @ y",
+        ),
+        (
+            "top_p = 1.5",
+            "setting::out-of-range: `top_p` needs a number above 0 and at most 1, found 1.5 \
+             @ 1.5",
+        ),
+    ];
+    for (lines, expected) in cases {
+        let text = format!("{text}generate M {{\n{lines}\n}}");
+        assert_eq!(report(&text), [expected], "{lines}");
+    }
+}
+
+/// The examples, and the forms that none of them uses.
+fn texts() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let mut all: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "seq"))
+        .map(|p| std::fs::read_to_string(p).unwrap())
+        .collect();
+    assert!(!all.is_empty());
+    all.push(data(
+        "from = rows(500, seed = 1)\nv = uniform(-1, 1) over T\ni = randint(10)\n\
+         m[t] = choose(t == i or not t < -i ^ 2, 1, 0)\nx = [v, m]\n\
+         y = -sum(v * m) over T - (i - (1 - i)) / 2\nkeep = 0 < i <= 5 and max(i, 2) > 1",
+    ));
+    all.push(data(
+        "from = csv(\"a \\\"b\\\".csv\", sort = \"Closing day\", blocks = blank_line)\n\
+         a = columns(Open, \"Adj Close\", 3) |> log() |> zscore(fit = train) |> window(30)\n\
+         b = next(column(Open) |> scale(-1, 1))\nc = labels()\nd = column(2) |> split(\" \") |> labels()\n\
+         split = files(valid = \"v.csv\")",
+    ));
+    all
+}
+
+#[test]
+fn what_is_resolved_reads_back_as_itself() {
+    for text in texts() {
+        let once = resolved(&experiment(&text));
+        let mut again = String::from("time T\n");
+        for t in experiment(&text).trains {
+            let name = t.settings.model;
+            if !again.contains(&format!("model {name} ")) {
+                again.push_str(&format!("model {name} {{ target y\n predict y = y }}\n"));
+            }
+        }
+        again.push_str(&once);
+        assert_eq!(resolved(&experiment(&again)), once);
+    }
+}
+
+#[test]
+fn everything_is_written_out() {
+    let text = train("clip = norm(5)\nparams \"a*\" { lr = 1e-4 }");
+    let text = resolved(&experiment(&text));
+    for line in [
+        "  from  = text(\"x.txt\")",
+        "  split = parts(90, 5, 5)",
+        "  batch     = 32",
+        "  epochs    = 10",
+        "  optimizer = adam(lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8)",
+        "  schedule  = constant(warmup = 0)",
+        "  clip      = norm(5)",
+        "  stop      = never",
+        "  params \"a*\" {",
+        "    lr = 1e-4",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}
+
+mod command_line {
+    use super::*;
+
+    fn set(text: &str, sets: &[&str]) -> Result<Experiment, Vec<String>> {
+        let mut sources = Sources::default();
+        let id = sources.add("t.seq", text);
+        let mut file = parse(text, id).expect("the text parses");
+        let mut found = Vec::new();
+        for s in sets {
+            if let Err(errors) = apply_override(&mut file, &mut sources, s) {
+                found.extend(errors);
+            }
+        }
+        let out = check(&file, &[], &mut found);
+        if found.is_empty() {
+            return Ok(out);
+        }
+        Err(found
+            .iter()
+            .map(|d| {
+                let at = d.labels.first().map_or("", |l| sources.snippet(l.span));
+                format!("{}: {} @ {at}", d.code, d.message)
+            })
+            .collect())
+    }
+
+    #[test]
+    fn an_entry_is_replaced_or_added() {
+        let text = train("batch = 64\nepochs = 3");
+        let e = set(&text, &["train.batch=16", "train.steps = 7"]).unwrap();
+        let s = &e.trains[0].settings;
+        assert_eq!((s.batch, s.length), (Batch::Rows(16), Length::Steps(7)));
+        let e = set(&text, &["train.M.clip=norm(2)", "train.metrics=[accuracy]"]).unwrap();
+        let s = &e.trains[0].settings;
+        assert_eq!((s.clip, s.metrics.len()), (Clip::Norm(2.0), 1));
+        let e = set(&text, &["data.split=parts(50, 25, 25)"]).unwrap();
+        assert!(resolved(&e).contains("parts(50, 25, 25)"));
+    }
+
+    #[test]
+    fn a_bad_value_is_reported_as_in_a_file() {
+        let text = train("");
+        let cases = [
+            (
+                "train.batch=0",
+                "setting::out-of-range: `batch` needs a whole number from 1, found 0 @ 0",
+            ),
+            (
+                "train.bach=1",
+                "setting::unknown: `train` has no setting `bach` @ bach",
+            ),
+            (
+                "batch=1",
+                "override::malformed: `--set` takes `block.name=value`, such as `train.batch=16` \
+                 @ batch=1",
+            ),
+            (
+                "train.batch",
+                "override::malformed: `--set` takes `block.name=value`, such as `train.batch=16` \
+                 @ train.batch",
+            ),
+            (
+                "train.batch=1 } train N on d { batch = 2",
+                "override::malformed: `--set` takes `block.name=value`, such as `train.batch=16` \
+                 @ train M { batch = 1 } train N on d { batch = 2 }",
+            ),
+            (
+                "generate.length=3",
+                "override::no-block: the file has no `generate` block to set `length` in \
+                 @ generate M { length = 3 }",
+            ),
+        ];
+        for (arg, expected) in cases {
+            match set(&text, &[arg]) {
+                Err(found) => assert_eq!(found, [expected], "{arg}"),
+                Ok(_) => panic!("`{arg}` is accepted"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_panics() {
+        let text = train("batch = 1");
+        for arg in [
+            "",
+            "=",
+            ".",
+            "train.=",
+            "train..=1",
+            "train.batch=",
+            "train.batch=\n",
+            "train.x[",
+            "train.batch=#",
+        ] {
+            assert!(set(&text, &[arg]).is_err(), "{arg:?}");
+        }
+    }
+}
