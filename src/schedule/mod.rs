@@ -1,5 +1,147 @@
 //! Tensor IR to buffers and tasks: what is fused, where values live, when memory is reused.
 //!
-//! In: an [`crate::ir::Func`]. Out: a [`program::Program`].
+//! In: an [`ir::Func`]. Out: a [`Program`].
+//!
+//! ```text
+//! desugar ─▶ place ─▶ group ─▶ store ─▶ order ─▶ emit ─▶ buffer ─▶ Program
+//! (hold, sink)        (one loop) (memory or not)  (loops, product, carry)
+//! ```
 
+mod access;
+mod buffer;
+mod carry;
+mod desugar;
+mod edit;
+mod emit;
+mod facts;
+mod group;
+mod hold;
+mod loops;
+mod memory;
+mod order;
+mod place;
+mod product;
 pub mod program;
+mod reads;
+mod rows;
+mod sink;
+mod size;
+mod store;
+mod view;
+
+use std::collections::BTreeMap;
+
+use crate::diagnostics::Diagnostic;
+use crate::ir::{self, Func, OpKind};
+use emit::Emitter;
+use facts::Site;
+use memory::Memory;
+use order::Ordered;
+use place::Placed;
+use program::{CarryHome, Home, ParamPort, Port, Program, Role};
+
+/// Decides groups, memory and order for a verified function.
+///
+/// # Errors
+/// `feature::unavailable` for a scan inside another's body, `shape::too-large` where a buffer's size
+/// in elements has a coefficient outside `i64`.
+pub fn schedule(func: &Func) -> Result<Program, Diagnostic> {
+    let mut placed = place::place(desugar::desugar(func)?)?;
+    loop {
+        let (program, clobbered) = emit(&placed)?;
+        if clobbered.is_empty() {
+            return Ok(program);
+        }
+        for carry in clobbered {
+            placed.carries.insert(carry, CarryHome::Copied);
+        }
+    }
+}
+
+/// The program, and the carries that it wrongly keeps in place.
+fn emit(p: &Placed) -> Result<(Program, Vec<(ir::OpId, usize)>), Diagnostic> {
+    let mut regions = BTreeMap::new();
+    regions.insert(None, group::group(p, &p.func.body.ops));
+    for &id in &p.func.body.ops {
+        if let OpKind::Scan(scan) = &p.func.op(id).kind {
+            regions.insert(Some(id), group::group(p, &scan.body.ops));
+        }
+    }
+    let storage = store::storage(p, &regions);
+    let regions: BTreeMap<Site, Vec<Ordered>> = regions
+        .into_iter()
+        .map(|(site, groups)| (site, order::order(p, &storage, site, groups)))
+        .collect();
+    let mut e = Emitter {
+        p,
+        storage: &storage,
+        regions: &regions,
+        memory: Memory::new(p),
+        clobbered: Vec::new(),
+    };
+    let tasks = e.region(None)?;
+    let Emitter {
+        memory, clobbered, ..
+    } = e;
+    Ok((program(p, memory, tasks)?, clobbered))
+}
+
+fn program(
+    p: &Placed,
+    memory: Memory<'_>,
+    tasks: Vec<program::Task>,
+) -> Result<Program, Diagnostic> {
+    let func = &p.func;
+    let mut outputs = Vec::new();
+    let mut grads = BTreeMap::new();
+    for (i, o) in func.outputs.iter().enumerate() {
+        let buffer = memory.output(i);
+        if let Home::Grad(w) = memory.buffers[buffer.0 as usize].home {
+            grads.insert(w, buffer);
+            continue;
+        }
+        let role = match o.role.clone() {
+            ir::OutputRole::Loss => Role::Loss,
+            ir::OutputRole::LossSum(s) => Role::LossSum(s),
+            ir::OutputRole::LossCount(s) => Role::LossCount(s),
+            ir::OutputRole::Prediction(s) => Role::Prediction(s),
+            ir::OutputRole::Named(s) => Role::Named(s),
+            ir::OutputRole::Carry(s) => Role::Carry(s),
+            ir::OutputRole::Grad(path) => {
+                let message = format!("a gradient is asked for '{path}', which is no weight");
+                return Err(Diagnostic::error("internal::unknown-weight", message));
+            }
+        };
+        outputs.push(Port { role, buffer });
+    }
+    let params = func.params.iter().enumerate().map(|(i, w)| ParamPort {
+        path: w.path.clone(),
+        shape: func.shape(w.value).to_vec(),
+        buffer: memory.param(i),
+        grad: grads.get(&i).copied(),
+    });
+    let params = params.collect();
+    let inputs = func.inputs.iter().enumerate().map(|(i, input)| Port {
+        role: match input.role.clone() {
+            ir::InputRole::Data(s) => Role::Data(s),
+            ir::InputRole::Previous(s) => Role::Previous(s),
+            ir::InputRole::Lengths(s) => Role::Lengths(s),
+            ir::InputRole::Carry(s) => Role::Carry(s),
+        },
+        buffer: memory.input(i),
+    });
+    let inputs = inputs.collect();
+    let mut buffers = memory.buffers;
+    buffer::lives(&mut buffers, &tasks);
+    let slots = buffer::slots(&mut buffers, &func.dims)?;
+    Ok(Program {
+        name: func.name.clone(),
+        dims: func.dims.clone(),
+        buffers,
+        slots,
+        params,
+        inputs,
+        outputs,
+        tasks,
+    })
+}

@@ -1,0 +1,91 @@
+//! Lives of buffers and the sharing of memory among temporaries.
+//!
+//! In: a program's tasks and buffers. Out: each buffer's life in top-level tasks, and slots: two
+//! temporaries whose lives do not meet may have one. A buffer of a scan's body lives as long as the
+//! scan.
+
+use super::access;
+use super::program::{Buffer, Home, Task};
+use super::size;
+use crate::diagnostics::Diagnostic;
+use crate::dim::{Dim, DimTable};
+
+/// Fills in the lives. Results live to the end; what nothing touches has the empty life `(1, 0)`.
+pub fn lives(buffers: &mut [Buffer], tasks: &[Task]) {
+    for b in buffers.iter_mut() {
+        b.life = (1, 0);
+    }
+    for (i, t) in tasks.iter().enumerate() {
+        for v in access::of(t).all() {
+            let b = &mut buffers[v.buffer.0 as usize];
+            if b.life == (1, 0) {
+                b.life.0 = i;
+            }
+            b.life.1 = i;
+        }
+    }
+}
+
+struct Slot {
+    sizes: Vec<Dim>,
+    /// The largest of the sizes, where one is known to be.
+    top: Dim,
+    lives: Vec<(usize, usize)>,
+}
+
+/// Gives temporaries their slots and returns the sizes each slot must hold.
+pub fn slots(buffers: &mut [Buffer], dims: &DimTable) -> Result<Vec<Vec<Dim>>, Diagnostic> {
+    let mut order: Vec<usize> = (0..buffers.len())
+        .filter(|&i| matches!(buffers[i].home, Home::Temp(_)))
+        .collect();
+    order.sort_by_key(|&i| (buffers[i].life, i));
+    let mut slots: Vec<Slot> = Vec::new();
+    for i in order {
+        let b = &mut buffers[i];
+        let elements = known(&size::product(&b.shape)?, dims)?;
+        let free = |s: &Slot| {
+            let mut lives = s.lives.iter();
+            !lives.any(|l| l.0 <= b.life.1 && b.life.0 <= l.1)
+        };
+        // The same size, then a larger one, then one to enlarge, then any.
+        let fit = |s: &Slot| {
+            if s.top == elements {
+                0
+            } else if size::mostly_covers(&s.top, &elements) {
+                1
+            } else if size::mostly_covers(&elements, &s.top) {
+                2
+            } else {
+                3
+            }
+        };
+        let best = (0..slots.len())
+            .filter(|&s| free(&slots[s]))
+            .min_by_key(|&s| (fit(&slots[s]), s));
+        let at = best.unwrap_or_else(|| {
+            slots.push(Slot {
+                sizes: Vec::new(),
+                top: elements.clone(),
+                lives: Vec::new(),
+            });
+            slots.len() - 1
+        });
+        let s = &mut slots[at];
+        if size::mostly_covers(&elements, &s.top) {
+            s.top = elements.clone();
+        }
+        if !s.sizes.iter().any(|old| size::covers(old, &elements)) {
+            s.sizes.retain(|old| !size::covers(&elements, old));
+            s.sizes.push(elements);
+        }
+        s.lives.push(b.life);
+        b.home = Home::Temp(at);
+    }
+    Ok(slots.into_iter().map(|s| s.sizes).collect())
+}
+
+/// A size with every known static symbol replaced by its value.
+fn known(d: &Dim, dims: &DimTable) -> Result<Dim, Diagnostic> {
+    let value = |s: &crate::dim::Sym| dims.static_value(s).map(Dim::constant);
+    d.subst(&value).map_err(size::too_large)
+}

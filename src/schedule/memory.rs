@@ -1,0 +1,268 @@
+//! Where each value is: buffers made as they are first needed, and views into them.
+//!
+//! In: a placed function. Out: [`Memory::view`] of any value that is not inline.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Def, scan_at};
+use super::place::{Kept, Place, Placed, StackView, grad_of};
+use super::program::{Buffer, BufferId, CarryHome, Elem, Home, View};
+use super::size;
+use crate::diagnostics::Diagnostic;
+use crate::dim::Dim;
+use crate::ir::{self, OpId, OpKind, ValueId};
+
+pub struct Memory<'a> {
+    p: &'a Placed,
+    pub buffers: Vec<Buffer>,
+    views: BTreeMap<ValueId, View>,
+    kept: BTreeMap<Kept, BufferId>,
+    params: Vec<BufferId>,
+    inputs: Vec<BufferId>,
+    /// By output of the function; gradients included.
+    outputs: Vec<BufferId>,
+}
+
+impl<'a> Memory<'a> {
+    pub fn new(p: &'a Placed) -> Memory<'a> {
+        let mut m = Memory {
+            p,
+            buffers: Vec::new(),
+            views: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            params: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        for (i, w) in p.func.params.iter().enumerate() {
+            let b = m.like(w.value, &w.path, Home::Param(i));
+            m.params.push(b);
+        }
+        for (i, input) in p.func.inputs.iter().enumerate() {
+            let b = m.like(input.value, &p.func.value(input.value).name, Home::Input(i));
+            m.inputs.push(b);
+        }
+        let mut results = 0;
+        for o in &p.func.outputs {
+            let (home, name) = match grad_of(&p.func, &o.role) {
+                Some(w) => (Home::Grad(w), format!("d.{}", p.func.params[w].path)),
+                None => {
+                    results += 1;
+                    (
+                        Home::Output(results - 1),
+                        p.func.value(o.value).name.clone(),
+                    )
+                }
+            };
+            let b = m.like(o.value, &name, home);
+            m.outputs.push(b);
+        }
+        m
+    }
+
+    pub fn param(&self, i: usize) -> BufferId {
+        self.params[i]
+    }
+
+    pub fn input(&self, i: usize) -> BufferId {
+        self.inputs[i]
+    }
+
+    pub fn output(&self, i: usize) -> BufferId {
+        self.outputs[i]
+    }
+
+    fn buffer(&mut self, name: &str, elem: ir::Elem, shape: Vec<Dim>, home: Home) -> BufferId {
+        self.buffers.push(Buffer {
+            name: name.to_string(),
+            elem: match elem {
+                ir::Elem::F32 => Elem::F32,
+                ir::Elem::I32 => Elem::I32,
+            },
+            shape,
+            home,
+            life: (0, 0),
+        });
+        BufferId(self.buffers.len() as u32 - 1)
+    }
+
+    fn like(&mut self, v: ValueId, name: &str, home: Home) -> BufferId {
+        let ty = self.p.func.value(v).ty.clone();
+        self.buffer(name, ty.elem, ty.shape, home)
+    }
+
+    fn whole(&self, b: BufferId) -> Result<View, Diagnostic> {
+        View::whole(b, &self.buffers[b.0 as usize].shape)
+    }
+
+    pub fn view(&mut self, v: ValueId) -> Result<View, Diagnostic> {
+        if let Some(done) = self.views.get(&v) {
+            return Ok(done.clone());
+        }
+        let view = match self.p.facts.def(v) {
+            Def::Param(i) => self.whole(self.params[i])?,
+            Def::Input(i) => self.whole(self.inputs[i])?,
+            Def::Slice(scan, i) => {
+                let from = scan_at(&self.p.func, scan).slices[i].from;
+                self.view(from)?.per_step(0)?
+            }
+            Def::CarryParam(scan, i) => self.carry(scan, i, false)?,
+            Def::Last(scan, i) => self.last(scan, i)?,
+            Def::Stack(scan, i) => self.stack(scan, i)?,
+            Def::Op(id, at) => self.computed(v, id, at)?,
+            Def::Valid(_) | Def::None => {
+                unreachable!("'{}' is in no memory", self.p.func.value(v).name)
+            }
+        };
+        self.views.insert(v, view.clone());
+        Ok(view)
+    }
+
+    fn computed(&mut self, v: ValueId, id: OpId, at: usize) -> Result<View, Diagnostic> {
+        let op = self.p.func.op(id);
+        match &op.kind {
+            OpKind::Split { axis, sizes } => {
+                let start = sizes[..at]
+                    .iter()
+                    .try_fold(size::zero(), |sum, d| size::add(&sum, d))?;
+                self.view(op.args[0])?.narrow(*axis, &start, &sizes[at])
+            }
+            OpKind::Expand { axes, shape } => Ok(self.view(op.args[0])?.expand(axes, shape)),
+            OpKind::Take(ir::TakeWhich::First) => self.view(op.args[0])?.index(0, &size::zero()),
+            _ => match self.p.place[v.0 as usize] {
+                Place::Own => self.own(v),
+                Place::Next(scan, i) if self.p.carries[&(scan, i)] == CarryHome::Copied => {
+                    self.own(v)
+                }
+                Place::Part(joined, part) => self.part(joined, part),
+                Place::Init(scan, i) => self.start(scan, i),
+                Place::Next(scan, i) => self.carry(scan, i, true),
+                Place::Stack(scan, i) => {
+                    let b = self.stack_buffer(scan, i);
+                    self.whole(b)?.per_step(0)
+                }
+                Place::Output(i) => self.whole(self.outputs[i]),
+            },
+        }
+    }
+
+    fn own(&mut self, v: ValueId) -> Result<View, Diagnostic> {
+        let name = self.p.func.value(v).name.clone();
+        let b = self.like(v, &name, Home::Temp(0));
+        self.whole(b)
+    }
+
+    fn part(&mut self, joined: ValueId, part: usize) -> Result<View, Diagnostic> {
+        let Some(id) = self.p.facts.op_of(joined) else {
+            unreachable!("a joined value has its op");
+        };
+        let op = self.p.func.op(id);
+        let OpKind::Concat { axis } = op.kind else {
+            unreachable!("a part belongs to a concatenation");
+        };
+        let sizes = op.args.iter().map(|&a| &self.p.func.shape(a)[axis]);
+        let start = sizes
+            .take(part)
+            .try_fold(size::zero(), |sum, d| size::add(&sum, d))?;
+        let count = self.p.func.shape(op.args[part])[axis].clone();
+        self.view(joined)?.narrow(axis, &start, &count)
+    }
+
+    fn keeps_history(&self, scan: OpId, i: usize) -> bool {
+        self.p.carries[&(scan, i)] == CarryHome::History
+    }
+
+    fn carry_buffer(&mut self, scan: OpId, i: usize) -> Result<BufferId, Diagnostic> {
+        let key = Kept::Carry(scan, i);
+        if let Some(&b) = self.kept.get(&key) {
+            return Ok(b);
+        }
+        if let Some(&o) = self.p.results.get(&key) {
+            self.kept.insert(key, self.outputs[o]);
+            return Ok(self.outputs[o]);
+        }
+        let s = scan_at(&self.p.func, scan);
+        let v = self.p.func.value(s.carries[i].param).clone();
+        let mut shape = v.ty.shape;
+        if self.keeps_history(scan, i) {
+            shape.insert(0, size::add(&s.extent, &size::one())?);
+        }
+        let b = self.buffer(&v.name, v.ty.elem, shape, Home::Temp(0));
+        self.kept.insert(key, b);
+        Ok(b)
+    }
+
+    /// The carry inside the body: before the step, or after it (`next`).
+    fn carry(&mut self, scan: OpId, i: usize, next: bool) -> Result<View, Diagnostic> {
+        let b = self.carry_buffer(scan, i)?;
+        let view = self.whole(b)?;
+        if self.keeps_history(scan, i) {
+            let reverse = scan_at(&self.p.func, scan).reverse;
+            return view.per_step(i64::from(next != reverse));
+        }
+        Ok(view)
+    }
+
+    /// Where a scan finds its carry at the first step.
+    fn start(&mut self, scan: OpId, i: usize) -> Result<View, Diagnostic> {
+        let s = scan_at(&self.p.func, scan);
+        let at = if s.reverse {
+            s.extent.clone()
+        } else {
+            size::zero()
+        };
+        self.edge(scan, i, &at)
+    }
+
+    fn last(&mut self, scan: OpId, i: usize) -> Result<View, Diagnostic> {
+        let s = scan_at(&self.p.func, scan);
+        let at = if s.reverse {
+            size::zero()
+        } else {
+            s.extent.clone()
+        };
+        self.edge(scan, i, &at)
+    }
+
+    fn edge(&mut self, scan: OpId, i: usize, at: &Dim) -> Result<View, Diagnostic> {
+        let b = self.carry_buffer(scan, i)?;
+        let view = self.whole(b)?;
+        match self.keeps_history(scan, i) {
+            true => view.index(0, at),
+            false => Ok(view),
+        }
+    }
+
+    fn stack_buffer(&mut self, scan: OpId, i: usize) -> BufferId {
+        let key = Kept::Stack(scan, i);
+        if let Some(&b) = self.kept.get(&key) {
+            return b;
+        }
+        let b = match self.p.results.get(&key) {
+            Some(&o) => self.outputs[o],
+            None => {
+                let to = scan_at(&self.p.func, scan).stacks[i].to;
+                let name = self.p.func.value(to).name.clone();
+                self.like(to, &name, Home::Temp(0))
+            }
+        };
+        self.kept.insert(key, b);
+        b
+    }
+
+    fn stack(&mut self, scan: OpId, i: usize) -> Result<View, Diagnostic> {
+        let s = scan_at(&self.p.func, scan);
+        let (c, after) = match self.p.views.get(&(scan, i)) {
+            None => {
+                let b = self.stack_buffer(scan, i);
+                return self.whole(b);
+            }
+            Some(StackView::Stack(other)) => return self.stack(scan, *other),
+            Some(StackView::Before(c)) => (*c, false),
+            Some(StackView::After(c)) => (*c, true),
+        };
+        let b = self.carry_buffer(scan, c)?;
+        let from = Dim::constant(i64::from(after != s.reverse));
+        self.whole(b)?.narrow(0, &from, &s.extent)
+    }
+}

@@ -1,0 +1,376 @@
+//! Which memory each computed value is written to: its own, or a part of something larger.
+//!
+//! In: a desugared function. Out: [`Placed`]: the function, with copies added where a value is wanted
+//! in a second place or is a view of something else, and a [`Place`] for each value that an op
+//! computes. A value lives in the buffer of the concatenation, carry, stack or result that asks for
+//! it first; so gates' gradients are stored straight into their joined gradient.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::edit::Editor;
+use super::facts::{Def, Facts, Site, Use, scan_at};
+use super::program::CarryHome;
+use crate::diagnostics::Diagnostic;
+use crate::ir::{Func, OpId, OpKind, OutputRole, TakeWhich, Unary, ValueId};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A temporary of its own, where it is stored at all.
+    Own,
+    /// This part of a `Concat`'s result.
+    Part(ValueId, usize),
+    /// Where the carry of this scan starts.
+    Init(OpId, usize),
+    /// Where the carry of this scan goes.
+    Next(OpId, usize),
+    /// A step of the stack of this scan.
+    Stack(OpId, usize),
+    Output(usize),
+}
+
+/// A loop's value that lives on in a buffer of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kept {
+    Carry(OpId, usize),
+    Stack(OpId, usize),
+}
+
+pub struct Placed {
+    pub func: Func,
+    pub facts: Facts,
+    /// By value.
+    pub place: Vec<Place>,
+    /// By op: its place in the order of execution.
+    pub order: Vec<usize>,
+    pub carries: BTreeMap<(OpId, usize), CarryHome>,
+    /// A stack that is a view: of a carry's history (`true`: after the step), or of another stack.
+    pub views: BTreeMap<(OpId, usize), StackView>,
+    /// The results that are a scan's buffers.
+    pub results: BTreeMap<Kept, usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackView {
+    Before(usize),
+    After(usize),
+    Stack(usize),
+}
+
+/// Whether the value is computed anew in every loop that reads it, and never stored by itself.
+pub fn is_inline(func: &Func, facts: &Facts, v: ValueId) -> bool {
+    match facts.def(v) {
+        Def::Valid(_) => true,
+        Def::Op(id, _) => match &func.op(id).kind {
+            OpKind::Expand { .. } | OpKind::ToFloat => true,
+            OpKind::Split { .. } | OpKind::Take(TakeWhich::First) => {
+                is_inline(func, facts, func.op(id).args[0])
+            }
+            _ => is_number(func, facts, v),
+        },
+        _ => false,
+    }
+}
+
+/// Whether every element is one number known now, from constants alone.
+fn is_number(func: &Func, facts: &Facts, v: ValueId) -> bool {
+    let Some(id) = facts.op_of(v) else {
+        return false;
+    };
+    let op = func.op(id);
+    match &op.kind {
+        OpKind::Const(_) => true,
+        // `Stop` is what copies are made of here: never seen through.
+        OpKind::Unary(Unary::Stop) => false,
+        OpKind::Unary(_) | OpKind::Binary(_) | OpKind::Select | OpKind::Expand { .. } => {
+            op.args.iter().all(|&a| is_number(func, facts, a))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the value is another's memory, seen through a view, or is memory itself; `wide` where
+/// repeated axes will do.
+pub fn is_view(func: &Func, facts: &Facts, v: ValueId, wide: bool) -> bool {
+    let Some(id) = facts.op_of(v) else {
+        return !matches!(facts.def(v), Def::Valid(_));
+    };
+    match &func.op(id).kind {
+        OpKind::Expand { .. } => wide && is_view(func, facts, func.op(id).args[0], wide),
+        OpKind::Split { .. } | OpKind::Take(TakeWhich::First) => {
+            is_view(func, facts, func.op(id).args[0], wide)
+        }
+        _ => !is_inline(func, facts, v),
+    }
+}
+
+pub fn place(func: Func) -> Result<Placed, Diagnostic> {
+    let facts = Facts::of(&func);
+    let mut p = Placing {
+        place: vec![Place::Own; func.values.len()],
+        ed: Editor::new(func),
+        facts,
+        carries: BTreeMap::new(),
+        views: BTreeMap::new(),
+        results: BTreeMap::new(),
+        taken: BTreeSet::new(),
+    };
+    let ops = std::mem::take(&mut p.ed.func.body.ops);
+    let mut ops = p.region(ops, None);
+    p.outputs(&mut ops);
+    p.ed.func.body.ops = ops;
+    let func = p.ed.func;
+    let facts = Facts::of(&func);
+    Ok(Placed {
+        order: positions(&func),
+        facts,
+        place: p.place,
+        carries: p.carries,
+        views: p.views,
+        results: p.results,
+        func,
+    })
+}
+
+fn positions(func: &Func) -> Vec<usize> {
+    fn visit(func: &Func, ops: &[OpId], next: &mut usize, out: &mut [usize]) {
+        for &id in ops {
+            if let OpKind::Scan(scan) = &func.op(id).kind {
+                visit(func, &scan.body.ops, next, out);
+            }
+            out[id.0 as usize] = *next;
+            *next += 1;
+        }
+    }
+    let mut out = vec![0; func.ops.len()];
+    visit(func, &func.body.ops, &mut 0, &mut out);
+    out
+}
+
+struct Placing {
+    ed: Editor,
+    /// Of the function before copies were added.
+    facts: Facts,
+    place: Vec<Place>,
+    carries: BTreeMap<(OpId, usize), CarryHome>,
+    views: BTreeMap<(OpId, usize), StackView>,
+    results: BTreeMap<Kept, usize>,
+    taken: BTreeSet<Kept>,
+}
+
+impl Placing {
+    fn region(&mut self, ops: Vec<OpId>, site: Site) -> Vec<OpId> {
+        let mut out = Vec::with_capacity(ops.len());
+        for id in ops {
+            match self.ed.func.op(id).kind.clone() {
+                OpKind::Concat { .. } => {
+                    for i in 0..self.ed.func.op(id).args.len() {
+                        let joined = self.ed.func.op(id).results[0];
+                        let part = self.ed.func.op(id).args[i];
+                        let at = Place::Part(joined, i);
+                        let part = self.want(&mut out, part, site, at, Some(id));
+                        self.ed.func.op_mut(id).args[i] = part;
+                    }
+                    out.push(id);
+                }
+                OpKind::Contract { .. } => self.viewed(&mut out, id, |_| true),
+                OpKind::CrossEntropy => self.viewed(&mut out, id, |i| i == 1),
+                OpKind::CrossEntropyGrad => self.viewed(&mut out, id, |i| i > 0),
+                OpKind::Gather => self.viewed(&mut out, id, |i| i == 1),
+                OpKind::ScatterAdd { .. } => self.viewed(&mut out, id, |i| i == 1),
+                OpKind::Softmax | OpKind::Take(TakeWhich::Last) | OpKind::Put { .. } => {
+                    self.viewed(&mut out, id, |_| false)
+                }
+                OpKind::Scan(_) => self.scan(&mut out, id),
+                OpKind::Const(_)
+                | OpKind::Unary(_)
+                | OpKind::Binary(_)
+                | OpKind::Select
+                | OpKind::Expand { .. }
+                | OpKind::Reduce { .. }
+                | OpKind::Split { .. }
+                | OpKind::Take(TakeWhich::First)
+                | OpKind::Mask
+                | OpKind::Shift { .. }
+                | OpKind::ToFloat
+                | OpKind::Random { .. } => out.push(id),
+            }
+        }
+        out
+    }
+
+    /// Copies arguments that no view can stand for; `wide` says which may repeat.
+    fn viewed(&mut self, out: &mut Vec<OpId>, id: OpId, wide: impl Fn(usize) -> bool) {
+        for i in 0..self.ed.func.op(id).args.len() {
+            let a = self.ed.func.op(id).args[i];
+            if !self.is_view(a, wide(i)) {
+                let copy = self.copy(out, a, Some(id));
+                self.ed.func.op_mut(id).args[i] = copy;
+            }
+        }
+        out.push(id);
+    }
+
+    fn is_view(&self, v: ValueId, wide: bool) -> bool {
+        self.is_new(v) || is_view(&self.ed.func, &self.facts, v, wide)
+    }
+
+    /// Copies are newer than the facts.
+    fn is_new(&self, v: ValueId) -> bool {
+        v.0 as usize >= self.facts.def.len()
+    }
+
+    /// Whether an op of this region computes the value into memory of its own.
+    fn is_computed(&self, v: ValueId, site: Site) -> bool {
+        let f = &self.ed.func;
+        !self.is_new(v)
+            && self.facts.site(v) == site
+            && self.facts.op_of(v).is_some_and(|id| {
+                !matches!(
+                    f.op(id).kind,
+                    OpKind::Split { .. } | OpKind::Take(TakeWhich::First)
+                )
+            })
+            && !is_inline(f, &self.facts, v)
+    }
+
+    fn copy(&mut self, out: &mut Vec<OpId>, v: ValueId, like: Option<OpId>) -> ValueId {
+        let ty = self.ed.func.value(v).ty.clone();
+        let name = format!("{}.copy", self.ed.name(v));
+        let copy = self.ed.value(&name, ty);
+        out.push(self.ed.op(OpKind::Unary(Unary::Stop), vec![v], copy, like));
+        self.place.push(Place::Own);
+        copy
+    }
+
+    /// `v` written at `at`: itself where it is computed here and wanted nowhere else yet, else a copy.
+    fn want(
+        &mut self,
+        out: &mut Vec<OpId>,
+        v: ValueId,
+        site: Site,
+        at: Place,
+        like: Option<OpId>,
+    ) -> ValueId {
+        let v = if self.is_computed(v, site) && self.place[v.0 as usize] == Place::Own {
+            v
+        } else {
+            self.copy(out, v, like)
+        };
+        self.place[v.0 as usize] = at;
+        v
+    }
+
+    fn scan(&mut self, out: &mut Vec<OpId>, id: OpId) {
+        let mut scan = scan_at(&self.ed.func, id).clone();
+        for s in &mut scan.slices {
+            if !self.is_view(s.from, true) {
+                s.from = self.copy(out, s.from, Some(id));
+            }
+        }
+        if let Some(len) = &mut scan.len
+            && !self.is_view(*len, true)
+        {
+            *len = self.copy(out, *len, Some(id));
+        }
+        self.histories(&scan, id);
+        for i in 0..scan.carries.len() {
+            let init = scan.carries[i].init;
+            // A carry's buffer is overwritten: an initial value read elsewhere keeps its own.
+            let keeps = self.carries[&(id, i)] == CarryHome::History
+                || (!self.is_new(init) && self.facts.uses(init).len() == 1);
+            scan.carries[i].init = if keeps {
+                self.want(out, init, None, Place::Init(id, i), Some(id))
+            } else {
+                let copy = self.copy(out, init, Some(id));
+                self.place[copy.0 as usize] = Place::Init(id, i);
+                copy
+            };
+        }
+        let mut body = self.region(std::mem::take(&mut scan.body.ops), Some(id));
+        for i in 0..scan.carries.len() {
+            let c = scan.carries[i];
+            let stays = c.next == c.param && self.carries[&(id, i)] != CarryHome::History;
+            if !stays {
+                let at = Place::Next(id, i);
+                scan.carries[i].next = self.want(&mut body, c.next, Some(id), at, Some(id));
+            }
+        }
+        for i in 0..scan.stacks.len() {
+            if !self.views.contains_key(&(id, i)) {
+                let (from, at) = (scan.stacks[i].from, Place::Stack(id, i));
+                scan.stacks[i].from = self.want(&mut body, from, Some(id), at, Some(id));
+            }
+        }
+        scan.body.ops = body;
+        self.ed.func.op_mut(id).kind = OpKind::Scan(Box::new(scan));
+        out.push(id);
+    }
+
+    /// Decides how each carry is kept, and which stacks are views.
+    fn histories(&mut self, scan: &crate::ir::Scan, id: OpId) {
+        let only_result = |v: ValueId| {
+            let uses = self.facts.uses(v);
+            uses.iter().all(|u| matches!(u, Use::Output(_)))
+        };
+        for (i, c) in scan.carries.iter().enumerate() {
+            let history = scan.stacks.iter().any(|s| {
+                (s.from == c.param && c.next != c.param) || (s.from == c.next && !only_result(s.to))
+            });
+            let home = match history {
+                true => CarryHome::History,
+                false => CarryHome::InPlace,
+            };
+            self.carries.insert((id, i), home);
+        }
+        for (k, s) in scan.stacks.iter().enumerate() {
+            let kept = |i: &usize| self.carries[&(id, *i)] == CarryHome::History;
+            let mut carries = (0..scan.carries.len()).filter(kept);
+            let view = carries.find_map(|i| match &scan.carries[i] {
+                c if c.param == s.from => Some(StackView::Before(i)),
+                c if c.next == s.from => Some(StackView::After(i)),
+                _ => None,
+            });
+            let earlier = scan.stacks[..k].iter().position(|e| e.from == s.from);
+            if let Some(view) = view.or(earlier.map(StackView::Stack)) {
+                self.views.insert((id, k), view);
+            }
+        }
+    }
+
+    /// Results are computed where the caller wants them, where that is possible.
+    fn outputs(&mut self, ops: &mut Vec<OpId>) {
+        for i in 0..self.ed.func.outputs.len() {
+            let v = self.ed.func.outputs[i].value;
+            let kept = match self.facts.def(v) {
+                Def::Stack(id, k) if !self.views.contains_key(&(id, k)) => Some(Kept::Stack(id, k)),
+                Def::Last(id, c) if self.carries[&(id, c)] != CarryHome::History => {
+                    Some(Kept::Carry(id, c))
+                }
+                _ => None,
+            };
+            if let Some(kept) = kept
+                && self.taken.insert(kept)
+            {
+                self.results.insert(kept, i);
+                continue;
+            }
+            let at = Place::Output(i);
+            let v = self.want(ops, v, None, at, self.facts.op_of(v));
+            self.ed.func.outputs[i].value = v;
+        }
+        debug_assert_eq!(self.place.len(), self.ed.func.values.len());
+    }
+}
+
+/// The gradient's weight, by its place in the function's list.
+pub fn grad_of(func: &Func, role: &OutputRole) -> Option<usize> {
+    match role {
+        OutputRole::Grad(path) => func.params.iter().position(|p| &p.path == path),
+        OutputRole::Loss
+        | OutputRole::LossSum(_)
+        | OutputRole::LossCount(_)
+        | OutputRole::Prediction(_)
+        | OutputRole::Named(_)
+        | OutputRole::Carry(_) => None,
+    }
+}

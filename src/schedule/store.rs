@@ -1,0 +1,163 @@
+//! Which values are stored, and which are computed again where they are read.
+//!
+//! In: a placed function and the groups of every region. Out: [`Storage`] of each value an op gives.
+//! A value read only in its own loop stays there. One that other loops read is stored, unless it is
+//! one cheap operation on a value they can read instead (the centred input of a layer norm).
+
+use std::collections::BTreeMap;
+
+use super::facts::{Site, Use};
+use super::group::{Group, Kind};
+use super::place::{Place, Placed};
+use super::reads;
+use crate::ir::{Binary, OpId, OpKind, Unary, ValueId};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Not in memory: inside its loop, inline, or a view.
+    None,
+    Memory,
+    /// Computed again by each loop that reads it.
+    Again,
+}
+
+pub type Regions = BTreeMap<Site, Vec<Group>>;
+
+pub fn storage(p: &Placed, regions: &Regions) -> Vec<Storage> {
+    let mut out = vec![Storage::None; p.func.values.len()];
+    for groups in regions.values() {
+        let readers = readers(p, groups);
+        for group in groups {
+            if group.kind == Kind::Single {
+                for &id in &group.ops {
+                    for &r in &p.func.op(id).results {
+                        out[r.0 as usize] = Storage::Memory;
+                    }
+                }
+            }
+            for &id in &group.ops {
+                let folded = matches!(p.func.op(id).kind, OpKind::Reduce { .. });
+                if folded {
+                    out[p.func.op(id).results[0].0 as usize] = Storage::Memory;
+                }
+            }
+        }
+        // In order of execution, so that what a value is computed from is decided first.
+        let mut stored: Vec<(OpId, usize)> = Vec::new();
+        for (g, group) in groups.iter().enumerate() {
+            if group.kind == Kind::Store {
+                stored.extend(group.ops.iter().map(|&id| (id, g)));
+            }
+        }
+        stored.sort_by_key(|(id, _)| p.order[id.0 as usize]);
+        for (id, g) in stored {
+            let v = p.func.op(id).results[0];
+            let outside: Vec<usize> = match readers.get(&v) {
+                Some(all) => all.iter().copied().filter(|&r| r != g).collect(),
+                None => Vec::new(),
+            };
+            let at = v.0 as usize;
+            if p.place[at] != Place::Own {
+                out[at] = Storage::Memory;
+            } else if !outside.is_empty() {
+                let loops = outside.iter().all(|&r| groups[r].kind != Kind::Single);
+                let again = loops && outside.len() <= 3 && only_args(p, v) && cheap(p, &out, v);
+                out[at] = if again {
+                    Storage::Again
+                } else {
+                    Storage::Memory
+                };
+            }
+        }
+    }
+    out
+}
+
+/// The groups that read each value.
+fn readers(p: &Placed, groups: &[Group]) -> BTreeMap<ValueId, Vec<usize>> {
+    let mut out: BTreeMap<ValueId, Vec<usize>> = BTreeMap::new();
+    for (g, group) in groups.iter().enumerate() {
+        for &id in &group.ops {
+            for v in reads::reads(p, id) {
+                let list = out.entry(v).or_default();
+                if list.last() != Some(&g) {
+                    list.push(g);
+                }
+            }
+        }
+    }
+    out
+}
+
+fn only_args(p: &Placed, v: ValueId) -> bool {
+    let uses = p.facts.uses(v);
+    uses.iter().all(|u| matches!(u, Use::Arg(..)))
+}
+
+/// One light operation on values in memory, at most one of them as large as the result.
+fn cheap(p: &Placed, storage: &[Storage], v: ValueId) -> bool {
+    let Some(id) = p.facts.op_of(v) else {
+        return false;
+    };
+    let op = p.func.op(id);
+    let light = match &op.kind {
+        OpKind::Unary(u) => matches!(u, Unary::Neg | Unary::Abs | Unary::Sign | Unary::Step),
+        OpKind::Binary(b) => match b {
+            Binary::Add
+            | Binary::Sub
+            | Binary::Mul
+            | Binary::Max
+            | Binary::Min
+            | Binary::Lt
+            | Binary::Le
+            | Binary::Eq => true,
+            Binary::Div | Binary::Pow => false,
+        },
+        OpKind::Select | OpKind::Mask => true,
+        _ => false,
+    };
+    let mut large = 0;
+    for &a in &op.args {
+        let mut from = Vec::new();
+        reads::leaves(p, a, &mut from);
+        for leaf in from {
+            let in_memory =
+                p.facts.op_of(leaf).is_none() || storage[leaf.0 as usize] == Storage::Memory;
+            if !in_memory {
+                return false;
+            }
+        }
+        let wide = super::place::is_inline(&p.func, &p.facts, a);
+        large += usize::from(!wide && p.func.shape(a) == p.func.shape(v));
+    }
+    light && large <= 1
+}
+
+/// What a group needs from memory: its own values left out, and values computed again seen through.
+pub fn needs(p: &Placed, storage: &[Storage], group: &Group) -> Vec<ValueId> {
+    let mut own: Vec<ValueId> = Vec::new();
+    for &id in &group.ops {
+        own.extend(&p.func.op(id).results);
+    }
+    let mut out = Vec::new();
+    let mut todo = group.ops.clone();
+    let mut seen: Vec<OpId> = Vec::new();
+    while let Some(id) = todo.pop() {
+        if seen.contains(&id) {
+            continue;
+        }
+        seen.push(id);
+        for v in reads::reads(p, id) {
+            if own.contains(&v) {
+                continue;
+            }
+            match (storage[v.0 as usize], p.facts.op_of(v)) {
+                (Storage::Again, Some(by)) => todo.push(by),
+                _ => out.push(v),
+            }
+        }
+    }
+    out.sort();
+    out.dedup();
+    out
+}
