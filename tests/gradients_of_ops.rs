@@ -108,6 +108,7 @@ fn check(name: &str, case: impl Fn(&mut Case<'_, '_>) -> ValueId) {
         for x in params.iter_mut().flat_map(|p| p.data.iter_mut()) {
             *x += 0.3 * x.signum();
         }
+        common::check_schedule(func, &sizes(), &inputs, &params);
         let worst = common::check_every_coordinate(func, &sizes(), &inputs, &params);
         assert!(worst < 1e-6, "{name}: relative distance {worst:e}\n{func}");
     }

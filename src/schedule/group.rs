@@ -80,6 +80,8 @@ struct Fusing<'a> {
     node_of: BTreeMap<OpId, usize>,
     preds: Vec<Vec<usize>>,
     succs: Vec<Vec<usize>>,
+    /// Those of `preds` that are read through a view, so at other points than they are written.
+    elsewhere: Vec<Vec<usize>>,
     group_of: Vec<usize>,
     groups: Vec<Group>,
     members: Vec<Vec<usize>>,
@@ -97,6 +99,7 @@ impl<'a> Fusing<'a> {
             .collect();
         let mut preds = vec![Vec::new(); nodes.len()];
         let mut succs = vec![Vec::new(); nodes.len()];
+        let mut elsewhere = vec![Vec::new(); nodes.len()];
         for (i, &id) in nodes.iter().enumerate() {
             for v in reads::reads(p, id) {
                 if let Some(&from) = by.get(&v)
@@ -105,6 +108,11 @@ impl<'a> Fusing<'a> {
                     preds[i].push(from);
                     succs[from].push(i);
                 }
+            }
+            for &a in p.func.op(id).args.iter().filter(|a| !by.contains_key(a)) {
+                let mut seen = Vec::new();
+                reads::leaves(p, a, &mut seen);
+                elsewhere[i].extend(seen.iter().filter_map(|v| by.get(v)));
             }
         }
         let groups = nodes.iter().map(|&id| single(p, id)).collect();
@@ -117,6 +125,7 @@ impl<'a> Fusing<'a> {
             node_of,
             preds,
             succs,
+            elsewhere,
         }
     }
 
@@ -134,6 +143,9 @@ impl<'a> Fusing<'a> {
         if matches!(x.kind, Kind::Fold(_)) && (self.follows(a, b) || self.follows(b, a)) {
             return false;
         }
+        if self.reads_elsewhere(a, b) || self.reads_elsewhere(b, a) {
+            return false;
+        }
         self.absorb(a, b);
         true
     }
@@ -145,6 +157,12 @@ impl<'a> Fusing<'a> {
         }
         self.members[into].extend(moved);
         self.members[into].sort_unstable();
+    }
+
+    /// Whether `a` reads a value of `b` through a view.
+    fn reads_elsewhere(&self, a: usize, b: usize) -> bool {
+        let mut from = self.members[a].iter().flat_map(|&n| &self.elsewhere[n]);
+        from.any(|&f| self.group_of[f] == b)
     }
 
     fn follows(&self, a: usize, b: usize) -> bool {

@@ -160,6 +160,19 @@ impl Builder<'_, '_> {
         (self.group.ops.contains(&id) && !folded)
             || self.storage[v.0 as usize] == Storage::Again
             || is_inline(&self.p.func, &self.p.facts, v)
+            || self.views_unstored(id)
+    }
+
+    /// Whether the op is a view of something that is computed again.
+    fn views_unstored(&self, id: OpId) -> bool {
+        let op = self.p.func.op(id);
+        let view = matches!(
+            op.kind,
+            OpKind::Split { .. } | OpKind::Take(TakeWhich::First)
+        );
+        view && self.p.facts.op_of(op.args[0]).is_some_and(|from| {
+            self.storage[op.args[0].0 as usize] == Storage::Again || self.views_unstored(from)
+        })
     }
 
     fn load(&mut self, v: ValueId, at: &Map) -> Result<ExprId, Diagnostic> {

@@ -7,7 +7,7 @@
 //! (hold, sink)        (one loop) (memory or not)  (loops, product, carry)
 //! ```
 
-mod access;
+pub mod access;
 mod buffer;
 mod carry;
 mod desugar;
@@ -16,6 +16,7 @@ mod emit;
 mod facts;
 mod group;
 mod hold;
+pub mod interp;
 mod loops;
 mod memory;
 mod order;

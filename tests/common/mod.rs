@@ -125,3 +125,38 @@ pub fn params(func: &Func, sizes: &[(Sym, i64)], scale: f64) -> Vec<Tensor> {
     };
     func.params.iter().map(one).collect()
 }
+
+/// Schedules a function and compares the program with the function itself, output by output.
+pub fn check_schedule(func: &Func, sizes: &[(Sym, i64)], inputs: &[Tensor], params: &[Tensor]) {
+    use seqc::schedule::{interp, schedule};
+    let program = schedule(func).unwrap_or_else(|e| panic!("{}\n{func}", e.message));
+    let flat = |all: &[Tensor]| all.iter().map(|t| t.data.clone()).collect::<Vec<_>>();
+    let data = interp::Data {
+        sizes,
+        params: &flat(params),
+        inputs: &flat(inputs),
+        draw: (1, 3),
+    };
+    let got = interp::run(&program, &data)
+        .unwrap_or_else(|e| panic!("{}: {e}\n{func}\n{program:?}", func.name));
+    let draw = Draw { seed: 1, step: 3 };
+    let want = run(func, sizes, inputs, params, draw).expect("runs");
+    let mut results = got.outputs.iter();
+    for (o, t) in func.outputs.iter().zip(&want) {
+        let data = match &o.role {
+            OutputRole::Grad(path) => {
+                let at = program.params.iter().position(|p| &p.path == path);
+                &got.grads[at.expect("the weight is there")]
+            }
+            _ => results.next().expect("an output for each"),
+        };
+        let d = distance(data, &t.data);
+        assert!(
+            d < 1e-12,
+            "{}: {:?} differs by {d:e}\n{data:?}\n{:?}\n{func}\n{program:?}",
+            func.name,
+            o.role,
+            t.data
+        );
+    }
+}
