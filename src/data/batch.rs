@@ -3,23 +3,16 @@
 //! In: a [`Dataset`], a [`Part`], a [`BatchPlan`]. Out: [`Batches`], any of which can be made by
 //! its number, so that a run resumes at (epoch, index) without replaying. What a batch holds
 //! depends on (seed, epoch, index) alone.
-//!
-//! Examples of different lengths: shuffled, cut into windows of 64 batches, sorted by length inside
-//! a window, cut into batches, and the batches shuffled. So a batch holds similar lengths, little
-//! is padded, and every example appears once an epoch. Without `shuffle`: in order.
 
 use super::column::{Column, Values};
 use super::dataset::Dataset;
 use super::fit::UNSEEN;
+use super::order::bucket;
 use super::spec::FieldRole;
 use super::split::Part;
 use super::stream::Streams;
 use crate::diagnostics::Diagnostic;
-use crate::philox;
 use crate::span::Span;
-
-/// Batches sorted by length together.
-const WINDOW: usize = 64;
 
 /// The longest part that is taken as one sequence, for want of `bptt` and `window`.
 const MAX_WHOLE: usize = 20_000;
@@ -360,77 +353,5 @@ impl Iterator for Batches<'_> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let left = self.len().saturating_sub(self.next);
         (left, Some(left))
-    }
-}
-
-/// Examples in the order of an epoch and the end of each batch among them.
-fn bucket(lengths: &[usize], plan: &BatchPlan) -> (Vec<u32>, Vec<usize>) {
-    let n = lengths.len();
-    if n == 0 {
-        return (Vec::new(), Vec::new());
-    }
-    if !plan.shuffle {
-        let order: Vec<u32> = (0..n as u32).collect();
-        let ends = ends(&order, lengths, plan.batch);
-        return (order, ends);
-    }
-    let mut order = philox::permutation(n as u32, plan.seed, plan.epoch);
-    let rows = match plan.batch {
-        BatchSize::Rows(rows) => rows.max(1),
-        BatchSize::Tokens(tokens) => {
-            let mean = lengths.iter().sum::<usize>() / n;
-            (tokens / mean.max(1)).max(1)
-        }
-    };
-    for window in order.chunks_mut(rows.saturating_mul(WINDOW)) {
-        window.sort_by_key(|e| lengths[*e as usize]);
-    }
-    // The batches of each window, then all of them in a random order.
-    let ends = ends(&order, lengths, plan.batch);
-    let starts = std::iter::once(0).chain(ends.iter().copied());
-    let mut batches: Vec<&[u32]> = starts.zip(&ends).map(|(a, b)| &order[a..*b]).collect();
-    shuffle(&mut batches, plan.seed, plan.epoch, "batches");
-    let mut ends = Vec::with_capacity(batches.len());
-    let mut at = 0;
-    for batch in &batches {
-        at += batch.len();
-        ends.push(at);
-    }
-    (batches.concat(), ends)
-}
-
-/// Where each batch ends when examples are taken in this order.
-fn ends(order: &[u32], lengths: &[usize], batch: BatchSize) -> Vec<usize> {
-    let mut ends = Vec::new();
-    let (mut count, mut longest) = (0usize, 0usize);
-    for (i, e) in order.iter().enumerate() {
-        let length = lengths[*e as usize];
-        let full = match batch {
-            BatchSize::Rows(rows) => count >= rows.max(1),
-            BatchSize::Tokens(n) => {
-                count > 0 && (count + 1).saturating_mul(longest.max(length)) > n
-            }
-        };
-        if full {
-            ends.push(i);
-            (count, longest) = (0, 0);
-        }
-        count += 1;
-        longest = longest.max(length);
-    }
-    ends.push(order.len());
-    ends
-}
-
-/// Fisher and Yates by Philox; `path` keeps one shuffle's draws from another's.
-pub(super) fn shuffle<T>(items: &mut [T], seed: u64, epoch: u32, path: &str) {
-    let mut stream = philox::Stream::new(philox::Place {
-        key: philox::key(seed, philox::Domain::Shuffle),
-        path: philox::path_hash(path),
-        step: epoch,
-    });
-    for i in (1..items.len()).rev() {
-        let j = stream.below(i as u32 + 1);
-        items.swap(i, j as usize);
     }
 }

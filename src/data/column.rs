@@ -3,13 +3,16 @@
 //! In: values of an [`Evaluator`], example by example. Out: [`Column`]s filled side by side, every
 //! value checked against what the model asks: unit, features, lengths, finite numbers.
 
-use super::dataset::Load;
-use super::eval::{Evaluator, Numbers, Value};
+use std::ops::Range;
+
+use super::columns::eval::{Evaluator, Value};
+use super::columns::numbers::Numbers;
+use super::columns::plan::Node;
 use super::fit::{Fit, Inverse, UNSEEN, Vocabulary};
-use super::plan::Node;
+use super::load::Load;
+use super::source::text::shown;
 use super::spec::{Field, FieldRole, Unit};
 use super::split::Part;
-use super::text::shown;
 use crate::diagnostics::Diagnostic;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +71,22 @@ impl Column {
             },
             starts: Vec::new(),
             end,
+        }
+    }
+
+    /// Elements of example `e` (or of step `e`, where the data is long) as a range of its values.
+    pub(super) fn range(&self, e: usize) -> Range<usize> {
+        match self.starts.is_empty() {
+            true => e * self.width..(e + 1) * self.width,
+            false => self.starts[e] * self.width..self.starts[e + 1] * self.width,
+        }
+    }
+
+    /// The indices of an example's tokens or classes, `<end>` included.
+    pub fn tokens(&self, e: usize) -> &[i32] {
+        match &self.values {
+            Values::I32(v) => &v[self.range(e)],
+            Values::F32(_) => &[],
         }
     }
 }

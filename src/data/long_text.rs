@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::column::{Column, Values};
-use super::dataset::{Dataset, Load};
-use super::eval::{Evaluator, Value};
+use super::columns::eval::{Evaluator, Value};
+use super::columns::plan::{FitKind, Node, NodeKind};
+use super::dataset::Dataset;
 use super::fit::{Fit, Fits, Inverse, UNSEEN, Vocabulary};
-use super::plan::{FitKind, Node, NodeKind};
+use super::load::Load;
 use super::spec::Split;
 use super::split::{Part, cut};
 use crate::diagnostics::Diagnostic;

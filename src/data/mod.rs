@@ -6,23 +6,19 @@
 mod baseline;
 mod batch;
 mod column;
+mod columns;
 mod dataset;
-mod eval;
 pub mod fit;
+mod fitting;
+mod load;
 mod long_text;
-mod path;
-mod plan;
-mod records;
+mod order;
 mod source;
-mod source_table;
-mod source_tensors;
-mod source_text;
 pub mod spec;
 mod split;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use baseline::{bigram_nats, copied, training_texts};
 pub use batch::{Batch, BatchPlan, BatchSize, Batches, Tensor};

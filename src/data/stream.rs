@@ -13,7 +13,8 @@
 
 use std::ops::Range;
 
-use super::batch::{BatchPlan, BatchSize, Run, shuffle};
+use super::batch::{BatchPlan, BatchSize, Run};
+use super::order::shuffle;
 
 #[derive(Clone, Debug)]
 pub(super) struct Streams {

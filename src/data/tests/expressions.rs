@@ -5,7 +5,7 @@ use crate::data::{Part, Tensor};
 
 /// The adding problem of the sequence-learning literature (Hochreiter and Schmidhuber 1997), with
 /// the marks in the first and second half.
-fn adding(time: Option<usize>) -> (DataSpec, Wanted) {
+pub fn adding(time: Option<usize>) -> (DataSpec, Wanted) {
     let mark = |i: &str| binary(Binary::Eq, name("t"), name(i));
     let marks = ColumnSpec {
         indices: vec![here("t".to_string())],

@@ -270,7 +270,7 @@ fn steps_of_keys_are_multihot() {
 
 #[test]
 fn tensors_by_name_with_lengths() {
-    use crate::data::source_tensors::tests::{f32s, file, i32s};
+    use crate::data::source::tensors::tests::{f32s, file, i32s};
     use safetensors::Dtype;
     let bytes = file(&[
         (

@@ -3,15 +3,22 @@
 //! In: the spec, the `.seq` file's folder, what the command line binds. Out: [`Source`], examples
 //! numbered from 0 across its files.
 
+mod lines;
+mod path;
+pub mod records;
+mod table;
+pub mod tensors;
+pub mod text;
+
 use std::path::Path;
 
-use super::path::{read, resolve};
-use super::records::Records;
-use super::source_table::{self, Form};
-use super::source_tensors::{self, TensorFile};
-use super::source_text;
+use path::{Resolved, read, resolve};
+use records::Records;
+use table::Form;
+use tensors::TensorFile;
+use text::{Place, Text, shown};
+
 use super::spec::{ColumnRef, DataSpec, PathText, SourceKind, Split};
-use super::text::{Place, Text, shown};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -45,7 +52,7 @@ pub fn open(
     };
     // A bound file stands for the source alone; a bound folder for all of its files.
     let folder = bound.filter(|b| b.is_dir());
-    let files = |first: &PathText| -> Result<Vec<(Vec<u8>, super::path::Resolved)>, Diagnostic> {
+    let files = |first: &PathText| -> Result<Vec<(Vec<u8>, Resolved)>, Diagnostic> {
         let one = |path: &PathText, bound| {
             let file = resolve(path, base, bound, &spec.name.node)?;
             Ok((read(&file, path, None)?, file))
@@ -66,22 +73,22 @@ pub fn open(
     match &spec.source.kind {
         SourceKind::Text(path) => {
             for text in texts(path)? {
-                source_text::whole(&mut records, text);
+                lines::whole(&mut records, text);
             }
         }
         SourceKind::Lines(path) => {
             for text in texts(path)? {
-                source_text::lines(&mut records, text, span)?;
+                lines::lines(&mut records, text, span)?;
             }
         }
-        SourceKind::Csv(table) => {
-            for text in texts(&table.path)? {
-                source_table::table(&mut records, text, Form::Csv, table, span)?;
+        SourceKind::Csv(options) => {
+            for text in texts(&options.path)? {
+                table::add(&mut records, text, Form::Csv, options, span)?;
             }
         }
-        SourceKind::Tsv(table) => {
-            for text in texts(&table.path)? {
-                source_table::table(&mut records, text, Form::Tsv, table, span)?;
+        SourceKind::Tsv(options) => {
+            for text in texts(&options.path)? {
+                table::add(&mut records, text, Form::Tsv, options, span)?;
             }
         }
         SourceKind::Rows { count, seed } => {
@@ -99,7 +106,7 @@ pub fn open(
         SourceKind::Tensors(path) => {
             let all: Result<Vec<TensorFile>, _> = files(path)?
                 .into_iter()
-                .map(|(bytes, file)| source_tensors::parse(&bytes, &file.shown, span))
+                .map(|(bytes, file)| tensors::parse(&bytes, &file.shown, span))
                 .collect();
             return Ok(Source::Tensors(all?));
         }
@@ -145,7 +152,7 @@ impl Source {
     /// The position of a column, in [`Records`] or among the tensors.
     pub fn column(&self, column: &ColumnRef, span: Span) -> Result<usize, Diagnostic> {
         match (self, column) {
-            (Source::Records(r), column) => source_table::resolve(r, column, span),
+            (Source::Records(r), column) => table::resolve(r, column, span),
             (Source::Tensors(files), ColumnRef::Named(name)) => {
                 let at = files[0].find(name, span)?;
                 // Files are sorted by name alike, or they differ.

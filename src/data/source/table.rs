@@ -5,9 +5,9 @@
 
 use std::cmp::Ordering;
 
+use super::super::spec::{ColumnRef, Table};
+use super::lines::{check_length, only_blank};
 use super::records::{Records, Row, SourceFile};
-use super::source_text::{check_length, only_blank};
-use super::spec::{ColumnRef, Table};
 use super::text::{Text, at, shown};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::span::Span;
@@ -21,7 +21,7 @@ pub enum Form {
 }
 
 /// Adds a file's rows. Files added later must have the columns of the first.
-pub fn table(
+pub fn add(
     records: &mut Records,
     text: Text,
     form: Form,
@@ -303,7 +303,7 @@ mod tests {
             name: "t.csv".into(),
             text: text.into(),
         };
-        table(&mut records, text, form, options, Span::default()).map(|()| records)
+        add(&mut records, text, form, options, Span::default()).map(|()| records)
     }
 
     fn fault(text: &str, form: Form, header: bool) -> (&'static str, String) {

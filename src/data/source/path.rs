@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use super::spec::PathText;
+use super::super::spec::PathText;
 use super::text::shown;
 use crate::diagnostics::Diagnostic;
 

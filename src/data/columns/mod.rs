@@ -1,0 +1,14 @@
+//! What columns mean: planned once, evaluated for each example.
+//!
+//! In: [`super::spec::ColumnSpec`]s and an opened source. Out: [`plan::Plan`], and its values by
+//! [`eval::Evaluator`].
+
+mod build;
+pub mod eval;
+mod made;
+mod names;
+pub mod numbers;
+pub mod plan;
+mod steps;
+
+pub use build::plan;

@@ -1,0 +1,239 @@
+//! Columns that can be evaluated: names resolved, cells found, fits and draws numbered.
+//!
+//! In: made by `build`. Out: [`Plan`], the columns a model asks for and those they read.
+
+use super::super::fit::{Affine, Inverse, SymbolKind, Undo};
+use super::super::spec::{Binary, Reduce, Unary};
+use crate::span::Span;
+
+/// Index of an axis of steps in the union–find.
+pub type Axis = usize;
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub kind: NodeKind,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum NodeKind {
+    Number(f64),
+    Text(String),
+    /// Another column of the plan.
+    Column(usize),
+    /// 0, 1, 2, … along an index.
+    Index(Axis),
+    Cell(usize),
+    Cells(Vec<usize>),
+    Lower(Box<Node>),
+    Nfc(Box<Node>),
+    /// A text of which each character is a symbol.
+    Chars(Box<Node>),
+    Split(Box<Node>, String),
+    Multihot(Box<Node>, usize),
+    /// The input of [`Plan::fits`] at this position, changed by what was fitted to it.
+    Fitted(usize),
+    Window(Box<Node>, usize),
+    Next(Box<Node>),
+    Length(Box<Node>),
+    Unary(Unary, Box<Node>),
+    Binary(Binary, Box<Node>, Box<Node>),
+    Choose(Box<[Node; 3]>),
+    Draw {
+        dist: Dist,
+        /// Names the draw for Philox: `v.0`.
+        path: String,
+        over: Option<Axis>,
+    },
+    List(Vec<Node>),
+    Reduce {
+        op: Reduce,
+        value: Box<Node>,
+        /// Over the steps, else over the features.
+        steps: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub enum Dist {
+    Uniform(Box<Node>, Box<Node>),
+    /// Whole numbers below the bound.
+    Below(Box<Node>),
+}
+
+/// Something to fit on the training part, to the values of `input`.
+#[derive(Clone, Debug)]
+pub struct FitPlan {
+    /// `close.1`: the column, and the number of the fit in it.
+    pub key: String,
+    pub kind: FitKind,
+    pub input: Node,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FitKind {
+    Symbols(SymbolKind),
+    Zscore,
+    Range { low: f64, high: f64 },
+}
+
+#[derive(Clone, Debug)]
+pub struct PlannedColumn {
+    pub node: Node,
+    /// The axis of its steps, where an example has several.
+    pub axis: Option<Axis>,
+    /// How many nodes read it; a column read twice is remembered.
+    pub uses: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub columns: Vec<PlannedColumn>,
+    pub fits: Vec<FitPlan>,
+    /// The column of each field, in the order of [`Wanted::fields`].
+    pub fields: Vec<usize>,
+    pub keep: Option<Node>,
+    pub stratify: Option<Node>,
+    /// Tensors whose second axis is one of steps.
+    pub sequences: Vec<bool>,
+    /// Whether an example is a block of rows.
+    pub blocks: bool,
+    pub(super) axes: Axes,
+    /// Axes whose length an index or a draw needs, with where.
+    pub(super) needs: Vec<(Axis, Span, String)>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Axes {
+    parent: Vec<usize>,
+    length: Vec<Option<usize>>,
+}
+
+impl Axes {
+    pub fn fresh(&mut self, length: Option<usize>) -> Axis {
+        self.parent.push(self.parent.len());
+        self.length.push(length);
+        self.parent.len() - 1
+    }
+
+    fn root(&self, mut a: Axis) -> Axis {
+        while self.parent[a] != a {
+            a = self.parent[a];
+        }
+        a
+    }
+
+    /// Makes two axes one, or gives their lengths where these differ.
+    pub fn unify(&mut self, a: Axis, b: Axis) -> Result<(), (usize, usize)> {
+        let (a, b) = (self.root(a), self.root(b));
+        if let (Some(x), Some(y)) = (self.length[a], self.length[b])
+            && x != y
+        {
+            return Err((x, y));
+        }
+        self.length[a] = self.length[a].or(self.length[b]);
+        self.parent[b] = a;
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// How many steps an index or a fixed time has.
+    pub fn extent(&self, axis: Axis) -> Option<usize> {
+        self.axes.length[self.axes.root(axis)]
+    }
+
+    /// Rows a node reads before and after its own: by windows, and by `next`.
+    pub fn reach(&self, node: &Node) -> (usize, usize) {
+        let mut reach = (0, 0);
+        match &node.kind {
+            NodeKind::Window(input, n) => {
+                let (back, ahead) = self.reach(input);
+                return (back + n - 1, ahead);
+            }
+            NodeKind::Next(input) => {
+                let (back, ahead) = self.reach(input);
+                return (back, ahead + 1);
+            }
+            _ => {}
+        }
+        self.visit(node, &mut |n| {
+            let (back, ahead) = self.reach(n);
+            reach = (reach.0.max(back), reach.1.max(ahead));
+        });
+        reach
+    }
+
+    /// Calls `f` on each node that `node` reads directly.
+    pub fn visit<'p>(&'p self, node: &'p Node, f: &mut dyn FnMut(&'p Node)) {
+        match &node.kind {
+            NodeKind::Number(_)
+            | NodeKind::Text(_)
+            | NodeKind::Index(_)
+            | NodeKind::Cell(_)
+            | NodeKind::Cells(_) => {}
+            NodeKind::Column(c) => f(&self.columns[*c].node),
+            NodeKind::Fitted(i) => f(&self.fits[*i].input),
+            NodeKind::Lower(x)
+            | NodeKind::Nfc(x)
+            | NodeKind::Chars(x)
+            | NodeKind::Split(x, _)
+            | NodeKind::Multihot(x, _)
+            | NodeKind::Window(x, _)
+            | NodeKind::Next(x)
+            | NodeKind::Length(x)
+            | NodeKind::Unary(_, x) => f(x),
+            NodeKind::Binary(_, a, b) => {
+                f(a);
+                f(b);
+            }
+            NodeKind::Choose(three) => three.iter().for_each(f),
+            NodeKind::Draw { dist, .. } => match dist {
+                Dist::Uniform(a, b) => {
+                    f(a);
+                    f(b);
+                }
+                Dist::Below(n) => f(n),
+            },
+            NodeKind::List(parts) => parts.iter().for_each(f),
+            NodeKind::Reduce { value, .. } => f(value),
+        }
+    }
+
+    /// The vocabulary whose symbols a node's values are, through the steps that keep symbols.
+    pub fn symbols(&self, node: &Node) -> Option<usize> {
+        match &node.kind {
+            NodeKind::Column(c) => self.symbols(&self.columns[*c].node),
+            NodeKind::Next(x) | NodeKind::Window(x, _) => self.symbols(x),
+            NodeKind::Fitted(i) => match self.fits[*i].kind {
+                FitKind::Symbols(_) => Some(*i),
+                FitKind::Zscore | FitKind::Range { .. } => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The steps to undo, last first, to get back a column's own unit. `fitted` gives what was
+    /// fitted.
+    pub fn inverse(&self, node: &Node, fitted: &dyn Fn(usize) -> Option<Affine>) -> Inverse {
+        let mut steps = Vec::new();
+        let mut node = node;
+        loop {
+            node = match &node.kind {
+                NodeKind::Column(c) => &self.columns[*c].node,
+                NodeKind::Next(x) | NodeKind::Window(x, _) => x,
+                NodeKind::Fitted(i) => {
+                    if let Some(affine) = fitted(*i) {
+                        steps.push(Undo::Affine(affine));
+                    }
+                    &self.fits[*i].input
+                }
+                NodeKind::Unary(Unary::Log, x) => {
+                    steps.push(Undo::Exp);
+                    x
+                }
+                _ => return Inverse(steps),
+            };
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The steps of a column's pipe, planned: `|> lower() |> chars()`.
+//!
+//! In: a step and its planned input. Out: the step's node and the axis of its steps, or a
+//! diagnostic where the input is not what the step reads.
+
+use super::super::fit::SymbolKind;
+use super::super::source::unavailable;
+use super::super::spec::{ColumnExpr, Step, Unary};
+use super::build::{Builder, Built, Context};
+use super::plan::{Axis, Dist, FitKind, FitPlan, Node, NodeKind};
+use crate::diagnostics::Diagnostic;
+
+impl<'a> Builder<'a> {
+    pub(super) fn step(
+        &mut self,
+        e: &ColumnExpr,
+        input: &ColumnExpr,
+        step: &Step,
+        context: &mut Context<'a>,
+    ) -> Built {
+        let (input, axis) = self.build(input, context)?;
+        let x = Box::new(input);
+        let node = |kind| Node { kind, span: e.span };
+        let kind = match step {
+            Step::Lower => NodeKind::Lower(x),
+            Step::Nfc => NodeKind::Nfc(x),
+            Step::Log => NodeKind::Unary(Unary::Log, x),
+            Step::Chars => {
+                if axis.is_some() {
+                    return Err(Diagnostic::error(
+                        "data::chars-of-sequence",
+                        "chars() of a sequence of texts would have two axes",
+                    )
+                    .label(e.span, "use labels() for one symbol a step".to_string()));
+                }
+                let chars = node(NodeKind::Chars(x));
+                let fitted = self.fit(chars, FitKind::Symbols(SymbolKind::Chars), context);
+                let axis = self.plan.axes.fresh(None);
+                return Ok((node(fitted), Some(axis)));
+            }
+            Step::Labels => self.fit(*x, FitKind::Symbols(SymbolKind::Labels), context),
+            Step::Zscore => self.fit(*x, FitKind::Zscore, context),
+            Step::Scale { low, high } => {
+                if low >= high || !low.is_finite() || !high.is_finite() {
+                    let message = format!("scale({low:?}, {high:?}) is not a range");
+                    return Err(Diagnostic::error("data::scale", message)
+                        .label(e.span, "the first must be below the second".to_string()));
+                }
+                let (low, high) = (*low, *high);
+                self.fit(*x, FitKind::Range { low, high }, context)
+            }
+            Step::Window(n) => {
+                if *n == 0 || axis.is_some() {
+                    let message = match n {
+                        0 => "a window of 0 rows",
+                        _ => "a window of what is a sequence already",
+                    };
+                    return Err(Diagnostic::error("data::window", message)
+                        .label(e.span, "here".to_string()));
+                }
+                let axis = self.plan.axes.fresh(Some(*n));
+                return Ok((node(NodeKind::Window(x, *n)), Some(axis)));
+            }
+            Step::Multihot(n) => NodeKind::Multihot(x, *n),
+            Step::Split(separator) => {
+                if separator.is_empty() || axis.is_some() {
+                    let message = match separator.is_empty() {
+                        true => "split needs a separator that is not empty",
+                        false => "split of what is a sequence already",
+                    };
+                    return Err(Diagnostic::error("data::split-text", message)
+                        .label(e.span, "here".to_string()));
+                }
+                let axis = self.plan.axes.fresh(None);
+                return Ok((node(NodeKind::Split(x, separator.clone())), Some(axis)));
+            }
+            Step::Words { .. } => return Err(unavailable("words", e.span)),
+            Step::Bpe(_) => return Err(unavailable("bpe", e.span)),
+            Step::Pixels => return Err(unavailable("pixels", e.span)),
+        };
+        Ok((node(kind), axis))
+    }
+
+    fn fit(&mut self, input: Node, kind: FitKind, context: &mut Context) -> NodeKind {
+        let key = format!("{}.{}", context.column, context.fits);
+        context.fits += 1;
+        self.plan.fits.push(FitPlan { key, kind, input });
+        NodeKind::Fitted(self.plan.fits.len() - 1)
+    }
+
+    pub(super) fn draw(
+        &mut self,
+        dist: Dist,
+        over: Option<Axis>,
+        context: &mut Context,
+    ) -> NodeKind {
+        let path = format!("{}.{}", context.column, context.draws);
+        context.draws += 1;
+        NodeKind::Draw { dist, path, over }
+    }
+}

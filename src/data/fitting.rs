@@ -1,0 +1,218 @@
+//! Fitting vocabularies and statistics to the training part.
+//!
+//! In: the plan's fits and the examples of each part. Out: what was fitted, by position for the
+//! evaluator and by name for the run folder; taken from an earlier run where there is one.
+
+use std::collections::BTreeSet;
+
+use super::columns::eval::{Evaluator, Value};
+use super::columns::plan::{FitKind, Node, NodeKind, Plan};
+use super::fit::{Fit, Fits, Moments, Vocabulary};
+use super::load::{Load, MAX_ERRORS};
+use super::spec::Unit;
+use super::split::Part;
+use crate::diagnostics::Diagnostic;
+
+impl<'a> Load<'a> {
+    /// Whether a vocabulary has `<end>`: its symbols are a target that the model feeds to itself.
+    pub fn ends(&self, fit: Option<usize>, field: Option<usize>, long: bool) -> bool {
+        let fields = self.wanted.fields.iter().zip(&self.plan.fields).enumerate();
+        !long
+            && fields
+                .filter(|(_, (f, _))| f.feeds_itself && f.unit == Unit::Token)
+                .any(|(i, (_, c))| match fit {
+                    Some(fit) => self.plan.symbols(&self.plan.columns[*c].node) == Some(fit),
+                    None => Some(i) == field,
+                })
+    }
+
+    /// What is fitted for each of [`Plan::fits`]: taken from an earlier run, or fitted on the
+    /// training part (on the only part, where there is no other).
+    pub fn fit(
+        &self,
+        orders: &[Vec<usize>; 3],
+        long: bool,
+    ) -> Result<Vec<Option<Fit>>, Vec<Diagnostic>> {
+        let train = &orders[self.options.only.unwrap_or(Part::Train) as usize];
+        let mut fitted: Vec<Option<Fit>> = vec![None; self.plan.fits.len()];
+        for (i, plan) in self.plan.fits.iter().enumerate() {
+            if !self.needed(i) {
+                continue;
+            }
+            if let Some(fits) = self.options.fits {
+                fitted[i] = Some(fits.0.get(&plan.key).cloned().ok_or_else(|| {
+                    vec![
+                        Diagnostic::error(
+                            "data::fit-missing",
+                            format!("the run has nothing fitted for `{}`", plan.key),
+                        )
+                        .label(plan.input.span, "fitted here".to_string()),
+                    ]
+                })?);
+                continue;
+            }
+            let mut evaluator = Evaluator::new(self.source, self.plan, fitted.clone(), train);
+            let mut chars = BTreeSet::new();
+            let mut labels = BTreeSet::new();
+            let mut moments = Moments::default();
+            let mut errors = Vec::new();
+            for p in 0..train.len() {
+                let value = match plan.kind {
+                    FitKind::Symbols(_) => evaluator.eval(&plan.input, p),
+                    FitKind::Zscore | FitKind::Range { .. } => {
+                        evaluator.number(&plan.input, p).map(Value::Numbers)
+                    }
+                };
+                match value {
+                    Ok(Value::Chars(t)) => chars.extend(t.chars()),
+                    Ok(Value::Text(t)) => {
+                        labels.insert(t.into_owned());
+                    }
+                    Ok(Value::Texts(t)) => {
+                        labels.extend(t.into_iter().map(|t| t.into_owned()));
+                    }
+                    Ok(Value::Numbers(n)) => match plan.kind {
+                        FitKind::Symbols(_) => labels.extend(n.data.iter().map(f64::to_string)),
+                        FitKind::Zscore | FitKind::Range { .. } => {
+                            for step in n.data.chunks(n.width.max(1)) {
+                                moments.push(step);
+                            }
+                        }
+                    },
+                    Err(e) => errors.push(e),
+                }
+                if errors.len() >= MAX_ERRORS {
+                    break;
+                }
+            }
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+            let end = self.ends(Some(i), None, long);
+            fitted[i] = Some(match plan.kind {
+                FitKind::Symbols(kind) => {
+                    labels.extend(chars.into_iter().map(String::from));
+                    let symbols = labels.iter().map(String::as_str);
+                    Fit::Vocabulary(Vocabulary::of(kind, symbols, end))
+                }
+                FitKind::Zscore => Fit::Affine(moments.zscore()),
+                FitKind::Range { low, high } => Fit::Affine(moments.range(low, high)),
+            });
+        }
+        self.fit_integers(train, fitted, long)
+    }
+
+    /// Token and class fields that are numbers: the vocabulary is every number up to the largest.
+    /// These stand after the plan's fits, one a field.
+    fn fit_integers(
+        &self,
+        train: &'a [usize],
+        mut fitted: Vec<Option<Fit>>,
+        long: bool,
+    ) -> Result<Vec<Option<Fit>>, Vec<Diagnostic>> {
+        let (back, ahead) = self.reach();
+        for (i, (field, column)) in (self.wanted.fields.iter().zip(&self.plan.fields)).enumerate() {
+            let node = &self.plan.columns[*column].node;
+            if matches!(field.unit, Unit::Number | Unit::Binary)
+                || self.plan.symbols(node).is_some()
+            {
+                fitted.push(None);
+                continue;
+            }
+            if let Some(fits) = self.options.fits
+                && let Some(fit) = fits.0.get(&integers_key(&field.name))
+            {
+                fitted.push(Some(fit.clone()));
+                continue;
+            }
+            let mut evaluator = Evaluator::new(self.source, self.plan, fitted.clone(), train);
+            let mut largest = None;
+            for p in back..train.len().saturating_sub(ahead) {
+                let value = evaluator.eval(node, p).map_err(|e| vec![e])?;
+                let Value::Numbers(n) = value else {
+                    let message = format!("`{}` is text without a vocabulary", field.name);
+                    return Err(vec![
+                        Diagnostic::error("data::no-vocabulary", message)
+                            .label(node.span, "add `|> chars()` or `|> labels()`".to_string()),
+                    ]);
+                };
+                for x in &n.data {
+                    if x.fract() != 0.0 || *x < 0.0 || *x > f64::from(i32::MAX - 2) {
+                        let message = format!("{x:?} is no token or class, which count from 0");
+                        return Err(vec![evaluator.at(
+                            node,
+                            p,
+                            None,
+                            0,
+                            "data::not-a-class",
+                            message,
+                        )]);
+                    }
+                    largest = largest.max(Some(*x as usize));
+                }
+            }
+            let n = largest.map_or(0, |l| l + 1);
+            let end = self.ends(None, Some(i), long);
+            fitted.push(Some(Fit::Vocabulary(Vocabulary::integers(n, end))));
+        }
+        Ok(fitted)
+    }
+
+    /// Whether a wanted field reads a fit: what only `keep` reads has no use for one.
+    fn needed(&self, fit: usize) -> bool {
+        fn reads(plan: &Plan, node: &Node, fit: usize) -> bool {
+            if matches!(node.kind, NodeKind::Fitted(i) if i == fit) {
+                return true;
+            }
+            let mut found = false;
+            plan.visit(node, &mut |n| found = found || reads(plan, n, fit));
+            found
+        }
+        (self.plan.fields.iter()).any(|c| reads(self.plan, &self.plan.columns[*c].node, fit))
+    }
+
+    /// The vocabulary of each field, and everything by name.
+    pub fn name_fits(
+        &self,
+        fitted: &[Option<Fit>],
+    ) -> Result<(Vec<Option<Vocabulary>>, Fits), Vec<Diagnostic>> {
+        let mut fits = Fits::default();
+        for (plan, fit) in self.plan.fits.iter().zip(fitted) {
+            if let Some(fit) = fit {
+                fits.0.insert(plan.key.clone(), fit.clone());
+            }
+        }
+        let mut vocabularies = Vec::new();
+        let numbers = &fitted[self.plan.fits.len()..];
+        let fields = self.wanted.fields.iter().zip(&self.plan.fields);
+        for ((field, column), own) in fields.zip(numbers) {
+            let at = self.plan.symbols(&self.plan.columns[*column].node);
+            let fit = match at {
+                Some(i) => fitted[i].clone(),
+                None => own.clone(),
+            };
+            if at.is_none() && own.is_some() {
+                let key = integers_key(&field.name);
+                fits.0.extend(own.clone().map(|f| (key, f)));
+            }
+            vocabularies.push(match fit {
+                Some(Fit::Vocabulary(v)) => {
+                    if v.symbols().is_empty() {
+                        let message = format!("`{}` has no symbol to learn from", field.name);
+                        return Err(vec![
+                            Diagnostic::error("data::empty", message)
+                                .label(field.span, "this field".to_string()),
+                        ]);
+                    }
+                    Some(v)
+                }
+                Some(Fit::Affine(_)) | None => None,
+            });
+        }
+        Ok((vocabularies, fits))
+    }
+}
+
+fn integers_key(field: &str) -> String {
+    format!("{field}.values")
+}

@@ -1,0 +1,242 @@
+//! From an opened source to a dataset: which rows are kept, how they are split, every value checked.
+//!
+//! In: [`Load`]: the spec, what the model asks, the source, the plan of its columns. Out:
+//! [`Dataset`], or at most 20 diagnostics about rows.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::column::{Column, Filling};
+use super::columns::eval::{Evaluator, Value};
+use super::columns::plan::{Node, Plan};
+use super::dataset::{Dataset, LoadOptions};
+use super::fit::Fits;
+use super::source::Source;
+use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
+use super::split::{Part, split};
+use crate::diagnostics::Diagnostic;
+
+/// The most errors reported about rows.
+pub(super) const MAX_ERRORS: usize = 20;
+
+/// What loading works on.
+pub(super) struct Load<'a> {
+    pub spec: &'a DataSpec,
+    pub wanted: &'a Wanted,
+    pub options: &'a LoadOptions<'a>,
+    pub source: &'a Source,
+    pub plan: &'a Plan,
+}
+
+impl<'a> Load<'a> {
+    /// The whole dataset of a source with rows.
+    pub fn rows(&self) -> Result<Dataset, Vec<Diagnostic>> {
+        let long = self.is_long()?;
+        let kept = self.kept()?;
+        let (back, ahead) = self.reach();
+        let ordered = long || back > 0 || ahead > 0;
+        let orders = self.split(&kept, ordered)?;
+        let fitted = self.fit(&orders, long)?;
+        let fits = self.name_fits(&fitted)?;
+        let mut filling = Filling::new(self, &fits.0, &fitted, long);
+        let mut parts: [Range<usize>; 3] = [0..0, 0..0, 0..0];
+        let mut rows = Vec::new();
+        let mut errors = Vec::new();
+        for part in Part::ALL {
+            let order = &orders[part as usize];
+            let start = filling.examples;
+            let mut evaluator = Evaluator::new(self.source, self.plan, fitted.clone(), order);
+            let count = order.len().saturating_sub(back + ahead);
+            for (p, row) in order.iter().enumerate().skip(back).take(count) {
+                match filling.example(&mut evaluator, p, part) {
+                    Ok(()) => rows.push(*row),
+                    Err(e) => errors.push(e),
+                }
+                if errors.len() >= MAX_ERRORS {
+                    return Err(errors);
+                }
+            }
+            parts[part as usize] = start..filling.examples;
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        self.check_parts(&parts)?;
+        Ok(Dataset {
+            columns: filling.columns,
+            times: self.wanted.times.clone(),
+            parts,
+            long,
+            lengths: filling.lengths,
+            rows,
+            fits: fits.1,
+        })
+    }
+
+    /// Assembles the dataset of one long text.
+    pub fn long(
+        &self,
+        columns: Vec<Column>,
+        parts: [Range<usize>; 3],
+        fits: Fits,
+    ) -> Result<Dataset, Vec<Diagnostic>> {
+        self.check_parts(&parts)?;
+        Ok(Dataset {
+            columns,
+            times: self.wanted.times.clone(),
+            parts,
+            long: true,
+            lengths: Vec::new(),
+            rows: Vec::new(),
+            fits,
+        })
+    }
+
+    fn check_parts(&self, parts: &[Range<usize>; 3]) -> Result<(), Vec<Diagnostic>> {
+        let part = self.options.only.unwrap_or(Part::Train);
+        if !parts[part as usize].is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the {} part of `{}` has no example",
+            part.name(),
+            self.spec.name.node
+        );
+        Err(vec![Diagnostic::error("data::empty-part", message).label(
+            self.spec.span,
+            "after `keep`, `split`, windows and `next`".to_string(),
+        )])
+    }
+
+    /// A field with a time whose column has one step a row makes the rows one long series.
+    fn is_long(&self) -> Result<bool, Vec<Diagnostic>> {
+        let fields = || self.wanted.fields.iter().zip(&self.plan.fields);
+        let has_steps = |c: usize| self.plan.columns[c].axis.is_some();
+        let long = fields().any(|(f, c)| f.time.is_some() && !has_steps(*c));
+        let mut errors = Vec::new();
+        for (field, column) in fields() {
+            let planned = &self.plan.columns[*column];
+            let wrong = match (&field.time, has_steps(*column)) {
+                (None, true) if field.role != FieldRole::Column => Some(format!(
+                    "`{}` is a sequence, the model's is not",
+                    field.name
+                )),
+                (None, false) if long && field.role != FieldRole::Column => Some(format!(
+                    "`{}` is one value beside a long series",
+                    field.name
+                )),
+                (_, true) if long => Some(format!(
+                    "`{}` has sequences where another field is one series",
+                    field.name
+                )),
+                (_, _) => None,
+            };
+            if let Some(message) = wrong {
+                errors.push(
+                    Diagnostic::error("data::mixed", message)
+                        .label(planned.node.span, "this column".to_string())
+                        .label(field.span, "this field".to_string())
+                        .help("`window(n)` makes sequences of n rows"),
+                );
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(long),
+            false => Err(errors),
+        }
+    }
+
+    /// Rows before and after an example's own that its fields read.
+    pub fn reach(&self) -> (usize, usize) {
+        self.plan.fields.iter().fold((0, 0), |(back, ahead), c| {
+            let (b, a) = self.plan.reach(&self.plan.columns[*c].node);
+            (back.max(b), ahead.max(a))
+        })
+    }
+
+    /// Examples that `keep` keeps, in the source's order.
+    fn kept(&self) -> Result<Vec<usize>, Vec<Diagnostic>> {
+        let all: Vec<usize> = (0..self.source.examples()).collect();
+        let Some(condition) = &self.plan.keep else {
+            return Ok(all);
+        };
+        self.no_neighbours(condition)?;
+        let mut evaluator = self.unfitted(&all);
+        let mut kept = Vec::new();
+        let mut errors = Vec::new();
+        for (p, example) in all.iter().enumerate() {
+            match evaluator.number(condition, p) {
+                Ok(v) if v.data.iter().all(|x| *x != 0.0) => kept.push(*example),
+                Ok(_) => {}
+                Err(e) => errors.push(e),
+            }
+            if errors.len() >= MAX_ERRORS {
+                break;
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        if kept.is_empty() {
+            let message = format!("`keep` leaves none of {} examples", all.len());
+            return Err(vec![
+                Diagnostic::error("data::nothing-kept", message)
+                    .label(condition.span, "never true".to_string()),
+            ]);
+        }
+        Ok(kept)
+    }
+
+    fn no_neighbours(&self, condition: &Node) -> Result<(), Vec<Diagnostic>> {
+        match self.plan.reach(condition) {
+            (0, 0) => Ok(()),
+            _ => Err(vec![
+                Diagnostic::error(
+                    "data::fitted-too-early",
+                    "`next` and `window` are read before the split",
+                )
+                .label(condition.span, "reads other rows".to_string()),
+            ]),
+        }
+    }
+
+    fn unfitted(&self, order: &'a [usize]) -> Evaluator<'a> {
+        Evaluator::new(
+            self.source,
+            self.plan,
+            vec![None; self.plan.fits.len()],
+            order,
+        )
+    }
+
+    fn split(&self, kept: &[usize], ordered: bool) -> Result<[Vec<usize>; 3], Vec<Diagnostic>> {
+        if let Some(part) = self.options.only {
+            let mut out: [Vec<usize>; 3] = Default::default();
+            out[part as usize] = kept.to_vec();
+            return Ok(out);
+        }
+        let file = |e: usize| self.source.file_of(e).0;
+        let mut classes = BTreeMap::new();
+        if let (
+            Some(node),
+            Split::Parts {
+                by: SplitBy::Stratify(_),
+                ..
+            },
+        ) = (&self.plan.stratify, &self.spec.split)
+        {
+            self.no_neighbours(node)?;
+            let mut evaluator = self.unfitted(kept);
+            for (p, e) in kept.iter().enumerate() {
+                let class = match evaluator.eval(node, p).map_err(|e| vec![e])? {
+                    Value::Text(t) | Value::Chars(t) => t.into_owned(),
+                    Value::Texts(t) => t.join("\t"),
+                    Value::Numbers(n) => format!("{:?}", n.data),
+                };
+                classes.insert(*e, class);
+            }
+        }
+        let class = |e: usize| classes.get(&e).cloned().unwrap_or_default();
+        Ok(split(kept, &self.spec.split, ordered, &file, Some(&class)))
+    }
+}

@@ -1,0 +1,83 @@
+//! The order of examples in an epoch, and where its batches end.
+//!
+//! In: the examples' lengths and a [`BatchPlan`]. Out: every example once, in batches of similar
+//! length, so that little is padded: shuffled, cut into windows of 64 batches, sorted by length
+//! inside a window, cut into batches, and the batches shuffled. Without `shuffle`: in order.
+
+use super::batch::{BatchPlan, BatchSize};
+use crate::philox;
+
+/// Batches sorted by length together.
+const WINDOW: usize = 64;
+
+/// Examples in the order of an epoch and the end of each batch among them.
+pub(super) fn bucket(lengths: &[usize], plan: &BatchPlan) -> (Vec<u32>, Vec<usize>) {
+    let n = lengths.len();
+    if n == 0 {
+        return (Vec::new(), Vec::new());
+    }
+    if !plan.shuffle {
+        let order: Vec<u32> = (0..n as u32).collect();
+        let ends = ends(&order, lengths, plan.batch);
+        return (order, ends);
+    }
+    let mut order = philox::permutation(n as u32, plan.seed, plan.epoch);
+    let rows = match plan.batch {
+        BatchSize::Rows(rows) => rows.max(1),
+        BatchSize::Tokens(tokens) => {
+            let mean = lengths.iter().sum::<usize>() / n;
+            (tokens / mean.max(1)).max(1)
+        }
+    };
+    for window in order.chunks_mut(rows.saturating_mul(WINDOW)) {
+        window.sort_by_key(|e| lengths[*e as usize]);
+    }
+    // The batches of each window, then all of them in a random order.
+    let ends = ends(&order, lengths, plan.batch);
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let mut batches: Vec<&[u32]> = starts.zip(&ends).map(|(a, b)| &order[a..*b]).collect();
+    shuffle(&mut batches, plan.seed, plan.epoch, "batches");
+    let mut ends = Vec::with_capacity(batches.len());
+    let mut at = 0;
+    for batch in &batches {
+        at += batch.len();
+        ends.push(at);
+    }
+    (batches.concat(), ends)
+}
+
+/// Where each batch ends when examples are taken in this order.
+fn ends(order: &[u32], lengths: &[usize], batch: BatchSize) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let (mut count, mut longest) = (0usize, 0usize);
+    for (i, e) in order.iter().enumerate() {
+        let length = lengths[*e as usize];
+        let full = match batch {
+            BatchSize::Rows(rows) => count >= rows.max(1),
+            BatchSize::Tokens(n) => {
+                count > 0 && (count + 1).saturating_mul(longest.max(length)) > n
+            }
+        };
+        if full {
+            ends.push(i);
+            (count, longest) = (0, 0);
+        }
+        count += 1;
+        longest = longest.max(length);
+    }
+    ends.push(order.len());
+    ends
+}
+
+/// Fisher and Yates by Philox; `path` keeps one shuffle's draws from another's.
+pub(super) fn shuffle<T>(items: &mut [T], seed: u64, epoch: u32, path: &str) {
+    let mut stream = philox::Stream::new(philox::Place {
+        key: philox::key(seed, philox::Domain::Shuffle),
+        path: philox::path_hash(path),
+        step: epoch,
+    });
+    for i in (1..items.len()).rev() {
+        let j = stream.below(i as u32 + 1);
+        items.swap(i, j as usize);
+    }
+}
