@@ -13,6 +13,7 @@ pub mod data;
 pub mod diagnostics;
 pub mod dim;
 pub mod ir;
+pub mod library;
 pub mod lower;
 pub mod philox;
 pub mod pipeline;

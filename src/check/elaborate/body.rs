@@ -1,0 +1,609 @@
+//! The body of one definition: its declarations, then its equations in order.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::cell::Inner;
+use super::init::Weight;
+use super::value::{Tensor, Tokens, Value};
+use super::{Binding, Elab, Frame, FrameKind, Layer, LayerId, LayerKind, size};
+use crate::ast::node::{self, DeclKind, DefKind, ExprKind as Ast, Type, Unit};
+use crate::check::defs::{Entry, FnEntry};
+use crate::check::names::{Decl, Equation, Names, key};
+use crate::check::program::{Expr, ExprKind, VarId};
+use crate::diagnostics::Diagnostic;
+use crate::dim::{self, Dim, Role};
+use crate::span::Span;
+
+/// What a use gives to a definition: the value of each input and context, and where it was given.
+pub(super) type Args = BTreeMap<String, (Tensor, Span)>;
+
+impl Elab<'_, '_> {
+    /// A frame with the sizes of `layer`'s definition, new names for those that its inputs bring,
+    /// and placeholders for times.
+    pub(super) fn frame(&mut self, layer: LayerId, entry: &Entry, names: &Names) -> Frame {
+        let kind = match entry.def.kind {
+            DefKind::Cell => FrameKind::Cell,
+            DefKind::Block => FrameKind::Block,
+            DefKind::Model => FrameKind::Model,
+        };
+        let mut f = Frame {
+            kind,
+            globals: entry.globals.clone(),
+            sizes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            layer,
+            index_form: false,
+        };
+        let alone = matches!(self.layers[layer.0].kind, LayerKind::Root);
+        self.globals(&mut f, !alone);
+        if let LayerKind::Def { sizes, .. } = &self.layers[layer.0].kind {
+            f.sizes.extend(sizes.clone());
+        }
+        for new in names.new_sizes(&entry.def.sizes, &entry.globals) {
+            let d = match alone {
+                true => self.rigid(new),
+                false => self.solver.unknown(),
+            };
+            f.sizes.insert(new.to_string(), d);
+        }
+        f
+    }
+
+    /// A symbol that equals nothing but itself.
+    fn rigid(&mut self, name: &str) -> Dim {
+        self.solver
+            .declare(name, Role::Feature, dim::Binding::Static(None))
+    }
+
+    /// Checks a cell or block by itself.
+    pub(super) fn alone(&mut self, entry: &Rc<Entry>) {
+        let mut names = Names::of(&entry.def.body);
+        names.sort(&mut Vec::new());
+        self.stack.push(entry.def.name.node.clone());
+        let mut f = self.frame(LayerId(0), entry, &names);
+        for s in &entry.def.sizes {
+            let d = self.rigid(&s.name.node);
+            f.sizes.insert(s.name.node.clone(), d);
+        }
+        let mut args = Args::new();
+        for kind in [DeclKind::Input, DeclKind::Context] {
+            for d in names.of_kind(kind) {
+                if let Some(t) = self.declared(&f, &d) {
+                    args.insert(d.name.node.clone(), (t, d.name.span));
+                }
+            }
+        }
+        let states = self.states(&f, &names, "");
+        self.run(f, entry, &names, args, &states, &BTreeMap::new());
+        self.settle(entry.def.name.span);
+        self.weights_along_time();
+    }
+
+    /// Checks a function by itself; a parameter without a type is unknown and silent.
+    pub(super) fn function_alone(&mut self, entry: &Rc<FnEntry>) {
+        let mut f = Frame {
+            kind: FrameKind::Function,
+            globals: entry.globals.clone(),
+            sizes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            layer: LayerId(0),
+            index_form: false,
+        };
+        self.globals(&mut f, false);
+        for (_, ty) in &entry.def.params {
+            for size in ty.iter().flat_map(|t| t.shape.iter().flatten()) {
+                if let Ast::Name(n) = &size.kind
+                    && !f.sizes.contains_key(n)
+                {
+                    let d = self.rigid(n);
+                    f.sizes.insert(n.clone(), d);
+                }
+            }
+        }
+        self.stack.push(entry.def.name.node.clone());
+        for (name, ty) in &entry.def.params {
+            let value = match ty {
+                None => Value::Poison,
+                Some(ty) => match self.of_type(&f, &name.node, Some(ty), name.span) {
+                    Some(t) => t.into(),
+                    None => Value::Poison,
+                },
+            };
+            f.names.insert(name.node.clone(), Binding::Value(value));
+        }
+        self.function_body(&mut f, entry);
+        self.settle(entry.def.name.span);
+    }
+
+    /// A variable of a declared type: what a definition on its own, or a model, is given.
+    pub(super) fn declared(&mut self, f: &Frame, d: &Decl) -> Option<Tensor> {
+        self.of_type(f, &d.name.node, d.ty, d.name.span)
+    }
+
+    fn of_type(&mut self, f: &Frame, name: &str, ty: Option<&Type>, span: Span) -> Option<Tensor> {
+        let shape = self.shape(f, ty, name)?;
+        let var = self.fresh_var(name, shape.clone(), span);
+        let mut t = variable(var, shape, span);
+        if let Some(Unit::Token | Unit::Class) = unit(ty) {
+            let v = self.solver.declare(
+                &format!("V_{name}"),
+                Role::Vocabulary,
+                dim::Binding::Static(None),
+            );
+            t.tokens = Some(Tokens { vocabulary: v });
+        }
+        Some(t)
+    }
+
+    /// The sizes of a type; none is a single number.
+    pub(super) fn shape(&mut self, f: &Frame, ty: Option<&Type>, name: &str) -> Option<Vec<Dim>> {
+        let _ = name;
+        let sizes = ty.and_then(|t| t.shape.as_deref()).unwrap_or_default();
+        let dims: Vec<Option<Dim>> = sizes.iter().map(|s| self.size(f, s, "X")).collect();
+        dims.into_iter().collect()
+    }
+
+    /// Elaborates a body whose inputs, contexts and states are known; the value is its output.
+    pub(super) fn run(
+        &mut self,
+        mut f: Frame,
+        entry: &Entry,
+        names: &Names,
+        args: Args,
+        states: &[(String, usize)],
+        outer: &BTreeMap<String, Expr>,
+    ) -> Value {
+        for (name, (t, _)) in args {
+            f.names.insert(name, Binding::Value(t.into()));
+        }
+        for (name, slot) in states {
+            let value = self.before(*slot);
+            f.names.insert(name.clone(), Binding::Value(value));
+        }
+        self.prepare(&mut f, names);
+        self.initials(&mut f, names, states, outer);
+        self.equations(&mut f, names, states);
+        self.watch(&f, names);
+        self.output(&mut f, entry, names, states)
+    }
+
+    /// Declares the weights, and keeps the names of bound layers free of unnamed ones.
+    pub(super) fn prepare(&mut self, f: &mut Frame, names: &Names) {
+        for d in &names.decls {
+            match (d.kind, f.kind) {
+                (DeclKind::Param, FrameKind::Function) => {
+                    self.misplaced(d, "a function has no weights");
+                }
+                (DeclKind::Param, _) => self.param(f, d),
+                (DeclKind::State, FrameKind::Block) => {
+                    self.misplaced(d, "a block has no state; a cell has");
+                }
+                (DeclKind::State | DeclKind::Context, FrameKind::Model) => {
+                    self.misplaced(d, "only a cell has one");
+                }
+                (DeclKind::Target, FrameKind::Cell | FrameKind::Block | FrameKind::Function) => {
+                    self.misplaced(d, "only a model has targets");
+                }
+                (DeclKind::State, FrameKind::Function)
+                | (DeclKind::Input | DeclKind::Context, FrameKind::Function) => {
+                    self.misplaced(d, "a function's inputs stand in its brackets");
+                }
+                (DeclKind::State, FrameKind::Cell)
+                | (DeclKind::Context, FrameKind::Cell | FrameKind::Block)
+                | (DeclKind::Input, _)
+                | (DeclKind::Target, FrameKind::Model) => {}
+            }
+        }
+        for eq in &names.equations {
+            if let [left] = eq.names
+                && !left.prime
+                && self.is_layer(f, eq.value)
+            {
+                self.layers[f.layer.0].used.insert(left.name.node.clone());
+            }
+            for left in eq.names {
+                f.names.entry(key(left)).or_insert(Binding::Unknown);
+            }
+        }
+    }
+
+    fn misplaced(&mut self, d: &Decl, why: &str) {
+        let what = match d.kind {
+            DeclKind::Input => "an input",
+            DeclKind::Context => "a context",
+            DeclKind::State => "a state",
+            DeclKind::Target => "a target",
+            DeclKind::Param => "a weight",
+        };
+        self.error(
+            Diagnostic::error(
+                "name::misplaced",
+                format!("{what} cannot stand here: {why}"),
+            )
+            .label(d.name.span, what),
+        );
+    }
+
+    /// Makes a weight, or finds it where the layer is used again.
+    fn param(&mut self, f: &mut Frame, d: &Decl) {
+        if let Some(v) = d.value {
+            self.error(
+                Diagnostic::error(
+                    "init::unknown",
+                    "a weight starts as `~` says, not at a value",
+                )
+                .label(v.span, "a value"),
+            );
+        }
+        let shape = match d.ty {
+            None => Some(None),
+            Some(_) => self.shape(f, d.ty, &d.name.node).map(Some),
+        };
+        let Some(shape) = shape else {
+            f.names.insert(d.name.node.clone(), Binding::Unknown);
+            return;
+        };
+        if let Some(bad) = shape.iter().flatten().position(|s| self.solver.is_time(s)) {
+            let span =
+                d.ty.and_then(|t| t.shape.as_ref()?.get(bad))
+                    .map_or(d.name.span, |s| s.span);
+            self.along_time(&d.name.node, span);
+            f.names.insert(d.name.node.clone(), Binding::Unknown);
+            return;
+        }
+        let known = self.layers[f.layer.0].params.get(&d.name.node).copied();
+        let id = match known {
+            Some(id) => {
+                let id = id.0 as usize;
+                if let (Some(old), Some(new)) = (self.weights[id].shape.clone(), shape) {
+                    self.same_shape(&old, &new, d.name.span, &d.name.node);
+                }
+                id
+            }
+            None => {
+                let path = match self.layers[f.layer.0].path.as_str() {
+                    "" => d.name.node.clone(),
+                    path => format!("{path}.{}", d.name.node),
+                };
+                let mut w = Weight::new(path, d.name.span);
+                w.given = d.init.and_then(|i| self.init(i));
+                if let (Some(init), Some(s)) = (w.given, &shape)
+                    && init.wants_matrix()
+                    && s.len() < 2
+                {
+                    let shown = self.solver.show(s);
+                    self.error(
+                        Diagnostic::error(
+                            "init::unknown",
+                            format!("this start is for matrices; `{}` is {shown}", d.name.node),
+                        )
+                        .label(d.init.map_or(d.name.span, |i| i.span), "needs two axes"),
+                    );
+                }
+                w.shape = shape;
+                self.add_weight(f.layer, &d.name.node, w)
+            }
+        };
+        f.names.insert(d.name.node.clone(), Binding::Param(id));
+    }
+
+    pub(super) fn add_weight(&mut self, layer: LayerId, name: &str, w: Weight) -> usize {
+        let id = self.weights.len();
+        self.weights.push(w);
+        let id32 = crate::check::program::ParamId(id as u32);
+        self.layers[layer.0].params.insert(name.to_string(), id32);
+        id
+    }
+
+    fn same_shape(&mut self, old: &[Dim], new: &[Dim], span: Span, name: &str) {
+        let agree = old.len() == new.len()
+            && old
+                .iter()
+                .zip(new)
+                .all(|(a, b)| self.solver.unify(a, b).is_ok());
+        if !agree {
+            let (old, new) = (self.solver.show(old), self.solver.show(new));
+            self.error(
+                Diagnostic::error(
+                    "shape::mismatch",
+                    format!("shared weight `{name}` is {old}, this use needs {new}"),
+                )
+                .label(span, "one weight has one shape"),
+            );
+        }
+    }
+
+    pub(super) fn equations(&mut self, f: &mut Frame, names: &Names, states: &[(String, usize)]) {
+        for eq in &names.equations {
+            if eq.names.iter().any(|l| names.cyclic.contains(&key(l))) {
+                continue;
+            }
+            self.equation(f, eq, states);
+        }
+    }
+
+    fn equation(&mut self, f: &mut Frame, eq: &Equation, states: &[(String, usize)]) {
+        if let Some(indices) = eq.indices {
+            if !f.index_form {
+                f.index_form = true;
+                let span = indices.first().map_or(eq.value.span, |i| i.span);
+                self.unavailable("index form", span);
+            }
+            return;
+        }
+        let [left] = eq.names else {
+            return self.several(f, eq, states);
+        };
+        if !left.prime && self.is_layer(f, eq.value) {
+            let binding = self.bind_layer(f, &left.name, eq.value);
+            f.names.insert(left.name.node.clone(), binding);
+            return;
+        }
+        let value = self.expr(f, eq.value);
+        self.assign(f, left, value, states);
+    }
+
+    /// `i, f, o, g = split(z, 4)`.
+    fn several(&mut self, f: &mut Frame, eq: &Equation, states: &[(String, usize)]) {
+        let count = eq.names.len();
+        let Some((value, parts, span)) = self.split_of(f, eq.value) else {
+            self.error(
+                Diagnostic::error(
+                    "call::arguments",
+                    format!("{count} names on the left, one value on the right"),
+                )
+                .label(eq.value.span, "one value")
+                .help("`a, b = split(z, 2)` gives two names their parts"),
+            );
+            return;
+        };
+        if parts != count as i64 {
+            self.error(
+                Diagnostic::error(
+                    "call::arguments",
+                    format!("{count} names on the left, {parts} parts on the right"),
+                )
+                .label(span, format!("{parts} parts")),
+            );
+            return;
+        }
+        let Value::Tensor(t) = value else { return };
+        let t = self.bind("parts", *t, span);
+        for (index, left) in eq.names.iter().enumerate() {
+            let part = self.part(&t, parts as u32, index as u32, span);
+            self.assign(f, left, part, states);
+        }
+    }
+
+    fn assign(
+        &mut self,
+        f: &mut Frame,
+        left: &node::Lhs,
+        value: Value,
+        states: &[(String, usize)],
+    ) {
+        let name = &left.name.node;
+        let value = match value {
+            Value::Poison => Value::Poison,
+            Value::Tensor(t) if left.prime => match states.iter().find(|(n, _)| n == name) {
+                Some((_, slot)) => self.next(*slot, *t, left.name.span),
+                None => Value::Poison,
+            },
+            Value::Tensor(t) => {
+                if t.scan.is_some() {
+                    self.rename(&t, name);
+                }
+                self.bind(name, *t, left.name.span).into()
+            }
+        };
+        f.names.insert(key(left), Binding::Value(value));
+    }
+
+    /// `fwd = x |> scan GRU(256)`: the scan's own variable takes the name.
+    fn rename(&mut self, t: &Tensor, name: &str) {
+        if let ExprKind::Var(v) = t.expr.kind
+            && t.scan.as_ref().is_some_and(|s| s.sequence == Some(v))
+            && !self.var_names.contains(name)
+        {
+            let var = &mut self.vars[v.0 as usize];
+            // A name bound to a named scan is an alias: only the first is taken.
+            if var.name.contains('.') || self.scan_paths.contains(&var.name) {
+                self.var_names.remove(&var.name);
+                var.name = name.to_string();
+                self.var_names.insert(name.to_string());
+            }
+        }
+    }
+
+    fn watch(&mut self, f: &Frame, names: &Names) {
+        for w in &names.watches {
+            match f.names.get(&w.node) {
+                Some(Binding::Value(Value::Tensor(t))) => {
+                    if let ExprKind::Var(v) = t.expr.kind {
+                        let path = &self.layers[f.layer.0].path;
+                        let shown = match path.is_empty() {
+                            true => w.node.clone(),
+                            false => format!("{path}.{}", w.node),
+                        };
+                        self.watches.push((shown, v));
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    self.unknown_name(f, &w.node, w.span);
+                }
+            }
+        }
+    }
+
+    fn output(
+        &mut self,
+        f: &mut Frame,
+        entry: &Entry,
+        names: &Names,
+        states: &[(String, usize)],
+    ) -> Value {
+        let def = &entry.def;
+        for (name, slot) in states {
+            if !f.names.contains_key(&format!("{name}'")) {
+                let span = self.slot(*slot).span;
+                self.error(
+                    Diagnostic::error(
+                        "cell::state-without-equation",
+                        format!("state `{name}` never changes: `{name}' = …` is missing"),
+                    )
+                    .label(span, "declared here"),
+                );
+            }
+        }
+        for (name, binding) in &f.names {
+            if let Binding::Inner(inner) = binding
+                && !names.runs(name)
+            {
+                let span = inner.borrow().span;
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "cell::never-run",
+                        format!("`{name}` is a cell that no equation runs"),
+                    )
+                    .label(span, format!("`… |> {name}` runs it")),
+                );
+            }
+        }
+        let written = match names.outputs.as_slice() {
+            [e] => return self.expr(f, e),
+            [] => None,
+            [_, second, ..] => Some(second.span),
+        };
+        if let Some(second) = written {
+            return self.error(
+                Diagnostic::error(
+                    "cell::output-required",
+                    "there are two outputs; one is meant",
+                )
+                .label(second, "second output")
+                .help("`output [a, b]` joins two values"),
+            );
+        }
+        match (f.kind, states) {
+            (FrameKind::Cell, [(name, _)]) => match f.names.get(&format!("{name}'")) {
+                Some(Binding::Value(v)) => v.clone(),
+                _ => Value::Poison,
+            },
+            (FrameKind::Cell, [_, _, ..]) => {
+                let listed: Vec<String> = states.iter().map(|(n, _)| format!("`{n}`")).collect();
+                let listed = match listed.len() {
+                    2 => listed.join(" and "),
+                    n => format!("{n} states"),
+                };
+                self.error(
+                    Diagnostic::error(
+                        "cell::output-required",
+                        format!("`{}` has {listed} but no `output`", def.name.node),
+                    )
+                    .label(def.name.span, "which one is its output?")
+                    .help(format!("add `output {}'`", states[states.len() - 1].0)),
+                )
+            }
+            (FrameKind::Cell | FrameKind::Block | FrameKind::Function, _) => self.error(
+                Diagnostic::error(
+                    "cell::output-required",
+                    format!("`{}` has no `output`", def.name.node),
+                )
+                .label(def.name.span, "gives no value"),
+            ),
+            (FrameKind::Model, _) => Value::Poison,
+        }
+    }
+
+    /// The body of a function whose parameters are bound.
+    pub(super) fn function_body(&mut self, f: &mut Frame, entry: &FnEntry) -> Value {
+        match &entry.def.body {
+            node::FnBody::Expr(e) => self.expr(f, e),
+            node::FnBody::Stmts(stmts) => {
+                let mut names = Names::of(stmts);
+                names.sort(&mut Vec::new());
+                self.prepare(f, &names);
+                self.equations(f, &names, &[]);
+                match names.outputs.as_slice() {
+                    [e] => self.expr(f, e),
+                    _ => self.error(
+                        Diagnostic::error(
+                            "cell::output-required",
+                            format!("`{}` needs one `output`", entry.def.name.node),
+                        )
+                        .label(entry.def.name.span, "gives no value"),
+                    ),
+                }
+            }
+        }
+    }
+
+    /// `words = Embed(E)`, or `gru = GRU(H)` inside a cell.
+    fn bind_layer(&mut self, f: &mut Frame, name: &node::Ident, call: &node::Expr) -> Binding {
+        let Some(layer) = self.make_layer(f, call, Some(&name.node), 0) else {
+            return Binding::Unknown;
+        };
+        let cell = match &self.layers[layer.0].kind {
+            LayerKind::Def { entry, .. } if entry.def.kind == DefKind::Cell => Some(entry.clone()),
+            _ => None,
+        };
+        match cell {
+            Some(entry) if f.kind == FrameKind::Cell => {
+                match self.inner(layer, &entry, &name.node, call.span) {
+                    Some(inner) => Binding::Inner(Rc::new(RefCell::new(inner))),
+                    None => Binding::Unknown,
+                }
+            }
+            _ => Binding::Layer(layer),
+        }
+    }
+
+    /// The states of a cell inside a cell exist before it runs: `gru.h` is the one before.
+    pub(super) fn inner(
+        &mut self,
+        layer: LayerId,
+        entry: &Rc<Entry>,
+        prefix: &str,
+        span: Span,
+    ) -> Option<Inner> {
+        let names = Names::of(&entry.def.body);
+        let frame = self.frame(layer, entry, &names);
+        let states = self.states(&frame, &names, &format!("{prefix}."));
+        Some(Inner {
+            layer,
+            entry: entry.clone(),
+            sizes: frame.sizes,
+            states,
+            ran: false,
+            span,
+        })
+    }
+
+    pub(super) fn new_layer(&mut self, kind: LayerKind, path: String, span: Span) -> LayerId {
+        self.layers.push(Layer::new(kind, path, span));
+        LayerId(self.layers.len() - 1)
+    }
+}
+
+pub(super) fn unit(ty: Option<&Type>) -> Option<Unit> {
+    ty.and_then(|t| t.unit.as_ref()).map(|u| u.node)
+}
+
+pub(super) fn variable(var: VarId, shape: Vec<Dim>, span: Span) -> Tensor {
+    Tensor::new(Expr {
+        kind: ExprKind::Var(var),
+        shape,
+        span,
+    })
+}
+
+/// A default for a size or a probability that a call leaves out.
+pub(super) fn constant_or(e: Option<&node::Expr>, default: f64) -> Option<f64> {
+    match e {
+        None => Some(default),
+        Some(e) => size::constant(e),
+    }
+}

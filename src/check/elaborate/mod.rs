@@ -1,0 +1,360 @@
+//! Definitions to shaped programs: every cell, block and function inlined at its use, shapes found
+//! by unification on the way.
+//!
+//! In: one model (or one definition on its own), its names sorted, and the other definitions. Out:
+//! a [`Model`], or diagnostics. A value whose shape is unknown because of an error is
+//! [`Value::Poison`]; whatever depends on it is silent.
+
+mod body;
+mod call;
+mod cell;
+mod finish;
+mod init;
+mod layer;
+mod ops;
+mod predict;
+mod size;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::defs::{Defs, Entry, FnEntry, Globals};
+use super::program::{self, Expr, ExprKind, Input, Model, ParamId, Stmt, Var, VarId};
+use super::solve::Solver;
+use crate::diagnostics::Diagnostic;
+use crate::dim::Dim;
+use crate::span::Span;
+
+use cell::{Inner, StateSlot};
+use init::Weight;
+use value::{Tensor, Value};
+
+/// Index of a layer: an instance with weights, shared by every use of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LayerId(usize);
+
+/// Inlined expressions in one model; more is a definition that multiplies itself.
+const MAX_EXPRS: usize = 100_000;
+/// Definitions inside definitions.
+const MAX_DEPTH: usize = 64;
+
+/// What a layer is an instance of.
+#[derive(Clone, Debug)]
+enum LayerKind {
+    /// The model, or the definition checked on its own.
+    Root,
+    Def {
+        entry: Rc<Entry>,
+        sizes: BTreeMap<String, Dim>,
+    },
+    Linear {
+        /// Given, or found from what the result is compared with.
+        size: Dim,
+        bias: bool,
+    },
+    Embed {
+        size: Dim,
+    },
+    /// An error was reported where it was made.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Layer {
+    kind: LayerKind,
+    path: String,
+    span: Span,
+    /// Weights made so far, by their name in the definition.
+    params: BTreeMap<String, ParamId>,
+    /// Layers inside, by where they are written (and a number for copies).
+    subs: BTreeMap<(Span, usize), LayerId>,
+    /// Last parts of paths already given inside this layer.
+    used: BTreeSet<String>,
+}
+
+/// What a name means while a body is elaborated.
+#[derive(Clone, Debug)]
+enum Binding {
+    Value(Value),
+    /// A weight, made when first read.
+    Param(usize),
+    Layer(LayerId),
+    /// A cell inside a cell.
+    Inner(Rc<std::cell::RefCell<Inner>>),
+    /// A value of an equation not elaborated yet, or one in a cycle.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FrameKind {
+    Model,
+    Cell,
+    Block,
+    Function,
+}
+
+/// One use of a definition.
+#[derive(Debug)]
+struct Frame {
+    kind: FrameKind,
+    globals: Rc<Globals>,
+    sizes: BTreeMap<String, Dim>,
+    names: BTreeMap<String, Binding>,
+    layer: LayerId,
+    /// Index form was met and reported.
+    index_form: bool,
+}
+
+/// A run of statements under construction: the model's, or a scan's body.
+#[derive(Debug, Default)]
+struct Block {
+    stmts: Vec<Stmt>,
+    states: Vec<StateSlot>,
+}
+
+struct Elab<'a, 'd> {
+    defs: &'a mut Defs<'d>,
+    solver: Solver,
+    diagnostics: Vec<Diagnostic>,
+    vars: Vec<Var>,
+    var_names: BTreeSet<String>,
+    /// Names that the model declares.
+    reserved: BTreeSet<String>,
+    weights: Vec<Weight>,
+    inputs: Vec<Input>,
+    layers: Vec<Layer>,
+    blocks: Vec<Block>,
+    watches: Vec<(String, VarId)>,
+    random_paths: BTreeSet<String>,
+    scan_paths: BTreeSet<String>,
+    /// `softmax(x)` and its like behind a name, so that a prediction can be taken apart.
+    lets: BTreeMap<VarId, Expr>,
+    /// Definitions being inlined, outermost first.
+    stack: Vec<String>,
+    exprs: usize,
+    /// Something was refused as not available: no model comes out, but it is no mistake.
+    incomplete: bool,
+    /// Sizes to be found, where they were introduced, and what for.
+    wanted: Vec<(Dim, Span, String)>,
+}
+
+impl<'a, 'd> Elab<'a, 'd> {
+    fn new(defs: &'a mut Defs<'d>, root: Span) -> Elab<'a, 'd> {
+        Elab {
+            defs,
+            solver: Solver::default(),
+            diagnostics: Vec::new(),
+            vars: Vec::new(),
+            var_names: BTreeSet::new(),
+            reserved: BTreeSet::new(),
+            weights: Vec::new(),
+            inputs: Vec::new(),
+            layers: vec![Layer::new(LayerKind::Root, String::new(), root)],
+            blocks: vec![Block::default()],
+            watches: Vec::new(),
+            random_paths: BTreeSet::new(),
+            scan_paths: BTreeSet::new(),
+            lets: BTreeMap::new(),
+            stack: Vec::new(),
+            exprs: 0,
+            incomplete: false,
+            wanted: Vec::new(),
+        }
+    }
+
+    /// Reports a mistake; the value it would have had is unknown.
+    fn error(&mut self, d: Diagnostic) -> Value {
+        self.diagnostics.push(d);
+        Value::Poison
+    }
+
+    /// Refuses what the language has and this compiler does not yet: a warning when checking, an
+    /// error when the model is to be run.
+    fn unavailable(&mut self, what: &str, span: Span) -> Value {
+        self.incomplete = true;
+        let d = Diagnostic::warning(
+            super::UNAVAILABLE,
+            format!("{what} cannot be compiled by this version yet"),
+        );
+        self.error(d.label(span, "used here"))
+    }
+
+    fn fresh_var(&mut self, name: &str, shape: Vec<Dim>, span: Span) -> VarId {
+        // Names of the model itself go before those of the bodies inlined in it.
+        let own = self.stack.len() <= 1;
+        let mut unique = name.to_string();
+        let mut n = 0;
+        while (!own && self.reserved.contains(&unique)) || !self.var_names.insert(unique.clone()) {
+            n += 1;
+            unique = format!("{name}.{n}");
+        }
+        let id = VarId(self.vars.len() as u32);
+        self.vars.push(Var {
+            name: unique,
+            shape,
+            span,
+        });
+        id
+    }
+
+    /// Gives a value a name in the current body, unless it is one already.
+    fn bind(&mut self, name: &str, value: Tensor, span: Span) -> Tensor {
+        if matches!(
+            value.expr.kind,
+            ExprKind::Var(_) | ExprKind::Param(_) | ExprKind::Number(_)
+        ) || value.pending.is_some()
+        {
+            return value;
+        }
+        let shape = value.expr.shape.clone();
+        let var = self.fresh_var(name, shape.clone(), span);
+        if matches!(value.expr.kind, ExprKind::Softmax(_) | ExprKind::Unary(..)) {
+            self.lets.insert(var, value.expr.clone());
+        }
+        self.emit(Stmt::Let {
+            var,
+            value: value.expr,
+        });
+        Tensor {
+            expr: Expr {
+                kind: ExprKind::Var(var),
+                shape,
+                span,
+            },
+            ..value
+        }
+    }
+
+    fn emit(&mut self, stmt: Stmt) {
+        if let Some(block) = self.blocks.last_mut() {
+            block.stmts.push(stmt);
+        }
+    }
+
+    /// A path inside `layer` that nothing else there has: `linear`, `linear_2`.
+    fn sub_path(&mut self, layer: LayerId, name: &str) -> String {
+        let l = &mut self.layers[layer.0];
+        let mut part = name.to_string();
+        let mut n = 1;
+        while !l.used.insert(part.clone()) {
+            n += 1;
+            part = format!("{name}_{n}");
+        }
+        match l.path.is_empty() {
+            true => part,
+            false => format!("{}.{part}", l.path),
+        }
+    }
+
+    /// A stable name for a random draw inside `layer`.
+    fn random_path(&mut self, layer: LayerId, what: &str) -> String {
+        let base = match self.layers[layer.0].path.as_str() {
+            "" => what.to_string(),
+            path => format!("{path}.{what}"),
+        };
+        unique_in(&mut self.random_paths, &base)
+    }
+
+    /// Counts inlined expressions; false once there are too many.
+    fn spend(&mut self, span: Span) -> bool {
+        self.exprs += 1;
+        if self.exprs == MAX_EXPRS {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "limit::expansion",
+                    format!("inlined, the model has more than {MAX_EXPRS} expressions"),
+                )
+                .label(span, "at this one"),
+            );
+        }
+        self.exprs < MAX_EXPRS
+    }
+
+    /// Enters a definition; an error where it is being inlined already or lies too deep.
+    fn enter(&mut self, name: &str, span: Span) -> bool {
+        if let Some(at) = self.stack.iter().position(|n| n == name) {
+            let ring = [&self.stack[at..], &[name.to_string()]]
+                .concat()
+                .join(" → ");
+            self.error(
+                Diagnostic::error(
+                    "cell::contains-itself",
+                    format!("`{name}` contains itself, so it would never end"),
+                )
+                .label(span, ring),
+            );
+            return false;
+        }
+        if self.stack.len() >= MAX_DEPTH {
+            self.error(
+                Diagnostic::error(
+                    "limit::expansion",
+                    format!("definitions are nested more than {MAX_DEPTH} deep"),
+                )
+                .label(span, "at this one"),
+            );
+            return false;
+        }
+        self.stack.push(name.to_string());
+        true
+    }
+
+    fn leave(&mut self) {
+        self.stack.pop();
+    }
+}
+
+impl Layer {
+    fn new(kind: LayerKind, path: String, span: Span) -> Layer {
+        Layer {
+            kind,
+            path,
+            span,
+            params: BTreeMap::new(),
+            subs: BTreeMap::new(),
+            used: BTreeSet::new(),
+        }
+    }
+}
+
+fn unique_in(taken: &mut BTreeSet<String>, base: &str) -> String {
+    let mut name = base.to_string();
+    let mut n = 1;
+    while !taken.insert(name.clone()) {
+        n += 1;
+        name = format!("{base}_{n}");
+    }
+    name
+}
+
+/// Elaborates a model. `None` where it has errors or needs what is not available.
+pub fn model(defs: &mut Defs, entry: &Entry, out: &mut Vec<Diagnostic>) -> Option<Model> {
+    let mut e = Elab::new(defs, entry.def.name.span);
+    let built = e.model(entry);
+    out.append(&mut e.diagnostics);
+    built
+}
+
+/// Checks a cell or block on its own: sizes of its head and inputs are symbols nobody can choose.
+pub fn definition(defs: &mut Defs, entry: &Rc<Entry>, out: &mut Vec<Diagnostic>) {
+    let mut e = Elab::new(defs, entry.def.name.span);
+    e.alone(entry);
+    out.append(&mut e.diagnostics);
+}
+
+/// Checks a function on its own, as far as its parameters have types.
+pub fn function(defs: &mut Defs, entry: &Rc<FnEntry>, out: &mut Vec<Diagnostic>) {
+    let mut e = Elab::new(defs, entry.def.name.span);
+    e.function_alone(entry);
+    out.append(&mut e.diagnostics);
+}
+
+/// A number as an expression.
+fn number(n: f64, span: Span) -> Expr {
+    Expr {
+        kind: program::ExprKind::Number(n),
+        shape: Vec::new(),
+        span,
+    }
+}

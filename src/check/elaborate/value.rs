@@ -1,0 +1,97 @@
+//! Values while a body is elaborated.
+
+use std::rc::Rc;
+
+use super::cell::ScanInfo;
+use crate::check::program::{Expr, VarId};
+use crate::dim::Dim;
+
+/// The value of an expression, or the trace of an error that has been reported.
+#[derive(Clone, Debug)]
+pub enum Value {
+    Tensor(Box<Tensor>),
+    Poison,
+}
+
+impl From<Tensor> for Value {
+    fn from(t: Tensor) -> Value {
+        Value::Tensor(Box::new(t))
+    }
+}
+
+/// Integers that name something: how many there are to choose from.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub vocabulary: Dim,
+}
+
+/// A shape that the next use decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// An unannotated weight: a matrix left of `·`, else a vector. Index into `Elab::weights`.
+    Weight(usize),
+    /// `normal()`: the whole shape of its partner.
+    Draw,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub expr: Expr,
+    /// How many of the leading axes come from lifting the enclosing block, not from its text.
+    pub lead: usize,
+    pub tokens: Option<Tokens>,
+    /// Made of weights and numbers only.
+    pub weight: bool,
+    /// A state, or a product with one: a square weight on it starts orthogonal.
+    pub recurrent: bool,
+    /// A concatenation that begins (`true`) or ends with a state of this size.
+    pub beside: Option<(Dim, bool)>,
+    pub pending: Option<Pending>,
+    /// The value of a scan, or of one of its states.
+    pub scan: Option<Rc<ScanInfo>>,
+    /// Comes from `scan both`, so its last step is not the end of both directions.
+    pub both: bool,
+    /// The target that this is, for `previous` and `reveal`.
+    pub input: Option<VarId>,
+}
+
+impl Tensor {
+    pub fn new(expr: Expr) -> Tensor {
+        Tensor {
+            expr,
+            lead: 0,
+            tokens: None,
+            weight: false,
+            recurrent: false,
+            beside: None,
+            pending: None,
+            scan: None,
+            both: false,
+            input: None,
+        }
+    }
+
+    pub fn weight(expr: Expr) -> Tensor {
+        Tensor {
+            weight: true,
+            ..Tensor::new(expr)
+        }
+    }
+
+    pub fn lifted(self, lead: usize) -> Tensor {
+        Tensor { lead, ..self }
+    }
+
+    /// The shape as the text around it sees it.
+    pub fn core(&self) -> &[Dim] {
+        self.expr.shape.get(self.lead..).unwrap_or_default()
+    }
+
+    pub fn rank(&self) -> usize {
+        self.core().len()
+    }
+
+    pub fn last(&self) -> Option<&Dim> {
+        self.core().last()
+    }
+}

@@ -1,0 +1,35 @@
+//! The standard cells and layers, as readable `.seq` source.
+//!
+//! In: a name. Out: the text that defines it. Nothing here is known to the compiler: a file can
+//! copy a definition and change it.
+
+/// One definition of the library.
+#[derive(Debug)]
+pub struct Part {
+    pub name: &'static str,
+    pub file: &'static str,
+    pub text: &'static str,
+}
+
+macro_rules! parts {
+    ($($name:literal in $file:literal),* $(,)?) => {
+        [$(Part { name: $name, file: $file, text: include_str!($file) }),*]
+    };
+}
+
+pub static PARTS: [Part; 9] = parts![
+    "RNN" in "rnn.seq",
+    "LSTM" in "lstm.seq",
+    "GRU" in "gru.seq",
+    "GRU2014" in "gru2014.seq",
+    "PeepholeLSTM" in "peephole_lstm.seq",
+    "LayerNormLSTM" in "layernorm_lstm.seq",
+    "MinGRU" in "min_gru.seq",
+    "LayerNorm" in "layer_norm.seq",
+    "RMSNorm" in "rms_norm.seq",
+];
+
+/// The part that defines `name`.
+pub fn find(name: &str) -> Option<&'static Part> {
+    PARTS.iter().find(|p| p.name == name)
+}
