@@ -23,3 +23,4 @@ pub mod schedule;
 pub mod settings;
 pub mod span;
 pub mod targets;
+pub mod train;

@@ -1,0 +1,107 @@
+//! Gradients kept within bounds, and checked.
+//!
+//! In: the arena of gradients and the ranges of it that are trained. Out: their norm before
+//! clipping; the arena, clipped; or the first weight whose gradient is not finite.
+
+use std::ops::Range;
+
+use super::lanes;
+use crate::settings::Clip;
+
+/// A trained weight's path and place in the arena.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    pub path: String,
+    pub range: Range<usize>,
+}
+
+/// The Euclidean norm of all trained gradients, summed in f64 weight by weight; `Err` names the
+/// first weight with an element that is not finite.
+pub fn norm<'a>(grads: &[f32], trained: &'a [Trained]) -> Result<f64, &'a Trained> {
+    let mut sum = 0.0;
+    for weight in trained {
+        let squares = lanes::squares(&grads[weight.range.clone()]);
+        if !squares.is_finite() {
+            return Err(weight);
+        }
+        sum += squares;
+    }
+    Ok(sum.sqrt())
+}
+
+/// Clips in place, given the norm.
+///
+/// By norm: all gradients times `limit / (norm + 1e-6)` where that is below 1 (Pascanu, Mikolov and
+/// Bengio 2013; the small term as in common use, so that trajectories can be compared). By value:
+/// each element to ±`limit`.
+pub fn clip(grads: &mut [f32], trained: &[Trained], rule: Clip, norm: f64) {
+    match rule {
+        Clip::None => {}
+        Clip::Norm(limit) => {
+            let factor = limit / (norm + 1e-6);
+            if factor < 1.0 {
+                let factor = factor as f32;
+                each(grads, trained, |g| *g *= factor);
+            }
+        }
+        Clip::Value(limit) => {
+            let limit = limit as f32;
+            each(grads, trained, |g| *g = g.clamp(-limit, limit));
+        }
+    }
+}
+
+fn each(grads: &mut [f32], trained: &[Trained], f: impl Fn(&mut f32)) {
+    for weight in trained {
+        grads[weight.range.clone()].iter_mut().for_each(&f);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trained() -> Vec<Trained> {
+        let at = |path: &str, range| Trained {
+            path: path.into(),
+            range,
+        };
+        vec![at("a", 0..2), at("b", 3..5)]
+    }
+
+    #[test]
+    fn by_norm_all_trained_gradients_shrink_together() {
+        let mut g = [3.0, 0.0, 100.0, 0.0, 4.0];
+        let n = norm(&g, &trained()).unwrap();
+        assert_eq!(n, 5.0, "element 2 is frozen and does not count");
+        clip(&mut g, &trained(), Clip::Norm(1.0), n);
+        assert!((g[0] - 0.6).abs() < 1e-6 && (g[4] - 0.8).abs() < 1e-6);
+        assert_eq!(g[2], 100.0);
+        let before = g;
+        clip(&mut g, &trained(), Clip::Norm(7.0), 1.0);
+        assert_eq!(g, before, "a norm within the limit is left alone");
+    }
+
+    #[test]
+    fn by_value_each_element_is_cut() {
+        let mut g = [3.0, -0.5, 9.0, -7.0, 0.25];
+        clip(&mut g, &trained(), Clip::Value(0.5), 0.0);
+        assert_eq!(g, [0.5, -0.5, 9.0, -0.5, 0.25]);
+        let mut g = [3.0; 5];
+        clip(&mut g, &trained(), Clip::None, 1e9);
+        assert_eq!(g, [3.0; 5]);
+    }
+
+    #[test]
+    fn the_first_gradient_that_is_not_finite_is_named() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let g = [1.0, 1.0, bad, 1.0, 1.0];
+            assert!(
+                norm(&g, &trained()).is_ok(),
+                "a frozen weight's is not read"
+            );
+            let g = [1.0, 1.0, 1.0, bad, bad];
+            assert_eq!(norm(&g, &trained()).unwrap_err().path, "b");
+        }
+    }
+}

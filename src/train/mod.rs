@@ -1,0 +1,20 @@
+//! Training, evaluation and generation: what drives a compiled model.
+//!
+//! In: [`Executable`](crate::targets::executable::Executable)s, a dataset, settings. Out: a run
+//! folder with checkpoints, metrics and pictures; measurements; texts. A run's numbers depend on
+//! its seed, its step and what a checkpoint holds, so a resumed run has the bits of one that was
+//! never interrupted.
+
+pub mod clip;
+pub mod failure;
+pub mod init;
+mod lanes;
+pub mod observe;
+pub mod optimize;
+pub mod schedule;
+#[cfg(test)]
+mod tests;
+
+pub use failure::{Class, Failure};
+pub use init::{Init, ParamSpec};
+pub use observe::{End, Event, Measured, Observer, Silent, StepReport, Summary};
