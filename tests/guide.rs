@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use seqc::ast::parse;
+use seqc::check::{check, settings};
+use seqc::diagnostics::Diagnostic;
+use seqc::span::Sources;
+
 fn docs(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("docs")
@@ -44,17 +49,31 @@ fn seq_blocks(text: &str) -> Vec<(usize, String)> {
     out
 }
 
+/// What parsing and checking have to say of a file, and of its settings.
+fn problems(text: &str) -> Vec<Diagnostic> {
+    let mut sources = Sources::default();
+    let id = sources.add("shown.seq", text);
+    let file = match parse(text, id) {
+        Ok(file) => file,
+        Err(problems) => return problems,
+    };
+    let checked = check(&file, &mut sources);
+    let mut found = checked.diagnostics;
+    settings::check(&file, &checked.models, &mut found);
+    found
+}
+
 #[test]
 fn every_file_shown_in_the_guide_is_one() {
     let mut count = 0;
     for name in ["language.md", "../README.md"] {
         let text = fs::read_to_string(docs(name)).unwrap();
         for (line, block) in seq_blocks(&text) {
-            let mut sources = seqc::span::Sources::default();
-            let id = sources.add(format!("{name}:{line}"), block.as_str());
-            if let Err(problems) = seqc::ast::parse(&block, id) {
-                panic!("{name}, the block at line {line}: {problems:#?}");
-            }
+            let problems = problems(&block);
+            assert!(
+                problems.is_empty(),
+                "{name}, the block at line {line}: {problems:#?}"
+            );
             count += 1;
         }
     }
