@@ -9,6 +9,8 @@
 
 pub mod ast;
 pub mod check;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod data;
 pub mod diagnostics;
 pub mod dim;

@@ -1,3 +1,5 @@
-//! The `seqc` command.
+//! The `seqc` command: everything is in `seqc::cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    seqc::cli::main()
+}

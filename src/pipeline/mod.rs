@@ -10,6 +10,8 @@
 pub mod reference;
 
 use crate::check::program::Model;
+use crate::diagnostics::Diagnostic;
+use crate::dim::Dim;
 use crate::ir::{Func, verify::verify};
 use crate::lower::{self, lower};
 use crate::reverse::differentiate;
@@ -73,4 +75,33 @@ fn checked(stage: &str, func: &Func) -> Result<(), String> {
         verify(func).map_err(|rule| format!("after {stage}: {rule}\n{func}"))?;
     }
     Ok(())
+}
+
+/// A diagnostic for what can only be a fault of the compiler: the program was accepted before.
+pub fn internal(what: String) -> Diagnostic {
+    let first = what.lines().next().unwrap_or("").to_string();
+    Diagnostic::error("internal::compiler", first).help(format!(
+        "this is a fault of seqc, not of the program:\n{what}"
+    ))
+}
+
+/// The model with the sizes of its vocabularies, which only the data gives.
+pub fn with_vocabularies(model: &Model, size: &dyn Fn(&str) -> Option<usize>) -> Model {
+    let mut model = model.clone();
+    for input in &model.inputs {
+        let name = &model.vars[input.var.0 as usize].name;
+        if let (Some(sym), Some(n)) = (input.vocabulary.as_ref().and_then(Dim::as_sym), size(name))
+        {
+            model.dims.bind(sym, n as i64);
+        }
+    }
+    model
+}
+
+/// The vocabulary that a stage shown without data is compiled for.
+pub const STAND_IN_VOCABULARY: usize = 64;
+
+/// The model with every size that the data would give set to a stand-in, to show its stages.
+pub fn with_stand_in_sizes(model: &Model) -> Model {
+    with_vocabularies(model, &|_| Some(STAND_IN_VOCABULARY))
 }

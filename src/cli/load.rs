@@ -1,0 +1,147 @@
+//! A `.seq` file read, overridden, parsed and checked: what most verbs begin with.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::args::Common;
+use crate::ast::{node, parse};
+use crate::check::program::Model;
+use crate::check::settings::{self, Experiment, apply_override};
+use crate::check::{self, leaks};
+use crate::diagnostics::Diagnostic;
+use crate::span::{FileId, Sources};
+
+/// Everything that is known of a file before anything runs.
+pub struct Loaded {
+    pub path: PathBuf,
+    pub sources: Sources,
+    pub file: node::File,
+    pub models: Vec<Model>,
+    pub experiment: Experiment,
+    /// Errors and warnings, in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Larger files are not programs.
+const LARGEST: u64 = 64 << 20;
+
+/// The bytes of a file that the user named.
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let cannot = |why: String| {
+        let message = format!("{} cannot be read: {why}", path.display());
+        Failure::plain(Diagnostic::error("io::read", message))
+    };
+    let meta = std::fs::metadata(path).map_err(|e| cannot(plain(&e)))?;
+    if !meta.is_file() {
+        return Err(cannot("it is not a file".into()));
+    }
+    if meta.len() > LARGEST {
+        return Err(cannot(format!(
+            "{} bytes are more than a program has",
+            meta.len()
+        )));
+    }
+    std::fs::read(path).map_err(|e| cannot(plain(&e)))
+}
+
+/// An I/O error without the system's number.
+pub fn plain(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        _ => e.to_string(),
+    }
+}
+
+/// Parses a file into a new table of sources.
+pub fn parse_file(path: &Path) -> Result<(node::File, Sources), Failure> {
+    let bytes = read(path)?;
+    let mut sources = Sources::default();
+    let name = path.display().to_string();
+    match parse::decode(&bytes, FileId(0)) {
+        Ok(text) => {
+            let id = sources.add(name, text);
+            match parse::parse(&sources.get(id).text.clone(), id) {
+                Ok(file) => Ok((file, sources)),
+                Err(diagnostics) => Err(Failure::new(diagnostics, sources)),
+            }
+        }
+        Err(d) => {
+            sources.add(name, byte_for_byte(&bytes));
+            Err(Failure::new(vec![d], sources))
+        }
+    }
+}
+
+/// Bytes that are not UTF-8 shown as `?`, so that offsets stay what they are.
+fn byte_for_byte(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    out
+}
+
+/// Reads, overrides and checks. A file with errors is returned too: `check` shows them all.
+pub fn load(path: &Path, common: &Common) -> Result<Loaded, Failure> {
+    let (mut file, mut sources) = parse_file(path)?;
+    let mut sets = common.set.clone();
+    if let Some(seed) = common.seed {
+        sets.push(format!("train.seed={seed}"));
+    }
+    for set in &sets {
+        if let Err(diagnostics) = apply_override(&mut file, &mut sources, set) {
+            let exit = Some(2);
+            return Err(Failure {
+                exit,
+                ..Failure::new(diagnostics, sources)
+            });
+        }
+    }
+    let mut checked = check::check(&file, &mut sources);
+    let mut diagnostics = std::mem::take(&mut checked.diagnostics);
+    let models = checked.models;
+    let experiment = settings::check(&file, &models, &mut diagnostics);
+    for model in &models {
+        diagnostics.extend(leaks::check(model));
+    }
+    diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
+    Ok(Loaded {
+        path: path.to_path_buf(),
+        sources,
+        file,
+        models,
+        experiment,
+        diagnostics,
+    })
+}
+
+impl Loaded {
+    /// The same, for verbs that cannot go on with errors; warnings are returned to be shown.
+    pub fn valid(self) -> Result<Loaded, Failure> {
+        if self.diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(Failure::new(self.diagnostics, self.sources));
+        }
+        Ok(self)
+    }
+
+    /// The model of this name, or the one of the file.
+    pub fn model(&self, name: Option<&str>) -> Result<&Model, Diagnostic> {
+        let first_trained = self
+            .experiment
+            .train(None)
+            .map(|t| t.settings.model.as_str());
+        match name.or(first_trained) {
+            None => self
+                .models
+                .first()
+                .ok_or_else(|| Diagnostic::error("usage::no-model", "the file defines no model")),
+            Some(name) => self.models.iter().find(|m| m.name == name).ok_or_else(|| {
+                let names: Vec<&str> = self.models.iter().map(|m| m.name.as_str()).collect();
+                let d = Diagnostic::error("usage::no-model", format!("no model named {name}"));
+                d.help(format!("the file has {}", names.join(", ")))
+            }),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The command line: one file a verb, and what the verbs share.
+//!
+//! In: the process's arguments. Out: results on stdout, everything else on stderr, and an exit code:
+//! 0 done; 1 a mistake in the program or data; 2 in the command; 3 files or memory; 4 a bad checkpoint;
+//! 5 a number that is not finite; 130 and 143 interrupted after saving.
+
+mod args;
+mod load;
+mod render;
+mod stdout;
+
+mod check;
+mod emit;
+mod explain;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::diagnostics::Diagnostic;
+use crate::span::Sources;
+use args::{Args, Verb};
+
+/// Why a verb ended early. Diagnostics have been made but not yet shown.
+pub struct Failure {
+    pub diagnostics: Vec<Diagnostic>,
+    pub sources: Sources,
+    /// `None`: by the first error's code.
+    pub exit: Option<u8>,
+}
+
+impl Failure {
+    pub fn new(diagnostics: Vec<Diagnostic>, sources: Sources) -> Failure {
+        Failure {
+            diagnostics,
+            sources,
+            exit: None,
+        }
+    }
+
+    /// A failure that points at no source text.
+    pub fn plain(diagnostic: Diagnostic) -> Failure {
+        Failure::new(vec![diagnostic], Sources::default())
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(d: Diagnostic) -> Failure {
+        Failure::plain(d)
+    }
+}
+
+/// The exit code of an error, by the area that its code names.
+pub fn exit_code(d: &Diagnostic) -> u8 {
+    match d.code.split("::").next().unwrap_or("") {
+        "usage" => 2,
+        "io" | "resource" | "run" => 3,
+        "checkpoint" => 4,
+        "numeric" => 5,
+        _ => 1,
+    }
+}
+
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            // Help and version are results; everything else is a mistake in the command.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    // Passes walk trees recursively: nesting is limited, and this is ample for the limit.
+    let worker = std::thread::Builder::new()
+        .stack_size(64 << 20)
+        .spawn(move || run(args));
+    let code = match worker.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        // The panic hook has printed what went wrong.
+        Ok(Err(_)) => 101,
+        Err(_) => 3,
+    };
+    ExitCode::from(code)
+}
+
+fn run(args: Args) -> u8 {
+    let common = args.common.clone();
+    let outcome = match &args.verb {
+        Verb::Check(a) => check::run(&common, a),
+        Verb::Emit(a) => emit::run(&common, a),
+        Verb::Explain(a) => explain::run(a),
+        Verb::Fmt(_) => Ok(0),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => {
+            let exit = failure.exit.or_else(|| {
+                failure
+                    .diagnostics
+                    .iter()
+                    .find(|d| d.is_error())
+                    .map(exit_code)
+            });
+            render::show(&failure.diagnostics, &failure.sources, &common);
+            exit.unwrap_or(1)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Diagnostics on stderr: for people by miette, for programs as JSON lines.
+
+use std::io::{IsTerminal, Write};
+
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
+};
+
+use super::args::{Color, Common};
+use crate::diagnostics::{Diagnostic, Severity};
+use crate::span::{Sources, Span};
+
+/// More than this helps nobody.
+const MOST: usize = 50;
+/// Lines longer than this are cut before rendering: miette 7.6 panics on labels past column 65,535.
+const LONGEST_LINE: usize = 4_000;
+
+/// Shows all of them, errors first in order of place.
+pub fn show(diagnostics: &[Diagnostic], sources: &Sources, common: &Common) {
+    let mut all: Vec<&Diagnostic> = diagnostics.iter().collect();
+    if common.quiet {
+        all.retain(|d| d.is_error());
+    }
+    let mut err = std::io::stderr().lock();
+    for d in all.iter().take(MOST) {
+        let text = if common.json {
+            json(d, sources)
+        } else {
+            text(d, sources, common)
+        };
+        // Nothing can be done about a stderr that is closed.
+        let _ = err.write_all(text.as_bytes());
+    }
+    if all.len() > MOST {
+        let _ = writeln!(err, "… and {} more", all.len() - MOST);
+    }
+}
+
+/// One diagnostic as people read it.
+pub fn text(d: &Diagnostic, sources: &Sources, common: &Common) -> String {
+    let color = match common.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
+    let theme = if color {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(100)
+        .with_links(false);
+    let mut out = MietteDiagnostic::new(printable(&d.message)).with_code(d.code);
+    out = out.with_severity(match d.severity {
+        Severity::Error => miette::Severity::Error,
+        Severity::Warning => miette::Severity::Warning,
+    });
+    if let Some(help) = &d.help {
+        out = out.with_help(printable(help));
+    }
+    let file = d.labels.first().map(|l| l.span.file);
+    let report = match file {
+        Some(file) => {
+            let source = sources.get(file);
+            let (clipped, moved) = clip(&source.text);
+            let own = d.labels.iter().filter(|l| l.span.file == file);
+            let mut first = true;
+            for l in own {
+                let start = moved(l.span.start as usize);
+                let end = moved(l.span.end as usize).max(start);
+                let text = Some(printable(&l.text)).filter(|t| !t.is_empty());
+                let span = start..end;
+                out = out.and_label(if std::mem::take(&mut first) {
+                    LabeledSpan::new_primary_with_span(text, span)
+                } else {
+                    LabeledSpan::new_with_span(text, span)
+                });
+            }
+            Report::new(out).with_source_code(NamedSource::new(printable(&source.name), clipped))
+        }
+        None => Report::new(out),
+    };
+    let mut shown = String::new();
+    if handler.render_report(&mut shown, report.as_ref()).is_err() {
+        shown = format!("{}: {}\n", d.code, d.message);
+    }
+    shown
+}
+
+/// The text with over-long lines cut, and where an offset of the original went.
+fn clip(text: &str) -> (String, impl Fn(usize) -> usize + use<>) {
+    let mut out = String::with_capacity(text.len().min(1 << 20));
+    // (original start, start in the clipped text, length kept) of each line.
+    let mut lines = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let mut keep = line.len().min(LONGEST_LINE);
+        while !line.is_char_boundary(keep) {
+            keep -= 1;
+        }
+        lines.push((at, out.len(), keep));
+        // One byte for one byte, so that offsets stay.
+        let shown = |c: char| {
+            if c.is_ascii_control() && c != '\n' && c != '\t' {
+                '?'
+            } else {
+                c
+            }
+        };
+        out.extend(line[..keep].chars().map(shown));
+        if keep < line.len() {
+            out.push_str(" …\n");
+        }
+        at += line.len();
+    }
+    let total = out.len();
+    let moved = move |offset: usize| {
+        let i = lines.partition_point(|(start, _, _)| *start <= offset);
+        match i.checked_sub(1).map(|i| lines[i]) {
+            Some((start, new, keep)) => (new + (offset - start).min(keep)).min(total),
+            None => 0,
+        }
+    };
+    (out, moved)
+}
+
+/// One JSON object a line.
+pub fn json(d: &Diagnostic, sources: &Sources) -> String {
+    let place = |s: Span| {
+        let (line, column) = sources.line_column(s);
+        serde_json::json!({
+            "file": sources.get(s.file).name, "line": line, "column": column,
+            "start": s.start, "end": s.end,
+        })
+    };
+    let labels: Vec<_> = d
+        .labels
+        .iter()
+        .map(|l| serde_json::json!({"at": place(l.span), "text": l.text}))
+        .collect();
+    let value = serde_json::json!({
+        "code": d.code,
+        "severity": if d.is_error() { "error" } else { "warning" },
+        "message": d.message,
+        "labels": labels,
+        "help": d.help,
+        "fix": d.fix.as_ref().map(|f| serde_json::json!({"at": place(f.span), "text": f.text})),
+    });
+    format!("{value}\n")
+}
+
+/// Control characters of names and data never reach a terminal raw.
+fn printable(text: &str) -> String {
+    let shown = |c: char| -> String {
+        if c.is_control() && c != '\n' && c != '\t' {
+            c.escape_unicode().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(shown).collect()
+}

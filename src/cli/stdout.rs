@@ -1,0 +1,24 @@
+//! Results go through here, so that a reader that stops listening (`seqc … | head`) ends us quietly.
+
+use std::io::{self, Write};
+
+use super::Failure;
+use crate::diagnostics::Diagnostic;
+
+/// Writes text to stdout. A closed pipe ends the process with success: nobody wants the rest.
+pub fn write(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => {
+            let message = format!("standard output cannot be written: {e}");
+            Err(Diagnostic::error("io::write", message).into())
+        }
+    }
+}
+
+/// The same with a newline.
+pub fn line(text: &str) -> Result<(), Failure> {
+    write(&format!("{text}\n"))
+}
