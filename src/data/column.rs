@@ -136,6 +136,15 @@ impl<'a> Filling<'a> {
         }
     }
 
+    /// Bytes of the values so far.
+    pub fn bytes(&self) -> u64 {
+        let of = |c: &Column| match &c.values {
+            Values::F32(v) => 4 * v.len() as u64,
+            Values::I32(v) => 4 * v.len() as u64,
+        };
+        self.columns.iter().map(of).sum()
+    }
+
     /// Adds the example at position `p` of the evaluator's order.
     pub fn example(
         &mut self,

@@ -67,8 +67,8 @@ impl Dataset {
         options: &LoadOptions,
     ) -> Result<Dataset, Vec<Diagnostic>> {
         let bound = options.bindings.get(&spec.name.node).map(PathBuf::as_path);
-        let source =
-            open(spec, options.base, bound, options.only.is_some()).map_err(|e| vec![e])?;
+        let alone = options.only.is_some();
+        let source = open(spec, options.base, bound, alone, None).map_err(|e| vec![e])?;
         let plan = plan(spec, wanted, &source)?;
         let load = Load {
             spec,

@@ -49,7 +49,13 @@ impl<'a> Load<'a> {
             let count = order.len().saturating_sub(back + ahead);
             for (p, row) in order.iter().enumerate().skip(back).take(count) {
                 match filling.example(&mut evaluator, p, part) {
-                    Ok(()) => rows.push(*row),
+                    Ok(()) => {
+                        rows.push(*row);
+                        if filling.examples == 1 {
+                            let total = orders.iter().map(Vec::len).sum();
+                            self.check_memory(filling.bytes(), total)?;
+                        }
+                    }
                     Err(e) => errors.push(e),
                 }
                 if errors.len() >= MAX_ERRORS {
@@ -90,6 +96,21 @@ impl<'a> Load<'a> {
             rows: Vec::new(),
             fits,
         })
+    }
+
+    /// Refuses to make more than fits, judged by the first example.
+    fn check_memory(&self, bytes: u64, examples: usize) -> Result<(), Vec<Diagnostic>> {
+        let needed = bytes.saturating_mul(examples as u64);
+        match super::memory::available() {
+            Some(available) if needed > available => {
+                let message = format!("about {needed} bytes of data, {available} available");
+                Err(vec![Diagnostic::error("resource::memory", message).label(
+                    self.spec.source.span,
+                    format!("{examples} examples"),
+                )])
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_parts(&self, parts: &[Range<usize>; 3]) -> Result<(), Vec<Diagnostic>> {

@@ -212,7 +212,7 @@ pub enum Reduce {
 /// How the source is divided into the training, validation and test part.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Split {
-    /// Shares in percent (or any unit), which need not add up to 100.
+    /// Shares in percent; what they leave of 100 is not used.
     Parts {
         shares: [f64; 3],
         by: SplitBy,

@@ -33,16 +33,13 @@ impl Part {
 /// The seed of the shuffle that assigns examples to parts ("split" in ASCII).
 const SEED: u64 = 0x0073_706c_6974;
 
-/// `0..n` cut in shares; each end is rounded to the nearest example.
+/// `0..n` cut in shares, given in percent; each end is rounded to the nearest example. What they
+/// leave of 100 is not used.
 pub fn cut(n: usize, shares: [f64; 3]) -> [Range<usize>; 3] {
-    let total: f64 = shares.iter().sum();
-    let end = |share: f64| match total > 0.0 {
-        true => ((n as f64 * share / total).round() as usize).min(n),
-        false => 0,
-    };
-    let (a, b) = (end(shares[0]), end(shares[0] + shares[1]));
-    // Where nothing is left to the test part, rounding must not drop an example.
-    let c = if total > 0.0 { n } else { 0 };
+    let end = |percent: f64| ((n as f64 * percent / 100.0).round() as usize).min(n);
+    let a = end(shares[0]);
+    let b = end(shares[0] + shares[1]).max(a);
+    let c = end(shares.iter().sum()).max(b);
     [0..a, a..b, b..c]
 }
 
@@ -122,7 +119,7 @@ mod tests {
     #[test]
     fn every_example_is_in_one_part() {
         for n in [1, 2, 7, 100, 1001] {
-            for shares in [[90.0, 5.0, 5.0], [98.0, 2.0, 0.0], [1.0, 1.0, 1.0]] {
+            for shares in [[90.0, 5.0, 5.0], [98.0, 2.0, 0.0], [33.0, 33.0, 34.0]] {
                 let out = parts(n, shares, SplitBy::Shuffle, false);
                 let mut all = out.concat();
                 all.sort_unstable();
@@ -131,6 +128,8 @@ mod tests {
         }
         let out = parts(100, [90.0, 5.0, 5.0], SplitBy::Shuffle, false);
         assert_eq!(out.map(|p| p.len()), [90, 5, 5]);
+        let out = parts(100, [10.0, 5.0, 0.0], SplitBy::Shuffle, false);
+        assert_eq!(out.map(|p| p.len()), [10, 5, 0]);
     }
 
     #[test]

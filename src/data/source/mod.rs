@@ -4,7 +4,7 @@
 //! numbered from 0 across its files.
 
 mod lines;
-mod path;
+pub mod path;
 pub mod records;
 mod table;
 pub mod tensors;
@@ -38,12 +38,13 @@ pub enum Source {
 const MAX_ROWS: usize = 1 << 31;
 
 /// Reads the source and, unless `alone`, the files that `split` names after it (training,
-/// validation, test).
+/// validation, test). With a `limit` only so many bytes of each text file, to the end of a line.
 pub fn open(
     spec: &DataSpec,
     base: &Path,
     bound: Option<&Path>,
     alone: bool,
+    limit: Option<u64>,
 ) -> Result<Source, Diagnostic> {
     let span = spec.source.span;
     let others: Vec<&PathText> = match &spec.split {
@@ -55,7 +56,7 @@ pub fn open(
     let files = |first: &PathText| -> Result<Vec<(Vec<u8>, Resolved)>, Diagnostic> {
         let one = |path: &PathText, bound| {
             let file = resolve(path, base, bound, &spec.name.node)?;
-            Ok((read(&file, path, None)?, file))
+            Ok((read(&file, path, limit)?, file))
         };
         let mut all = vec![one(first, bound)?];
         for path in &others {
@@ -66,7 +67,14 @@ pub fn open(
     let texts = |first: &PathText| -> Result<Vec<Text>, Diagnostic> {
         files(first)?
             .into_iter()
-            .map(|(bytes, file)| Text::decode(bytes, &file, false, span))
+            .map(|(bytes, file)| {
+                let cut = limit.is_some_and(|l| bytes.len() as u64 >= l);
+                let mut text = Text::decode(bytes, &file, cut, span)?;
+                if cut {
+                    text.end_at_line();
+                }
+                Ok(text)
+            })
             .collect()
     };
     let mut records = Records::default();

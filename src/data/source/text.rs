@@ -122,6 +122,22 @@ impl Text {
         Ok(Text { name, text })
     }
 
+    /// Drops what follows the last line end, back to where every quote is closed; a text of one line
+    /// stays as it is.
+    pub fn end_at_line(&mut self) {
+        let mut open = self.text.bytes().filter(|b| *b == b'"').count() % 2 == 1;
+        let mut end = self.text.len();
+        while let Some(line) = self.text[..end].rfind('\n') {
+            let quotes = self.text[line..end].bytes().filter(|b| *b == b'"').count();
+            open ^= quotes % 2 == 1;
+            end = line;
+            if !open {
+                self.text.truncate(line + 1);
+                return;
+            }
+        }
+    }
+
     /// Where byte `offset` of the text is.
     pub fn place(&self, offset: usize) -> Place {
         let mut offset = offset.min(self.text.len());

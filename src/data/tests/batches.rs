@@ -28,7 +28,7 @@ fn many() -> Dataset {
     let text: Vec<String> = (0..500)
         .map(|i| "abcdefghijklm"[..1 + i * i % 13].to_string())
         .collect();
-    names(&text.join("\n"), parts(1.0, 0.0, 0.0))
+    names(&text.join("\n"), parts(100.0, 0.0, 0.0))
 }
 
 fn order(d: &Dataset, plan: &BatchPlan) -> Vec<usize> {
@@ -78,7 +78,7 @@ fn a_run_resumes_at_any_batch() {
         rest.skip_to(from);
         assert_eq!(rest.collect::<Vec<_>>(), all[from..]);
     }
-    let text = long(&"to be or not to be. ".repeat(20), parts(1.0, 0.0, 0.0));
+    let text = long(&"to be or not to be. ".repeat(20), parts(100.0, 0.0, 0.0));
     let plan = BatchPlan {
         bptt: Some(11),
         ..shuffled(4, 1, 0)
@@ -113,7 +113,7 @@ fn similar_lengths_share_a_batch() {
 
 #[test]
 fn previous_starts_with_the_end_symbol() {
-    let d = names("ab\nb\n", parts(1.0, 0.0, 0.0));
+    let d = names("ab\nb\n", parts(100.0, 0.0, 0.0));
     let b = d.batches(Part::Train, &in_order(2)).next().unwrap();
     // [T, B]: "ab" and "b", each with <end> = 2; targets are padded by −1, inputs by 0.
     assert_eq!(b.data("name"), Some(&Tensor::I32(vec![0, 1, 1, 2, 2, -1])));
@@ -146,7 +146,7 @@ fn streams_read_the_whole_text_and_carry_on() {
         let characters: String = (0..n)
             .map(|i| (b'0' + (i * i % 10) as u8) as char)
             .collect();
-        let d = long(&characters, parts(1.0, 0.0, 0.0));
+        let d = long(&characters, parts(100.0, 0.0, 0.0));
         let all: Vec<i32> = (0..n)
             .flat_map(|e| d.column("text").unwrap().tokens(e).to_vec())
             .collect();
@@ -181,7 +181,7 @@ fn streams_read_the_whole_text_and_carry_on() {
 
 #[test]
 fn windows_are_examples_of_their_own() {
-    let d = long("abcdefghij", parts(1.0, 0.0, 0.0));
+    let d = long("abcdefghij", parts(100.0, 0.0, 0.0));
     let plan = BatchPlan {
         window: Some(4),
         ..shuffled(2, 0, 0)
@@ -206,7 +206,7 @@ fn windows_are_examples_of_their_own() {
 
 #[test]
 fn a_long_text_taken_whole_is_refused() {
-    let d = long(&"x".repeat(30_000), parts(1.0, 0.0, 0.0));
+    let d = long(&"x".repeat(30_000), parts(100.0, 0.0, 0.0));
     let check = |plan: &BatchPlan| d.check_plan(plan, Span::default());
     assert_eq!(check(&in_order(1)).unwrap_err().code, "data::needs-bptt");
     let plan = BatchPlan {

@@ -75,7 +75,7 @@ fn draws_do_not_depend_on_other_columns_or_rows() {
         if more {
             columns.insert(0, set("b", uniform(0.0, 1.0, None)));
         }
-        let spec = spec(rows(count, 7), columns, parts(1.0, 0.0, 0.0));
+        let spec = spec(rows(count, 7), columns, parts(100.0, 0.0, 0.0));
         let mut fields = vec![input("a", Unit::Number, None)];
         if more {
             fields.insert(0, input("b", Unit::Number, None));
@@ -132,4 +132,13 @@ fn a_line_in_the_plane() {
         assert_eq!(*y == 1.0, above);
         assert_eq!(*side, if above { 3 } else { 0 });
     }
+}
+
+#[test]
+fn more_than_fits_is_refused_at_once() {
+    let columns = vec![set("v", uniform(0.0, 1.0, Some("T")))];
+    let spec = spec(rows(1 << 22, 1), columns, parts(100.0, 0.0, 0.0));
+    let wanted = wanted(vec![input("v", Unit::Number, Some("T"))], Some(1 << 22));
+    let errors = load_with(&[], &spec, &wanted, |_| {}).unwrap_err();
+    assert_eq!(errors[0].code, "resource::memory");
 }

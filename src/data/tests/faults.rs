@@ -149,7 +149,7 @@ fn faults_of_sequences() {
                 set("a", at(1).to(Step::Chars)),
                 set("b", at(2).to(Step::Chars)),
             ],
-            parts(1.0, 0.0, 0.0),
+            parts(100.0, 0.0, 0.0),
         );
         let wanted = wanted(
             vec![
@@ -170,7 +170,7 @@ fn faults_of_sequences() {
     let spec = spec(
         lines("l.txt"),
         vec![set("a", whole().to(Step::Chars))],
-        parts(1.0, 0.0, 0.0),
+        parts(100.0, 0.0, 0.0),
     );
     let wanted = wanted(vec![input("a", Unit::Token, Some("T"))], Some(2));
     let (code, at) = fault(&[("l.txt", b"ab\nabc\n")], &spec, &wanted);
@@ -184,7 +184,7 @@ fn files_that_are_not_there() {
         let columns = vec![set("name", whole().to(Step::Chars))];
         fault(
             &[],
-            &spec(lines(path), columns, parts(1.0, 0.0, 0.0)),
+            &spec(lines(path), columns, parts(100.0, 0.0, 0.0)),
             &wanted,
         )
         .0
@@ -200,7 +200,7 @@ fn a_model_that_asks_for_what_the_data_has_not() {
     let spec = spec(
         lines("l.txt"),
         vec![set("name", whole().to(Step::Chars))],
-        parts(1.0, 0.0, 0.0),
+        parts(100.0, 0.0, 0.0),
     );
     let ask = |field: Field| fault(&[("l.txt", b"ab\n")], &spec, &wanted(vec![field], None)).0;
     assert_eq!(
@@ -213,4 +213,38 @@ fn a_model_that_asks_for_what_the_data_has_not() {
         "data::not-a-number"
     );
     assert_eq!(ask(target("name", Unit::Token, Some("T"))), "ok");
+}
+
+/// The codes of a first look, with whether each is an error.
+fn look(files: &[(&str, &str)], spec: &DataSpec, wanted: &Wanted) -> Vec<(&'static str, bool)> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let found = crate::data::probe(spec, wanted, &LoadOptions::new(folder.path()));
+    found.iter().map(|d| (d.code, d.is_error())).collect()
+}
+
+#[test]
+fn a_first_look_reads_the_beginning_only() {
+    let spec = spec(
+        SourceKind::Csv(table("t.csv", true)),
+        vec![set("x", named("a"))],
+        parts(100.0, 0.0, 0.0),
+    );
+    let wanted = wanted(vec![input("x", Unit::Number, None)], None);
+    let look = |text: &str| look(&[("t.csv", text)], &spec, &wanted);
+    assert_eq!(look("a,b\n1,2\n"), []);
+    assert_eq!(look("c,b\n1,2\n"), [("data::unknown-column", true)]);
+    // The cut falls inside a quoted field of several lines, and what is past it is not seen.
+    let long = format!(
+        "a,b\n{}7,\"{}\"\n8\n",
+        "1,2\n".repeat(10_000),
+        "x\n".repeat(60_000)
+    );
+    assert_eq!(look(&long), []);
+    assert_eq!(
+        super::faults::look(&[], &spec, &wanted),
+        [("io::not-found", false)]
+    );
 }

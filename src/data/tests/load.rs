@@ -16,7 +16,7 @@ fn floats(d: &Dataset, part: Part, name: &str) -> Vec<f32> {
 
 #[test]
 fn lines_become_sequences_that_end() {
-    let d = names("ab\n\nb\ncab\n", parts(1.0, 0.0, 0.0));
+    let d = names("ab\n\nb\ncab\n", parts(100.0, 0.0, 0.0));
     assert!(!d.is_long());
     assert_eq!((d.len(Part::Train), d.len(Part::Valid)), (3, 0));
     let v = d.vocabulary("name").unwrap();
@@ -89,7 +89,7 @@ fn pairs_of_texts_have_their_own_times_and_vocabularies() {
         set("hi", at(2).to(Step::Nfc).to(Step::Chars)),
         set("lang", at(3).to(Step::Labels)),
     ];
-    let mut spec = spec(source, columns, parts(1.0, 0.0, 0.0));
+    let mut spec = spec(source, columns, parts(100.0, 0.0, 0.0));
     spec.keep = Some(binary(Binary::Le, length(name("hi")), number(3.0)));
     let wanted = wanted(
         vec![
@@ -229,7 +229,7 @@ fn blocks_are_sequences_of_rows() {
     let mut t = table("b.tsv", false);
     t.blocks = true;
     let columns = vec![set("tags", at(2).to(Step::Labels)), set("x", at(1))];
-    let spec = spec(SourceKind::Tsv(t), columns, parts(1.0, 0.0, 0.0));
+    let spec = spec(SourceKind::Tsv(t), columns, parts(100.0, 0.0, 0.0));
     let wanted = wanted(
         vec![
             input("x", Unit::Number, Some("T")),
@@ -255,7 +255,7 @@ fn steps_of_keys_are_multihot() {
             "notes",
             whole().to(Step::Split(" | ".into())).to(Step::Multihot(4)),
         )],
-        parts(1.0, 0.0, 0.0),
+        parts(100.0, 0.0, 0.0),
     );
     let wanted = wanted(
         vec![target("notes", Unit::Binary, Some("T")).sized(&[4]).fed()],
@@ -286,7 +286,7 @@ fn tensors_by_name_with_lengths() {
     let spec = spec(
         SourceKind::Tensors(here("t.safetensors".into())),
         Vec::new(),
-        parts(1.0, 0.0, 0.0),
+        parts(100.0, 0.0, 0.0),
     );
     let mut w = wanted(
         vec![
@@ -319,7 +319,7 @@ fn a_bound_file_or_folder_takes_the_place_of_the_source() {
     let spec = spec(
         lines("names.txt"),
         vec![set("name", whole().to(Step::Chars))],
-        parts(1.0, 0.0, 0.0),
+        parts(100.0, 0.0, 0.0),
     );
     let wanted = wanted(vec![target("name", Unit::Token, Some("T")).fed()], None);
     for path in [other.path().to_path_buf(), other.path().join("names.txt")] {
@@ -334,7 +334,7 @@ fn a_bound_file_or_folder_takes_the_place_of_the_source() {
 #[test]
 fn bigrams_and_copies() {
     use crate::data::{bigram_nats, copied};
-    let d = names("ab\nab\n", parts(1.0, 0.0, 0.0));
+    let d = names("ab\nab\n", parts(100.0, 0.0, 0.0));
     // Contexts <end>, a and b each have one successor, seen twice, of three symbols.
     let nats = bigram_nats(&d, "name", Part::Train, 0.1).unwrap();
     assert!((nats + (2.1f64 / 2.3).ln()).abs() < 1e-12);
@@ -342,9 +342,9 @@ fn bigrams_and_copies() {
     let generated = ["ab".to_string(), "ba".to_string()];
     assert_eq!(copied(&d, "name", &generated), Some(0.5));
     assert_eq!(copied(&d, "name", &[]), None);
-    let d = long("aa\nb\n", parts(1.0, 0.0, 0.0));
+    let d = long("aa\nb\n", parts(100.0, 0.0, 0.0));
     assert_eq!(copied(&d, "text", &["aa\nc\n\n".to_string()]), Some(0.5));
     // One text: a first token has a context of its own.
-    let d = long("aaa", parts(1.0, 0.0, 0.0));
+    let d = long("aaa", parts(100.0, 0.0, 0.0));
     assert_eq!(bigram_nats(&d, "text", Part::Train, 0.1), Some(0.0));
 }

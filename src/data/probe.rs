@@ -1,0 +1,39 @@
+//! A first look at a data block's files, for a check that must be quick.
+//!
+//! In: the spec, what the model asks, where the data is. Out: diagnostics: what the first 64 KiB of
+//! each file already show. A file that is not there and a feature that is not built are warnings
+//! here and errors when loaded.
+
+use super::columns::plan;
+use super::dataset::LoadOptions;
+use super::source::open;
+use super::source::path::resolve;
+use super::spec::{DataSpec, SourceKind, Wanted};
+use crate::diagnostics::{Diagnostic, Severity};
+
+/// How much of a file is looked at, in bytes.
+const LOOK: u64 = 64 << 10;
+
+/// Whether the files can be read and have the columns asked for, as far as their beginning tells.
+pub fn probe(spec: &DataSpec, wanted: &Wanted, options: &LoadOptions) -> Vec<Diagnostic> {
+    let bound = options.bindings.get(&spec.name.node).map(|p| p.as_path());
+    let alone = options.only.is_some();
+    let found = match &spec.source.kind {
+        // A tensor's header may be longer than what is looked at.
+        SourceKind::Tensors(path) => {
+            let file = resolve(path, options.base, bound, &spec.name.node);
+            file.err().into_iter().collect()
+        }
+        _ => match open(spec, options.base, bound, alone, Some(LOOK)) {
+            Ok(source) => plan(spec, wanted, &source).err().unwrap_or_default(),
+            Err(e) => vec![e],
+        },
+    };
+    let soften = |mut d: Diagnostic| {
+        if matches!(d.code, "io::not-found" | "feature::unavailable") {
+            d.severity = Severity::Warning;
+        }
+        d
+    };
+    found.into_iter().map(soften).collect()
+}
