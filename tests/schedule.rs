@@ -232,11 +232,13 @@ fn whole_models_compute_what_the_ir_does() {
 
 /// The scans of a program, in order.
 fn scans(p: &Program) -> Vec<&seqc::schedule::program::Scan> {
-    let scan = |t| match t {
-        &Task::Scan(ref s) => Some(s),
-        _ => None,
-    };
-    p.tasks.iter().filter_map(scan).collect()
+    let mut out = Vec::new();
+    for t in &p.tasks {
+        if let Task::Scan(s) = t {
+            out.push(s);
+        }
+    }
+    out
 }
 
 /// `g` for a product, `e` for a loop that is a product's epilogue, `l` for another loop.
