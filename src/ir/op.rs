@@ -195,7 +195,7 @@ pub enum OpKind {
 ///
 /// With `len`, an example's carries hold at steps `t ≥ len[b]`. A stack whose `from` is a carry's
 /// `param` or `next` collects that carry before or after the step, held values included; any other
-/// stack is exactly 0 at padded steps. A carry whose first axis is not the batch always takes its
+/// stack of values that have a batch axis is exactly 0 at padded steps. A carry whose first axis is not the batch always takes its
 /// next value, so what a body adds to it must be made zero at padded steps with `valid`. A body may
 /// read any value of the regions around. No gradient may reach a padded step of a stack: losses,
 /// reductions and `Take` leave padding out, so its adjoint there is exactly 0.

@@ -70,7 +70,7 @@ pub fn slope(
         }
         loss(func, sizes, inputs, &moved)
     };
-    let h = 1e-3;
+    let h = 1e-4;
     (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h)
 }
 

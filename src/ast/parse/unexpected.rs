@@ -65,7 +65,7 @@ fn expected(rule: Rule) -> Option<Expected> {
         Rule::type_of | Rule::shape | Rule::unit => Expected::Type,
         Rule::selector => Expected::Selector,
         Rule::body | Rule::entries => Expected::Braces,
-        Rule::value | Rule::element_value | Rule::bind_value => Expected::Equals,
+        Rule::value => Expected::Equals,
         Rule::infix
         | Rule::pipe
         | Rule::pipe_op
@@ -101,6 +101,7 @@ pub fn at(
     let start = text.len() - text[at..].trim_start_matches(blanks).len();
     let found = token(&text[start..]);
     let before = text[..start].trim_end_matches(blanks);
+    let after = last_token(before);
     let place = match found {
         // The end of a line is marked where its last token ends.
         None => Span::new(file, base + before.len(), base + before.len()),
@@ -114,39 +115,45 @@ pub fn at(
     };
     tried.sort();
     tried.dedup();
-    (base + start, describe(found, before, &tried, place))
+    (base + start, describe(found, after, &tried, place))
 }
 
-fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) -> Diagnostic {
+fn describe(
+    found: Option<&str>,
+    after: Option<&str>,
+    tried: &[Expected],
+    place: Span,
+) -> Diagnostic {
     let shown = found.map_or("the end of the line".to_string(), wrong::quoted);
-    let Some(last) = last_token(line) else {
+    let Some(after) = after else {
         return no_item(found, &shown, place);
     };
-    let after = wrong::quoted(last);
+    let after = wrong::quoted(after);
     let has = |what| tried.contains(&what);
     let missing = |code, what: &str| {
-        let error = Diagnostic::error(
+        Diagnostic::error(
             code,
             format!("expected {what} after {after}, found {shown}"),
-        );
-        error.label(place, format!("{what} is missing here"))
+        )
+        .label(place, format!("{what} is missing here"))
     };
     if let Some(word) = found.filter(|word| RESERVED.contains(word))
         && (has(Expected::Name) || has(Expected::Statement) || has(Expected::Setting))
     {
-        let message = format!("`{word}` is a word of the language, not a name");
-        return Diagnostic::error("syntax::reserved-word", message)
-            .label(place, "choose another name");
+        return Diagnostic::error(
+            "syntax::reserved-word",
+            format!("`{word}` is a word of the language, not a name"),
+        )
+        .label(place, "choose another name");
     }
     if has(Expected::Layer) {
         return missing("syntax::missing-value", "a layer or function");
     }
     if has(Expected::Selector) {
-        return Diagnostic::error(
-            "syntax::unknown-weights",
-            format!("{shown} is no choice of weights"),
-        )
-        .label(place, "expected a path in quotes, `matrices` or `vectors`");
+        return missing(
+            "syntax::unexpected-token",
+            "a pattern, `matrices` or `vectors`",
+        );
     }
     if has(Expected::Operator) {
         let error = Diagnostic::error(
@@ -158,9 +165,6 @@ fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) ->
             Some("=") => error.help("a statement has one `=`; equality is `==`"),
             Some("with") => error.help("`with` comes before `from`, and once"),
             Some("'") => error.help("`'` only ends a state's name, and text is quoted with `\"`"),
-            Some(",") if !in_brackets(line) => {
-                error.help("one statement or setting stands on a line")
-            }
             _ => error,
         };
     }
@@ -168,37 +172,16 @@ fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) ->
         return missing("syntax::missing-value", "a value");
     }
     if has(Expected::Type) {
-        return Diagnostic::error(
+        return missing(
             "syntax::missing-type",
-            format!("expected a type after {after}, found {shown}"),
-        )
-        .label(
-            place,
-            "a type is `[T, E]`, `token`, `class`, `number`, `binary`, or both",
+            "a shape or `token`, `class`, `number`, `binary`",
         );
     }
     if has(Expected::Equals) {
-        if let Some(help) = foreign_word(last) {
-            let message = format!("{after} is not a word of the language");
-            return Diagnostic::error("syntax::foreign-word", message)
-                .label(place, "expected a declaration or an equation")
-                .help(help);
-        }
-        const NAMING: [&str; 8] = [
-            "watch", "predict", "penalty", "input", "context", "state", "target", "param",
-        ];
-        return match NAMING.contains(&last) {
-            true => missing("syntax::missing-name", "a name"),
-            false => missing("syntax::missing-equals", "`=`"),
-        };
+        return missing("syntax::missing-equals", "`=`");
     }
     if has(Expected::Braces) {
-        let error = missing("syntax::missing-brace", "`{`");
-        return match found {
-            Some("(") => error
-                .help("only a `cell`, a `block` and a `fn` have something in parentheses there"),
-            _ => error,
-        };
+        return missing("syntax::missing-brace", "`{`");
     }
     if has(Expected::Statement) {
         return missing("syntax::unexpected-token", "a statement");
@@ -216,32 +199,6 @@ fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) ->
     };
     Diagnostic::error(code, format!("{shown} cannot follow {after}"))
         .label(place, "not expected here")
-}
-
-/// What the language has for a word of other languages.
-fn foreign_word(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "if" | "else" | "elif" | "match" | "switch" => {
-            "`choose(condition, a, b)` picks one of two values"
-        }
-        "for" | "while" | "loop" | "repeat" => {
-            "a `scan` runs a cell along a time; `sum(…) over i` adds up"
-        }
-        "let" | "var" | "const" | "def" | "func" | "function" => {
-            "an equation is just `name = value`"
-        }
-        "return" => "`output value` says what comes out",
-        "class" | "struct" | "import" | "use" => {
-            "a file has cells, blocks, functions, models and settings"
-        }
-        _ => return None,
-    })
-}
-
-/// Whether the line ends inside a bracket.
-fn in_brackets(line: &str) -> bool {
-    let line = &line[line.rfind(['\n', '{', '}']).map_or(0, |n| n + 1)..];
-    line.matches(['(', '[']).count() > line.matches([')', ']']).count()
 }
 
 /// An item begins with none of the words that items begin with.

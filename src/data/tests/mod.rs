@@ -4,7 +4,6 @@ mod batches;
 mod expressions;
 mod faults;
 mod load;
-mod random;
 
 use super::spec::*;
 use super::{Dataset, LoadOptions};

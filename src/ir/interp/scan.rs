@@ -63,7 +63,8 @@ impl Machine<'_> {
                 Some(i) => next[i].clone(),
                 None => self.get(s.from)?.clone(),
             };
-            if carried.is_none() && !before && lens.is_some() {
+            let batched = self.func.shape(s.from).first() == Some(&Func::batch());
+            if carried.is_none() && !before && batched && lens.is_some() {
                 for b in (0..value.shape[0]).filter(|b| !real(*b)) {
                     value.row_mut(b).fill(0.0);
                 }
