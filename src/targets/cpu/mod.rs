@@ -4,16 +4,26 @@
 //! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
 //!              └─▶ math ─▶ rows, columns ─────┴─▶ kernels: one table of C functions an instruction set
 //! pages: memory    pool, share: threads    random: draws for compiled code
+//!
+//! program ─▶ jit: machine code, calling kernels ─▶ exec (bind: arguments, memory: what is left) ─▶ an executable
+//!              └─▶ emit: plan and code as text
 //! ```
 
+mod bind;
 mod columns;
+pub mod emit;
+pub mod exec;
+#[cfg(test)]
+mod exec_tests;
 mod gemm;
 #[cfg(test)]
 mod gemm_tests;
 pub mod isa;
+mod jit;
 pub mod kernels;
 mod maps;
 mod math;
+pub mod memory;
 mod microkernel;
 mod pack;
 pub mod pages;

@@ -1,0 +1,367 @@
+//! A call's arguments against what the program wants.
+//!
+//! In: a [`Program`] once, then each [`Call`]. Out: the [`Signature`], checked sizes, and the address of every buffer.
+//!
+//! Compiled code trusts its addresses, so everything that could lead one astray is checked here: the lengths of all
+//! slices, the example lengths against their time axis. Indices are checked by the routines that use them.
+
+use super::exec::Arena;
+use super::jit::table::too_large;
+use crate::diagnostics::Diagnostic;
+use crate::dim::{Dim, Sym};
+use crate::schedule::program::{self as plan, BufferId, Home, Program};
+use crate::targets::executable::{Arg, Call, Elem, ParamSlot, Role, Signature, Slot};
+
+/// Larger sizes are refused: positions are 32-bit in indices and in random draws.
+const MOST: usize = i32::MAX as usize;
+
+/// What an absent or empty slice points to.
+static NOTHING: [u64; 32] = [0; 32];
+
+#[derive(Clone, Debug)]
+struct Bound {
+    home: Home,
+    /// Elements.
+    len: Dim,
+}
+
+pub(super) struct Binding {
+    pub(super) signature: Signature,
+    /// Sizes of temporary slots, static sizes replaced.
+    pub(super) slots: Vec<Vec<Dim>>,
+    buffers: Vec<Bound>,
+    params: Vec<BufferId>,
+    /// Where each weight's gradient is written, with the weight's place.
+    grads: Vec<(Option<BufferId>, std::ops::Range<usize>)>,
+    inputs: Vec<BufferId>,
+    outputs: Vec<BufferId>,
+    /// For inputs that are lengths, the time axis' size.
+    extents: Vec<Option<Dim>>,
+}
+
+/// One call's sizes and addresses.
+#[derive(Default)]
+pub(super) struct Launch {
+    pub(super) sizes: Vec<i64>,
+    pub(super) arena: Arena,
+    pub(super) buffers: Vec<*mut f32>,
+}
+
+// SAFETY: the addresses are those of one call and are not used after it.
+unsafe impl Send for Launch {}
+// SAFETY: shared references only read the addresses; what they point to is written by disjoint ranges.
+unsafe impl Sync for Launch {}
+
+fn bad(message: String) -> Diagnostic {
+    Diagnostic::error("call::argument", message)
+}
+
+impl Binding {
+    pub(super) fn new(program: &Program) -> Result<Binding, Diagnostic> {
+        let dims = &program.dims;
+        let fix = |d: &Dim| {
+            d.subst(&|s| dims.static_value(s).map(Dim::constant))
+                .map_err(|_| too_large(d))
+        };
+        let launch = dims.launch_syms();
+        for b in &program.buffers {
+            for d in &b.shape {
+                if let Some(s) = fix(d)?.syms().iter().find(|s| !launch.contains(s)) {
+                    let message = format!("the size {s} has no value yet");
+                    return Err(Diagnostic::error("compile::unbound-size", message));
+                }
+            }
+        }
+        let product = |shape: &[Dim]| {
+            let mut all = Dim::constant(1);
+            for d in shape {
+                all = all.checked_mul(&fix(d)?).map_err(|_| too_large(d))?;
+            }
+            Ok::<Dim, Diagnostic>(all)
+        };
+        let mut buffers = Vec::new();
+        for b in &program.buffers {
+            buffers.push(Bound {
+                home: b.home.clone(),
+                len: product(&b.shape)?,
+            });
+        }
+        let mut params = Vec::new();
+        let mut grads = Vec::new();
+        let mut offset = 0usize;
+        for p in &program.params {
+            let known = |d: &Dim| {
+                let n = fix(d)?.as_const().and_then(|n| usize::try_from(n).ok());
+                n.ok_or_else(|| {
+                    let message = format!("the size {d} of weight {} is not fixed", p.path);
+                    Diagnostic::error("compile::unbound-size", message)
+                })
+            };
+            let shape = p.shape.iter().map(known).collect::<Result<Vec<_>, _>>()?;
+            let len = shape
+                .iter()
+                .try_fold(1usize, |n, d| n.checked_mul(*d))
+                .ok_or_else(|| too_large(&Dim::constant(i64::MAX)))?;
+            let end = offset
+                .checked_add(len)
+                .ok_or_else(|| too_large(&Dim::constant(i64::MAX)))?;
+            grads.push((p.grad, offset..end));
+            params.push(ParamSlot {
+                path: p.path.clone(),
+                shape,
+                offset,
+                len,
+            });
+            offset = end;
+        }
+        let slot = |p: &plan::Port| {
+            let b = program.buffer(p.buffer);
+            Slot {
+                role: role(&p.role),
+                elem: match b.elem {
+                    plan::Elem::F32 => Elem::F32,
+                    plan::Elem::I32 => Elem::I32,
+                },
+                shape: b.shape.clone(),
+            }
+        };
+        let mut extents = Vec::new();
+        for p in &program.inputs {
+            extents.push(match &p.role {
+                plan::Role::Lengths(axis) => Some(fix(&Dim::named(axis))?),
+                plan::Role::Data(_)
+                | plan::Role::Previous(_)
+                | plan::Role::Carry(_)
+                | plan::Role::Loss
+                | plan::Role::LossSum(_)
+                | plan::Role::LossCount(_)
+                | plan::Role::Prediction(_)
+                | plan::Role::Named(_) => None,
+            });
+        }
+        let mut slots = Vec::new();
+        for s in &program.slots {
+            slots.push(s.iter().map(fix).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(Binding {
+            signature: Signature {
+                name: program.name.clone(),
+                sizes: launch,
+                params,
+                param_len: offset,
+                inputs: program.inputs.iter().map(slot).collect(),
+                outputs: program.outputs.iter().map(slot).collect(),
+                has_grads: program.params.iter().any(|p| p.grad.is_some()),
+            },
+            slots,
+            buffers,
+            params: program.params.iter().map(|p| p.buffer).collect(),
+            grads,
+            inputs: program.inputs.iter().map(|p| p.buffer).collect(),
+            outputs: program.outputs.iter().map(|p| p.buffer).collect(),
+            extents,
+        })
+    }
+
+    /// The launch symbols' values.
+    pub(super) fn value<'a>(&'a self, sizes: &'a [i64]) -> impl Fn(&Sym) -> Option<i64> + 'a {
+        |s| {
+            let at = self.signature.sizes.iter().position(|x| x == s)?;
+            sizes.get(at).copied()
+        }
+    }
+
+    /// The sizes of a call, checked.
+    pub(super) fn sizes(&self, sizes: &[usize]) -> Result<Vec<i64>, Diagnostic> {
+        let mut out = Vec::new();
+        self.sizes_into(sizes, &mut out)?;
+        Ok(out)
+    }
+
+    fn sizes_into(&self, sizes: &[usize], out: &mut Vec<i64>) -> Result<(), Diagnostic> {
+        let names = &self.signature.sizes;
+        if sizes.len() != names.len() {
+            return Err(bad(format!(
+                "{} takes {} sizes, the call gives {}",
+                self.signature.name,
+                names.len(),
+                sizes.len()
+            )));
+        }
+        if let Some((s, n)) = names.iter().zip(sizes).find(|(_, n)| **n > MOST) {
+            let message = format!("the size {s} = {n} is beyond the largest, {MOST}");
+            return Err(Diagnostic::error("resource::size", message));
+        }
+        out.clear();
+        out.extend(sizes.iter().map(|n| *n as i64));
+        Ok(())
+    }
+
+    fn len(&self, b: BufferId, sizes: &[i64]) -> Result<usize, Diagnostic> {
+        let d = &self.buffers[b.0 as usize].len;
+        let n = d.eval(&self.value(sizes));
+        n.and_then(|n| usize::try_from(n).ok())
+            .filter(|n| n.checked_mul(4).is_some_and(|b| b <= isize::MAX as usize))
+            .ok_or_else(|| too_large(d))
+    }
+
+    /// Everything of a call that can be wrong, before anything is written.
+    pub(super) fn check(&self, call: &Call<'_>, launch: &mut Launch) -> Result<(), Diagnostic> {
+        let s = &self.signature;
+        self.sizes_into(call.sizes, &mut launch.sizes)?;
+        let sizes = &launch.sizes;
+        let want = |what: &str, want: usize, got: usize| {
+            if want == got {
+                return Ok(());
+            }
+            Err(bad(format!("{what}: {want} are wanted, {got} are given")))
+        };
+        want("weights", s.param_len, call.params.len())?;
+        let grads = if s.has_grads { s.param_len } else { 0 };
+        want("gradients", grads, call.grads.len())?;
+        want("inputs", s.inputs.len(), call.inputs.len())?;
+        want("outputs", s.outputs.len(), call.outputs.len())?;
+        for (i, (slot, arg)) in s.inputs.iter().zip(call.inputs).enumerate() {
+            let name = name(&slot.role);
+            let len = self.len(self.inputs[i], sizes)?;
+            match (slot.elem, arg) {
+                (Elem::F32, Arg::F32(x)) => want(&name, len, x.len())?,
+                (Elem::I32, Arg::I32(x)) => want(&name, len, x.len())?,
+                (Elem::F32, Arg::I32(_)) => {
+                    return Err(bad(format!("{name} holds numbers, integers are given")));
+                }
+                (Elem::I32, Arg::F32(_)) => {
+                    return Err(bad(format!("{name} holds integers, numbers are given")));
+                }
+            }
+            if let (Some(extent), Arg::I32(x)) = (&self.extents[i], arg) {
+                let steps = extent
+                    .eval(&self.value(sizes))
+                    .ok_or_else(|| too_large(extent))?;
+                if let Some(l) = x.iter().find(|l| !(0..=steps).contains(&i64::from(**l))) {
+                    return Err(bad(format!("{name}: {l} is outside 0 to {steps} steps")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes by which the outputs of a call will grow.
+    pub(super) fn growth(&self, call: &Call<'_>, sizes: &[i64]) -> Result<u128, Diagnostic> {
+        let mut bytes = 0;
+        for (b, out) in self.outputs.iter().zip(call.outputs.iter()) {
+            bytes += self.len(*b, sizes)?.saturating_sub(out.capacity()) as u128 * 4;
+        }
+        Ok(bytes)
+    }
+
+    /// Sizes the outputs, finds every buffer's address, and clears the gradients that nothing writes.
+    pub(super) fn bind(
+        &self,
+        call: &mut Call<'_>,
+        launch: &mut Launch,
+        arena: *mut f32,
+    ) -> Result<(), Diagnostic> {
+        let nothing = NOTHING.as_ptr().cast::<f32>().cast_mut();
+        let some = |len: usize, p: *mut f32| if len == 0 { nothing } else { p };
+        launch.buffers.clear();
+        for b in &self.buffers {
+            launch.buffers.push(match b.home {
+                Home::Temp(slot) => match launch.arena.slots.get(slot) {
+                    Some(at) => arena.wrapping_add(*at),
+                    None => nothing,
+                },
+                Home::Param(_) | Home::Input(_) | Home::Output(_) | Home::Grad(_) => nothing,
+            });
+        }
+        for (b, slot) in self.params.iter().zip(&self.signature.params) {
+            let p = call.params[slot.offset..].as_ptr().cast_mut();
+            launch.buffers[b.0 as usize] = some(slot.len, p);
+        }
+        for (b, arg) in self.inputs.iter().zip(call.inputs) {
+            launch.buffers[b.0 as usize] = match arg {
+                Arg::F32(x) => some(x.len(), x.as_ptr().cast_mut()),
+                Arg::I32(x) => some(x.len(), x.as_ptr().cast_mut().cast()),
+            };
+        }
+        for (i, (b, out)) in self.outputs.iter().zip(call.outputs.iter_mut()).enumerate() {
+            let len = self.len(*b, &launch.sizes)?;
+            out.resize(len, 0.0);
+            if self.owns(i) {
+                launch.buffers[b.0 as usize] = some(len, out.as_mut_ptr());
+            }
+        }
+        if self.signature.has_grads {
+            for (b, range) in &self.grads {
+                let grad = &mut call.grads[range.clone()];
+                match b {
+                    Some(b) => {
+                        launch.buffers[b.0 as usize] = some(grad.len(), grad.as_mut_ptr());
+                    }
+                    None => grad.fill(0.0),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether output `i` is the memory of its buffer, and not a copy of what another port owns.
+    fn owns(&self, i: usize) -> bool {
+        let b = self.outputs[i];
+        matches!(self.buffers[b.0 as usize].home, Home::Output(_))
+            && !self.outputs[..i].contains(&b)
+    }
+
+    /// Fills the outputs whose values lie elsewhere: in an argument, or in another output.
+    pub(super) fn finish(&self, call: &mut Call<'_>, launch: &Launch) {
+        for (i, b) in self.outputs.iter().enumerate() {
+            if self.owns(i) {
+                continue;
+            }
+            let from = launch.buffers[b.0 as usize].cast_const();
+            let out = &mut call.outputs[i];
+            match self.signature.outputs[i].elem {
+                // SAFETY: the buffer is as long as its output, and is another allocation: this output owns no buffer.
+                Elem::F32 => unsafe {
+                    out.as_mut_ptr().copy_from_nonoverlapping(from, out.len());
+                },
+                Elem::I32 => {
+                    // SAFETY: as above; the buffer holds integers.
+                    let from = unsafe { std::slice::from_raw_parts(from.cast::<i32>(), out.len()) };
+                    for (to, n) in out.iter_mut().zip(from) {
+                        *to = *n as f32;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn name(r: &Role) -> String {
+    match r {
+        Role::Data(s) => format!("input {s}"),
+        Role::Previous(s) => format!("previous {s}"),
+        Role::Lengths(s) => format!("lengths along {s}"),
+        Role::Carry(s) => format!("carried state {s}"),
+        Role::Loss => "the loss".to_string(),
+        Role::LossSum(s) => format!("the loss sum of {s}"),
+        Role::LossCount(s) => format!("the loss count of {s}"),
+        Role::Prediction(s) => format!("prediction {s}"),
+        Role::Named(s) => format!("output {s}"),
+        Role::Grad(s) => format!("the gradient of {s}"),
+    }
+}
+
+fn role(r: &plan::Role) -> Role {
+    match r {
+        plan::Role::Data(s) => Role::Data(s.clone()),
+        plan::Role::Previous(s) => Role::Previous(s.clone()),
+        plan::Role::Lengths(s) => Role::Lengths(s.clone()),
+        plan::Role::Carry(s) => Role::Carry(s.clone()),
+        plan::Role::Loss => Role::Loss,
+        plan::Role::LossSum(s) => Role::LossSum(s.clone()),
+        plan::Role::LossCount(s) => Role::LossCount(s.clone()),
+        plan::Role::Prediction(s) => Role::Prediction(s.clone()),
+        plan::Role::Named(s) => Role::Named(s.clone()),
+    }
+}

@@ -1,0 +1,134 @@
+//! Sums and maxima over every choice of axes.
+
+use super::*;
+
+/// `Σ x·x` and `max x` over the axes marked.
+fn fold(shape: &[Dim], launch: &[&str], reduced: &[bool]) -> Build {
+    let mut b = Build::new(launch);
+    let x = b.input(shape);
+    let kept: Vec<Dim> = (0..shape.len())
+        .filter(|i| !reduced[*i])
+        .map(|i| shape[i].clone())
+        .collect();
+    let (s, m) = (b.output(&kept), b.output(&kept));
+    b.group(
+        shape,
+        vec![view(x, dense(shape))],
+        vec![Expr::Load(0), Expr::Binary(Binary::Mul, e(0), e(0))],
+        reduced.to_vec(),
+        vec![
+            Effect::Fold {
+                op: FoldOp::Sum,
+                value: e(1),
+                to: view(s, dense(&kept)),
+            },
+            Effect::Fold {
+                op: FoldOp::Max,
+                value: e(0),
+                to: view(m, dense(&kept)),
+            },
+        ],
+    );
+    b
+}
+
+/// The same by plain loops.
+fn expect(x: &[f32], shape: &[usize], reduced: &[bool]) -> (Vec<f64>, Vec<f64>) {
+    let kept: usize = (0..shape.len())
+        .filter(|i| !reduced[*i])
+        .map(|i| shape[i])
+        .product();
+    let mut sum = vec![0f64; kept];
+    let mut max = vec![f64::NEG_INFINITY; kept];
+    for (i, x) in x.iter().enumerate() {
+        let (mut rest, mut at, mut stride) = (i, 0, 1);
+        for axis in (0..shape.len()).rev() {
+            let index = rest % shape[axis];
+            rest /= shape[axis];
+            if !reduced[axis] {
+                at += index * stride;
+                stride *= shape[axis];
+            }
+        }
+        sum[at] += f64::from(*x) * f64::from(*x);
+        max[at] = max[at].max(f64::from(*x));
+    }
+    (sum, max)
+}
+
+#[test]
+fn any_axes_can_be_folded() {
+    for width in [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 40] {
+        for mask in 0..8 {
+            let reduced: Vec<bool> = (0..3).map(|i| mask >> i & 1 == 1).collect();
+            let b = fold(&[n("T"), n("B"), c(width)], &["T", "B"], &reduced);
+            for (t, rows) in [(5usize, 3usize), (1, 6), (4, 1)] {
+                let shape = [t, rows, width as usize];
+                let x = draws(t * rows * width as usize, 7);
+                let got = run(&mut b.compile(1), &[t, rows], &[Arg::F32(&x)]);
+                let (sum, max) = expect(&x, &shape, &reduced);
+                close(&got[0], &sum, 1e-6);
+                close(&got[1], &max, 0.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    for mask in 0..8 {
+        let reduced: Vec<bool> = (0..3).map(|i| mask >> i & 1 == 1).collect();
+        let shape = [n("T"), n("B"), c(75)];
+        let b = fold(&shape, &["T", "B"], &reduced);
+        let x = draws(90 * 41 * 75, 3);
+        same_for_any_threads(&b, &[90, 41], &[], &[Arg::F32(&x)]);
+    }
+}
+
+#[test]
+fn launch_sized_last_axes_fold_too() {
+    for reduced in [[true, false], [false, true], [true, true]] {
+        let b = fold(&[n("T"), n("S")], &["T", "S"], &reduced);
+        let mut x = b.compile(1);
+        for (t, s) in [(3, 50), (50, 3), (1, 1), (9, 16)] {
+            let xs = draws(t * s, 5);
+            let got = run(&mut x, &[t, s], &[Arg::F32(&xs)]);
+            let (sum, max) = expect(&xs, &[t, s], &reduced);
+            close(&got[0], &sum, 1e-6);
+            close(&got[1], &max, 0.0);
+        }
+    }
+}
+
+#[test]
+fn nothing_sums_to_zero() {
+    let b = fold(&[n("T"), c(5)], &["T"], &[true, false]);
+    let got = run(&mut b.compile(2), &[0], &[Arg::F32(&[])]);
+    assert_eq!(got[0], [0.0; 5]);
+    assert_eq!(got[1], [f32::NEG_INFINITY; 5]);
+}
+
+#[test]
+fn nan_reaches_the_result_wherever_it_is() {
+    for reduced in [[true, false], [false, true], [true, true]] {
+        let b = fold(&[c(6), c(21)], &[], &reduced);
+        let mut x = b.compile(1);
+        for at in 0..6 * 21 {
+            let mut xs = draws(6 * 21, 2);
+            xs[at] = f32::NAN;
+            for out in run(&mut x, &[], &[Arg::F32(&xs)]) {
+                assert_eq!(out.iter().filter(|v| v.is_nan()).count(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn long_sums_keep_their_digits() {
+    let b = fold(&[n("T"), n("B"), c(4)], &["T", "B"], &[true, true, false]);
+    let (t, rows) = (400, 300);
+    let x = draws(t * rows * 4, 9);
+    let got = run(&mut b.compile(1), &[t, rows], &[Arg::F32(&x)]);
+    let (sum, _) = expect(&x, &[t, rows, 4], &[true, true, false]);
+    close(&got[0], &sum, 3e-6);
+}

@@ -1,0 +1,228 @@
+//! Loops over time.
+
+use super::*;
+
+struct Rnn {
+    b: Build,
+    hidden: usize,
+}
+
+/// `h ← tanh(x[t] + h·U)` on 4 × 8 units, with all states stacked; rows may run apart.
+fn rnn(reverse: bool, rows_independent: bool, history: bool) -> Rnn {
+    let hidden = 12usize;
+    let h = c(hidden as i64);
+    let mut b = Build::new(&["T", "B"]);
+    let bh = times(&n("B"), &h);
+    let x = b.input(&[n("T"), n("B"), h.clone()]);
+    let (u, _) = b.weight("u", &[h.clone(), h.clone()], false);
+    let out = b.output(&[n("T"), n("B"), h.clone()]);
+    let z = b.temp(&[n("B"), h.clone()]);
+    let state = if history {
+        let steps = n("T").checked_add(&c(1)).unwrap();
+        b.temp(&[steps, n("B"), h.clone()])
+    } else {
+        b.temp(&[n("B"), h.clone()])
+    };
+    let bh_axes = dense(&[n("B"), h.clone()]);
+    let at = |buffer, offset: &Dim| View {
+        buffer,
+        offset: offset.clone(),
+        step: history.then(|| bh.clone()),
+        axes: bh_axes.clone(),
+    };
+    let step = |buffer| View {
+        buffer,
+        offset: c(0),
+        step: Some(bh.clone()),
+        axes: bh_axes.clone(),
+    };
+    // A history's step t is read and t + 1 written, or the other way where time runs backwards.
+    let (old, new) = match (history, reverse) {
+        (false, _) => (c(0), c(0)),
+        (true, false) => (c(0), bh.clone()),
+        (true, true) => (bh.clone(), c(0)),
+    };
+    let first = match (history, reverse) {
+        (true, true) => times(&n("T"), &bh),
+        _ => c(0),
+    };
+    b.map(
+        &[n("B"), h.clone()],
+        vec![],
+        vec![Expr::Const(0.25)],
+        View {
+            offset: first,
+            step: None,
+            ..at(state, &c(0))
+        },
+    );
+    let plain = |v: View| View { axes: vec![], ..v };
+    let gemm = Gemm {
+        name: "z".to_string(),
+        lhs: plain(at(state, &old)),
+        rhs: view(u, vec![]),
+        out: view(z, vec![]),
+        batch: vec![],
+        m: vec![GemmAxis {
+            size: n("B"),
+            lhs: h.clone(),
+            rhs: c(0),
+            out: h.clone(),
+        }],
+        n: vec![GemmAxis {
+            size: h.clone(),
+            lhs: c(0),
+            rhs: c(1),
+            out: c(1),
+        }],
+        k: vec![GemmAxis {
+            size: h.clone(),
+            lhs: c(1),
+            rhs: h.clone(),
+            out: c(0),
+        }],
+        class: GemmClass::PackedWeight,
+        rhs_invariant: true,
+        spans: Vec::new(),
+    };
+    let cell = a_loop(
+        &[n("B"), h.clone()],
+        vec![step(x), view(z, bh_axes.clone())],
+        vec![
+            Expr::Load(0),
+            Expr::Load(1),
+            Expr::Binary(Binary::Add, e(0), e(1)),
+            Expr::Unary(Unary::Tanh, e(2)),
+        ],
+        vec![false, false],
+        vec![
+            Effect::Store {
+                value: e(3),
+                to: at(state, &new),
+            },
+            Effect::Store {
+                value: e(3),
+                to: step(out),
+            },
+        ],
+    );
+    b.program.tasks.push(Task::Scan(Scan {
+        name: "states".to_string(),
+        extent: n("T"),
+        reverse,
+        body: vec![Task::Gemm(gemm), Task::Loop(cell)],
+        rows_independent,
+        carries: Vec::new(),
+        spans: Vec::new(),
+    }));
+    Rnn { b, hidden }
+}
+
+fn expect(x: &[f32], u: &[f32], t: usize, rows: usize, h: usize, reverse: bool) -> Vec<f64> {
+    let mut state = vec![0.25f64; rows * h];
+    let mut out = vec![0f64; t * rows * h];
+    for i in 0..t {
+        let step = if reverse { t - 1 - i } else { i };
+        let mut next = state.clone();
+        for b in 0..rows {
+            for j in 0..h {
+                let at = (step * rows + b) * h + j;
+                let mut z = f64::from(x[at]);
+                for k in 0..h {
+                    z += state[b * h + k] * f64::from(u[k * h + j]);
+                }
+                next[b * h + j] = z.tanh();
+                out[at] = next[b * h + j];
+            }
+        }
+        state = next;
+    }
+    out
+}
+
+#[test]
+fn scans_run_both_ways_with_history_or_in_place() {
+    for reverse in [false, true] {
+        for independent in [false, true] {
+            for history in [false, true] {
+                let Rnn { b, hidden: h } = rnn(reverse, independent, history);
+                // Contracting, so that rounding is not amplified over many steps.
+                let u: Vec<f32> = draws(h * h, 1).iter().map(|u| u * 0.3).collect();
+                for (t, rows) in [(9, 5), (1, 1), (0, 3), (4, 0), (300, 33)] {
+                    let x = draws(t * rows * h, 2);
+                    let (got, _) = same_for_any_threads(&b, &[t, rows], &u, &[Arg::F32(&x)]);
+                    close(&got[0], &expect(&x, &u, t, rows, h, reverse), 2e-6);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn time_is_known_inside_and_sums_can_be_carried() {
+    // s += t·x[t] by rows; a scan whose rows mix runs on one worker.
+    let mut b = Build::new(&["T", "B"]);
+    let x = b.input(&[n("T"), n("B"), c(3)]);
+    let s = b.output(&[n("B")]);
+    let row = vec![axis(&n("B"), &c(1))];
+    b.map(
+        &[n("B")],
+        vec![],
+        vec![Expr::Const(0.0)],
+        view(s, row.clone()),
+    );
+    let part = b.temp(&[n("B")]);
+    let fold = a_loop(
+        &[n("B"), c(3)],
+        vec![View {
+            step: Some(times(&n("B"), &c(3))),
+            ..view(x, dense(&[n("B"), c(3)]))
+        }],
+        vec![
+            Expr::Load(0),
+            Expr::Time,
+            Expr::Binary(Binary::Mul, e(0), e(1)),
+        ],
+        vec![false, true],
+        vec![Effect::Fold {
+            op: FoldOp::Sum,
+            value: e(2),
+            to: view(part, row.clone()),
+        }],
+    );
+    let add = a_loop(
+        &[n("B")],
+        vec![view(s, row.clone()), view(part, row.clone())],
+        vec![
+            Expr::Load(0),
+            Expr::Load(1),
+            Expr::Binary(Binary::Add, e(0), e(1)),
+        ],
+        vec![false],
+        vec![Effect::Store {
+            value: e(2),
+            to: view(s, row.clone()),
+        }],
+    );
+    b.program.tasks.push(Task::Scan(Scan {
+        name: "sum".to_string(),
+        extent: n("T"),
+        reverse: false,
+        body: vec![Task::Loop(fold), Task::Loop(add)],
+        rows_independent: true,
+        carries: Vec::new(),
+        spans: Vec::new(),
+    }));
+    let (t, rows) = (700, 30);
+    let xs = draws(t * rows * 3, 4);
+    let (got, _) = same_for_any_threads(&b, &[t, rows], &[], &[Arg::F32(&xs)]);
+    let mut want = vec![0f64; rows];
+    for i in 0..t {
+        for r in 0..rows {
+            for j in 0..3 {
+                want[r] += i as f64 * f64::from(xs[(i * rows + r) * 3 + j]);
+            }
+        }
+    }
+    close(&got[0], &want, 1e-5);
+}

@@ -1,0 +1,390 @@
+//! A function under construction: sizes, addresses, counted loops, and vectors of four floats.
+//!
+//! In: calls from the emitters. Out: CLIF, Cranelift's instructions. Emitters are written once for both widths: a
+//! [`Width`] says whether values are single floats or vectors, and every operation is the same arithmetic lane for
+//! lane, so the bits of an element do not depend on where a vector starts.
+
+use std::collections::BTreeMap;
+
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::types::{F32, F32X4, I8, I32, I32X4, I64};
+use cranelift_codegen::ir::{
+    AbiParam, Block, BlockArg, Endianness, FuncRef, Inst, InstBuilder, MemFlagsData, Signature,
+    Type, Value,
+};
+use cranelift_frontend::FunctionBuilder;
+use cranelift_jit::JITModule;
+use cranelift_module::{FuncId, Linkage, Module};
+
+use super::machine::internal;
+use super::table::{Cell, Size, Table};
+use crate::diagnostics::Diagnostic;
+use crate::dim::Dim;
+
+/// Lanes of a vector.
+pub(crate) const LANES: usize = 4;
+
+/// Bytes of a float.
+pub(crate) const FLOAT: i64 = 4;
+
+/// One float at a time, or [`LANES`] of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    One,
+    Four,
+}
+
+impl Width {
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Width::One => 1,
+            Width::Four => LANES,
+        }
+    }
+
+    pub(crate) fn float(self) -> Type {
+        match self {
+            Width::One => F32,
+            Width::Four => F32X4,
+        }
+    }
+
+    pub(crate) fn int(self) -> Type {
+        match self {
+            Width::One => I32,
+            Width::Four => I32X4,
+        }
+    }
+}
+
+/// The arguments of every task's function.
+#[derive(Clone, Copy)]
+pub(crate) struct Params {
+    /// The worker's table.
+    pub(crate) table: Value,
+    /// The step's place in time.
+    pub(crate) time: Value,
+    /// The range along the task's split axis.
+    pub(crate) lo: Value,
+    pub(crate) hi: Value,
+    /// A matrix product's range of columns.
+    pub(crate) column_lo: Value,
+    pub(crate) column_hi: Value,
+}
+
+/// The signature of every task's function: `(table, time, lo, hi, column_lo, column_hi)`.
+pub(crate) fn task_signature(module: &JITModule) -> Signature {
+    let mut s = module.make_signature();
+    s.params.extend([AbiParam::new(I64); 6]);
+    s
+}
+
+pub(crate) struct Asm<'a, 'f> {
+    pub(crate) b: FunctionBuilder<'f>,
+    pub(crate) module: &'a mut JITModule,
+    pub(crate) table: &'a mut Table,
+    pub(crate) params: Params,
+    pub(crate) fma: bool,
+    /// Cells read at the function's entry.
+    cells: BTreeMap<usize, Value>,
+    calls: BTreeMap<FuncId, FuncRef>,
+}
+
+impl<'a, 'f> Asm<'a, 'f> {
+    /// Begins a task's function: its entry block, open.
+    pub(crate) fn begin(
+        mut b: FunctionBuilder<'f>,
+        module: &'a mut JITModule,
+        table: &'a mut Table,
+        fma: bool,
+    ) -> Asm<'a, 'f> {
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        let p = b.block_params(entry);
+        let params = Params {
+            table: p[0],
+            time: p[1],
+            lo: p[2],
+            hi: p[3],
+            column_lo: p[4],
+            column_hi: p[5],
+        };
+        Asm {
+            b,
+            module,
+            table,
+            params,
+            fma,
+            cells: BTreeMap::new(),
+            calls: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn finish(mut self) {
+        self.b.ins().return_(&[]);
+        self.b.seal_all_blocks();
+        let config = self.module.target_config();
+        self.b.finalize(config);
+    }
+
+    /// What a cell of the table holds. Cells are read in the block that asks first, so ask before any loop.
+    pub(crate) fn cell(&mut self, cell: Cell) -> Value {
+        let index = self.table.cell(cell);
+        self.cell_at(index)
+    }
+
+    fn cell_at(&mut self, index: usize) -> Value {
+        if let Some(v) = self.cells.get(&index) {
+            return *v;
+        }
+        let flags = MemFlagsData::trusted().with_readonly().with_can_move();
+        let offset = i32::try_from(index * 8).unwrap_or(i32::MAX);
+        let v = self.b.ins().load(I64, flags, self.params.table, offset);
+        self.cells.insert(index, v);
+        v
+    }
+
+    /// The value of a size. As [`Asm::cell`], ask before any loop.
+    pub(crate) fn size(&mut self, d: &Dim) -> Result<Value, Diagnostic> {
+        let d = self.table.fix(d)?;
+        Ok(match self.table.size(&d) {
+            Size::Known(n) => self.int(n),
+            Size::Cell(i) => self.cell_at(i),
+        })
+    }
+
+    /// A size counted in bytes of floats.
+    pub(crate) fn bytes(&mut self, d: &Dim) -> Result<Value, Diagnostic> {
+        let scaled = d
+            .checked_mul(&Dim::constant(FLOAT))
+            .map_err(|_| super::table::too_large(d))?;
+        self.size(&scaled)
+    }
+
+    pub(crate) fn int(&mut self, n: i64) -> Value {
+        self.b.ins().iconst(I64, n)
+    }
+
+    pub(crate) fn add(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().iadd(a, b)
+    }
+
+    pub(crate) fn mul(&mut self, a: Value, b: Value) -> Value {
+        self.b.ins().imul(a, b)
+    }
+
+    /// Calls a function of another task.
+    pub(crate) fn call(&mut self, id: FuncId, args: &[Value]) -> Inst {
+        let f = match self.calls.get(&id) {
+            Some(f) => *f,
+            None => {
+                let f = self.module.declare_func_in_func(id, self.b.func);
+                self.calls.insert(id, f);
+                f
+            }
+        };
+        self.b.ins().call(f, args)
+    }
+
+    /// Calls a precompiled function that takes and returns what `signature` says.
+    pub(crate) fn call_symbol(
+        &mut self,
+        name: &str,
+        signature: &Signature,
+        args: &[Value],
+    ) -> Result<Inst, Diagnostic> {
+        let id = self
+            .module
+            .declare_function(name, Linkage::Import, signature)
+            .map_err(|e| internal(&e))?;
+        Ok(self.call(id, args))
+    }
+
+    /// Opens a loop whose counter starts at `from` and which is passed over unless that is below `to`. Gives its two
+    /// blocks: inside and after. Both take the counter and the carried values.
+    pub(crate) fn open(&mut self, from: Value, to: Value, carried: &[Value]) -> (Block, Block) {
+        let (head, exit) = (self.b.create_block(), self.b.create_block());
+        for block in [head, exit] {
+            self.b.append_block_param(block, I64);
+            for v in carried {
+                let ty = self.b.func.dfg.value_type(*v);
+                self.b.append_block_param(block, ty);
+            }
+        }
+        let args = block_args(from, carried);
+        let some = self.b.ins().icmp(IntCC::SignedLessThan, from, to);
+        self.b.ins().brif(some, head, &args, exit, &args);
+        (head, exit)
+    }
+
+    /// Goes on inside a block; its parameters.
+    pub(crate) fn enter(&mut self, block: Block) -> Vec<Value> {
+        self.b.switch_to_block(block);
+        self.b.block_params(block).to_vec()
+    }
+
+    /// Closes a loop: the counter goes up by `step`, and again if it is still below `to`. Gives the counter's first
+    /// value that was not run and what was carried last.
+    pub(crate) fn close(
+        &mut self,
+        head: Block,
+        exit: Block,
+        counter: Value,
+        to: Value,
+        step: i64,
+        carried: &[Value],
+    ) -> Vec<Value> {
+        let next = self.b.ins().iadd_imm_s(counter, step);
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, next, to);
+        let args = block_args(next, carried);
+        self.b.ins().brif(more, head, &args, exit, &args);
+        self.enter(exit)
+    }
+
+    /// Runs `body` with the counter from `from` up to `to`.
+    pub(crate) fn count(
+        &mut self,
+        from: Value,
+        to: Value,
+        body: impl FnOnce(&mut Self, Value) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let (head, exit) = self.open(from, to, &[]);
+        let counter = self.enter(head)[0];
+        body(self, counter)?;
+        self.close(head, exit, counter, to, 1, &[]);
+        Ok(())
+    }
+
+    // ---- floats, one or four at a time ----
+
+    /// A float constant in every lane.
+    pub(crate) fn float(&mut self, w: Width, x: f32) -> Value {
+        match w {
+            Width::One => self.b.ins().f32const(x),
+            Width::Four => {
+                let bytes = [x.to_le_bytes(); LANES].concat();
+                let data = self.b.func.dfg.constants.insert(bytes.as_slice().into());
+                self.b.ins().vconst(F32X4, data)
+            }
+        }
+    }
+
+    /// An integer constant in every lane.
+    pub(crate) fn bits(&mut self, w: Width, x: i32) -> Value {
+        match w {
+            Width::One => self.b.ins().iconst(I32, i64::from(x) & 0xffff_ffff),
+            Width::Four => {
+                let bytes = [x.to_le_bytes(); LANES].concat();
+                let data = self.b.func.dfg.constants.insert(bytes.as_slice().into());
+                self.b.ins().vconst(I32X4, data)
+            }
+        }
+    }
+
+    fn cast(&mut self, ty: Type, v: Value) -> Value {
+        if self.b.func.dfg.value_type(v) == ty {
+            return v;
+        }
+        let flags = MemFlagsData::new().with_endianness(Endianness::Little);
+        self.b.ins().bitcast(ty, flags, v)
+    }
+
+    /// The same bits as integers.
+    pub(crate) fn as_int(&mut self, w: Width, v: Value) -> Value {
+        self.cast(w.int(), v)
+    }
+
+    /// The same bits as floats.
+    pub(crate) fn as_float(&mut self, w: Width, v: Value) -> Value {
+        self.cast(w.float(), v)
+    }
+
+    /// `a·b + c`, rounded once where the machine can.
+    pub(crate) fn fma(&mut self, a: Value, b: Value, c: Value) -> Value {
+        if self.fma {
+            self.b.ins().fma(a, b, c)
+        } else {
+            let p = self.b.ins().fmul(a, b);
+            self.b.ins().fadd(p, c)
+        }
+    }
+
+    /// A truth value a lane: a byte for one float, all ones or zeros in each lane of four.
+    pub(crate) fn compare(&mut self, cc: FloatCC, a: Value, b: Value) -> Value {
+        self.b.ins().fcmp(cc, a, b)
+    }
+
+    /// `a` where `mask`, else `b`.
+    pub(crate) fn choose(&mut self, w: Width, mask: Value, a: Value, b: Value) -> Value {
+        match w {
+            Width::One => self.b.ins().select(mask, a, b),
+            Width::Four => {
+                let ty = self.b.func.dfg.value_type(a);
+                let mask = self.cast(ty, mask);
+                self.b.ins().bitselect(mask, a, b)
+            }
+        }
+    }
+
+    /// The lesser of `a` and `b`; `b` where either is NaN. One instruction on x86.
+    pub(crate) fn lesser(&mut self, w: Width, a: Value, b: Value) -> Value {
+        let m = self.compare(FloatCC::LessThan, a, b);
+        self.choose(w, m, a, b)
+    }
+
+    /// The greater of `a` and `b`; `b` where either is NaN. One instruction on x86.
+    pub(crate) fn greater(&mut self, w: Width, a: Value, b: Value) -> Value {
+        let m = self.compare(FloatCC::LessThan, b, a);
+        self.choose(w, m, a, b)
+    }
+
+    /// `v` where it is NaN, else `other`.
+    pub(crate) fn keep_nan(&mut self, w: Width, v: Value, other: Value) -> Value {
+        let ordered = self.compare(FloatCC::Equal, v, v);
+        self.choose(w, ordered, other, v)
+    }
+
+    /// 1 where `mask`, else 0.
+    pub(crate) fn truth(&mut self, w: Width, mask: Value) -> Value {
+        let one = self.float(w, 1.0);
+        match w {
+            Width::One => {
+                let zero = self.float(w, 0.0);
+                self.b.ins().select(mask, one, zero)
+            }
+            Width::Four => {
+                let ones = self.as_int(w, one);
+                let mask = self.as_int(w, mask);
+                let kept = self.b.ins().band(mask, ones);
+                self.as_float(w, kept)
+            }
+        }
+    }
+
+    /// A truth value of one float in every lane of a vector's mask.
+    pub(crate) fn splat_mask(&mut self, mask: Value) -> Value {
+        debug_assert_eq!(self.b.func.dfg.value_type(mask), I8);
+        let wide = self.b.ins().uextend(I32, mask);
+        let all = self.b.ins().ineg(wide);
+        self.b.ins().splat(I32X4, all)
+    }
+
+    /// The lanes of a vector folded as `(0 ∘ 2) ∘ (1 ∘ 3)`.
+    pub(crate) fn fold_lanes(
+        &mut self,
+        v: Value,
+        mut f: impl FnMut(&mut Self, Value, Value) -> Value,
+    ) -> Value {
+        let lane: Vec<Value> = (0..LANES as u8)
+            .map(|i| self.b.ins().extractlane(v, i))
+            .collect();
+        let (even, odd) = (f(self, lane[0], lane[2]), f(self, lane[1], lane[3]));
+        f(self, even, odd)
+    }
+}
+
+fn block_args(counter: Value, carried: &[Value]) -> Vec<BlockArg> {
+    let all = [counter].into_iter().chain(carried.iter().copied());
+    all.map(BlockArg::from).collect()
+}

@@ -1,0 +1,217 @@
+//! Scheduled tasks to machine code.
+//!
+//! In: a [`Program`]. Out: [`Compiled`]: executable memory, and the steps of a call in order, each a function
+//! `(table, time, lo, hi, column_lo, column_hi)` over ranges that may be divided among workers.
+//!
+//! ```text
+//!                                                            points (math, power)
+//! program ─ table (what code reads of a call) ─┬─ nest ─ loops ─ lanes (address) ─┐
+//!                                              │                folds            │
+//!                                              ├─ gemm ──────────────────────────┼─▶ machine (module, code)
+//!                                              └─ scan, routine (rowwise) ───────┘
+//! ```
+//!
+//! One compile serves every batch size and length: static sizes are constants, the others are read from the table. Time is
+//! a loop in code, never unrolled.
+
+mod address;
+pub(crate) mod asm;
+mod calls;
+mod folds;
+mod gemm;
+mod lanes;
+mod loops;
+pub(crate) mod machine;
+mod math;
+mod nest;
+mod points;
+mod power;
+mod routine;
+mod rowwise;
+mod scan;
+mod sequence;
+pub(crate) mod step;
+pub(crate) mod table;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{Function, UserFuncName};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, Linkage, Module};
+
+use self::asm::Asm;
+use self::machine::{Code, Effort, Machine, internal};
+use self::step::{Panel, Step, TaskFn};
+use self::table::Table;
+use super::isa::Isa;
+use super::kernels::Kernels;
+use crate::diagnostics::Diagnostic;
+use crate::schedule::program::Program;
+
+/// What the code generator is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) isa: Isa,
+    pub(crate) effort: Effort,
+    /// Whether Cranelift's verifier looks over every function.
+    pub(crate) verify: bool,
+    /// Whether to keep each function's text.
+    pub(crate) texts: bool,
+}
+
+/// A function's CLIF as it was emitted and its assembly.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    pub(crate) name: String,
+    pub(crate) clif: String,
+    pub(crate) asm: String,
+}
+
+/// A program's code and what a call has to do.
+pub(crate) struct Compiled {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) panels: Vec<Panel>,
+    pub(crate) table: Table,
+    /// Columns and inner dimension of every product that may pack as it goes.
+    pub(crate) products: Vec<[crate::dim::Dim; 2]>,
+    pub(crate) texts: Vec<Text>,
+    /// After what points into it.
+    pub(crate) code: Code,
+}
+
+/// Compiles for `kernels`, or for reading only where the host cannot run `request.isa`.
+pub(crate) fn compile(
+    program: &Program,
+    request: Request,
+    kernels: &'static Kernels,
+) -> Result<Compiled, Diagnostic> {
+    let machine = Machine::new(request.isa, request.effort, request.verify)?;
+    let mut builder = JITBuilder::with_isa(machine.isa, cranelift_module::default_libcall_names());
+    calls::register(&mut builder, kernels);
+    let mut generator = Generator {
+        program,
+        kernels,
+        fma: machine.fma,
+        texts: request.texts.then(Vec::new),
+        table: Table::new(&program.dims),
+        module: JITModule::new(builder),
+        context: FunctionBuilderContext::new(),
+        panels: Vec::new(),
+        products: Vec::new(),
+        count: 0,
+    };
+    let steps = generator.steps()?;
+    generator
+        .module
+        .finalize_definitions()
+        .map_err(|e| internal(&e))?;
+    let steps = steps.into_iter().map(|s| s.at(&generator.module)).collect();
+    Ok(Compiled {
+        steps,
+        panels: generator.panels,
+        table: generator.table,
+        products: generator.products,
+        texts: generator.texts.unwrap_or_default(),
+        code: Code::new(generator.module),
+    })
+}
+
+/// What is made while tasks are compiled.
+pub(crate) struct Generator<'p> {
+    program: &'p Program,
+    kernels: &'static Kernels,
+    fma: bool,
+    texts: Option<Vec<Text>>,
+    table: Table,
+    module: JITModule,
+    context: FunctionBuilderContext,
+    panels: Vec<Panel>,
+    products: Vec<[crate::dim::Dim; 2]>,
+    /// Functions so far, for unique names.
+    count: usize,
+}
+
+impl Generator<'_> {
+    /// Defines one function; `emit` fills it.
+    fn function(
+        &mut self,
+        kind: &str,
+        name: &str,
+        emit: impl FnOnce(&mut Asm<'_, '_>) -> Result<(), Diagnostic>,
+    ) -> Result<FuncId, Diagnostic> {
+        let plain: String = name
+            .chars()
+            .map(|c| {
+                if c.is_alphanumeric() || "._".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        let name = format!("{}.{:03}.{kind}.{plain}", self.program.name, self.count);
+        self.count += 1;
+        let mut context: Context = self.module.make_context();
+        context.func.signature = asm::task_signature(&self.module);
+        context.func.name = UserFuncName::testcase(name.as_bytes());
+        let id = self
+            .module
+            .declare_function(&name, Linkage::Export, &context.func.signature)
+            .map_err(|e| internal(&e))?;
+        let builder = FunctionBuilder::new(&mut context.func, &mut self.context);
+        let mut asm = Asm::begin(builder, &mut self.module, &mut self.table, self.fma);
+        emit(&mut asm)?;
+        asm.finish();
+        let clif = self
+            .texts
+            .as_ref()
+            .map(|_| context.func.display().to_string());
+        context.set_disasm(clif.is_some());
+        self.module
+            .define_function(id, &mut context)
+            .map_err(|e| internal(&format!("{name}: {e:?}")))?;
+        if let Some(clif) = clif {
+            let asm = context.compiled_code().and_then(|c| c.vcode.clone());
+            let asm = self.named(&context.func, &asm.unwrap_or_default());
+            let text = Text { name, clif, asm };
+            self.texts.get_or_insert_default().push(text);
+        }
+        Ok(id)
+    }
+
+    /// The text of a function with called functions by name.
+    fn named(&self, f: &Function, text: &str) -> String {
+        let mut out = text.to_string();
+        // From the last, so that one number is not taken for the start of another.
+        let all: Vec<_> = f.params.user_named_funcs().iter().collect();
+        for (reference, external) in all.into_iter().rev() {
+            let id = FuncId::from_u32(external.index);
+            let name = self
+                .module
+                .declarations()
+                .get_function_decl(id)
+                .linkage_name(id);
+            let number = format!("u{}:{}", external.namespace, external.index);
+            out = out.replace(&format!("{number} "), &format!("%{name} "));
+            out = out.replace(&format!("{number}\n"), &format!("%{name}\n"));
+            out = out.replace(&format!("{reference}+"), &format!("%{name}+"));
+        }
+        out
+    }
+
+    fn elem(&self, v: &crate::schedule::program::View) -> crate::schedule::program::Elem {
+        self.program.buffer(v.buffer).elem
+    }
+}
+
+/// A step whose code is not final yet.
+pub(crate) struct Pending {
+    task: TaskFn,
+    kind: step::Kind,
+}
+
+impl Pending {
+    fn at(self, module: &JITModule) -> Step {
+        Step::new(self.task, self.kind, module)
+    }
+}

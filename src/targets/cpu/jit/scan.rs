@@ -1,0 +1,338 @@
+//! Tasks to functions, and the loop over time that calls them.
+//!
+//! In: a program's tasks. Out: a function each; for a scan one that calls its body's functions step by step. Where no
+//! task of the body mixes rows of the batch, a range of the scan is a range of rows, run over all steps without meeting
+//! another worker.
+
+use cranelift_codegen::ir::InstBuilder;
+use cranelift_module::FuncId;
+
+use super::gemm::{self, Shape};
+use super::loops;
+use super::nest::Nest;
+use super::step::{Kind, Panel, Split, TaskFn, Work};
+use super::{Generator, Pending};
+use crate::diagnostics::Diagnostic;
+use crate::dim::{Dim, show};
+use crate::schedule::program::{Effect, Gemm, GemmClass, Home, Loop, Scan, Task};
+
+/// Nanoseconds for one instruction of a loop on one float, four at a time.
+const LOOP_NS: f64 = 0.08;
+/// Nanoseconds for one multiply-add of a matrix product.
+const GEMM_NS: f64 = 0.025;
+/// Columns that a loop's cut is a multiple of: a cache line.
+const LINE: usize = 16;
+
+/// Where a task stands.
+#[derive(Clone, Debug)]
+enum Around {
+    Top,
+    /// In a scan's body; in a top-level scan, whose turns are these, invariant operands may be packed.
+    Scan {
+        rows: Option<Dim>,
+        turns: Option<Dim>,
+    },
+}
+
+impl Generator<'_> {
+    /// All top-level tasks, with what is packed before them.
+    pub(super) fn steps(&mut self) -> Result<Vec<Pending>, Diagnostic> {
+        let program = self.program;
+        let mut steps = Vec::new();
+        for task in &program.tasks {
+            let kind = match task {
+                Task::Gemm(_) => Kind::Gemm,
+                Task::Loop(_) => Kind::Loop,
+                Task::Scan(_) => Kind::Scan,
+                Task::Routine { .. } => Kind::Routine,
+            };
+            let mut packs = Vec::new();
+            let task = self.task(task, &Around::Top, &mut packs)?;
+            for (panel, task) in packs {
+                let kind = Kind::Pack(panel);
+                steps.push(Pending { task, kind });
+            }
+            steps.push(Pending { task, kind });
+        }
+        Ok(steps)
+    }
+
+    fn task(
+        &mut self,
+        task: &Task,
+        around: &Around,
+        packs: &mut Vec<(usize, TaskFn)>,
+    ) -> Result<TaskFn, Diagnostic> {
+        match task {
+            Task::Loop(l) => self.fused(l, around),
+            Task::Gemm(g) => self.product(g, around, packs),
+            Task::Scan(s) => self.scan(s, around, packs),
+            Task::Routine {
+                name,
+                routine,
+                spans: _,
+            } => {
+                let rows = matches!(around, Around::Scan { rows: Some(_), .. });
+                self.routine(name, routine, rows)
+            }
+        }
+    }
+
+    fn fused(&mut self, l: &Loop, around: &Around) -> Result<TaskFn, Diagnostic> {
+        let rows = matches!(around, Around::Scan { rows: Some(_), .. });
+        let nest = Nest::new(l, &self.table, rows)?;
+        let elems = l.loads.iter().map(|v| self.elem(v)).collect();
+        let id = self.function("loop", &l.name, |asm| loops::emit(asm, l, &nest, elems))?;
+        let sizes: Vec<&Dim> = nest.axes.iter().map(|a| &a.size).collect();
+        let weight: usize = l.exprs.iter().map(super::points::weight).sum();
+        let per_point = LOOP_NS * (weight + l.loads.len() + l.effects.len()) as f64;
+        let grain = if nest.split_is_vector() && !rows {
+            LINE
+        } else {
+            1
+        };
+        let rows = nest.split.as_ref().map(|extent| Split {
+            extent: extent.clone(),
+            grain,
+        });
+        let folds = l.effects.iter().any(|e| matches!(e, Effect::Fold { .. }));
+        let columns = folds && nest.vector.is_some_and(|v| v < nest.first_reduced);
+        let line = format!(
+            "loop {:<14} {} {}, {} exprs, {} x f32x4",
+            l.name,
+            show(&l.space),
+            match (folds, columns) {
+                (false, _) => "map",
+                (true, true) => "fold by columns",
+                (true, false) => "fold by lanes",
+            },
+            l.exprs.len(),
+            loops::unroll(l, columns),
+        );
+        Ok(TaskFn {
+            id,
+            lines: vec![line],
+            rows,
+            columns: None,
+            work: Work::of(per_point, sizes),
+        })
+    }
+
+    fn product(
+        &mut self,
+        g: &Gemm,
+        around: &Around,
+        packs: &mut Vec<(usize, TaskFn)>,
+    ) -> Result<TaskFn, Diagnostic> {
+        let uses = match around {
+            Around::Top => Some(Vec::new()),
+            Around::Scan { turns, .. } if g.rhs_invariant => turns.clone().map(|t| vec![t]),
+            Around::Scan { .. } => None,
+        };
+        let mut shape = Shape::new(g, &self.table, uses.is_some().then_some(self.panels.len()))?;
+        if let (Some(_), Some(mut uses)) = (shape.panel, uses) {
+            uses.extend(shape.row_sizes());
+            let (panel, pack) = self.panel(g, &shape, uses)?;
+            shape.panel = Some(panel);
+            packs.extend(pack.map(|task| (panel, task)));
+        }
+        let id = self.function("gemm", &g.name, |asm| gemm::emit(asm, &shape))?;
+        let [m, n, k] = shape.kernel();
+        self.products.push([n.clone(), k.clone()]);
+        let (mr, nr) = (self.kernels.mr, self.kernels.nr);
+        let (row_grain, column_grain) = if !g.batch.is_empty() {
+            (1, nr)
+        } else if shape.turned {
+            (nr, mr)
+        } else {
+            (mr, nr)
+        };
+        let split = |extent: &Dim, grain: usize| Split {
+            extent: extent.clone(),
+            grain,
+        };
+        let line = format!(
+            "gemm {:<14} {m} x {n} x {k}, {}{}",
+            g.name,
+            match (shape.panel, g.class) {
+                (Some(p), _) => format!("panels {p}"),
+                (None, GemmClass::PackedWeight) => "packed each time".to_string(),
+                (None, GemmClass::OneShot) => "packed by blocks".to_string(),
+            },
+            if shape.turned { ", turned" } else { "" },
+        );
+        Ok(TaskFn {
+            id,
+            lines: vec![line],
+            rows: shape.rows.as_ref().map(|d| split(d, row_grain)),
+            columns: Some(split(&shape.columns, column_grain)),
+            work: Work::of(GEMM_NS, shape.sizes()),
+        })
+    }
+
+    /// The panels of a product's right operand: those of an equal earlier one where it is a weight, else new ones with
+    /// the function that fills them.
+    fn panel(
+        &mut self,
+        g: &Gemm,
+        shape: &Shape,
+        uses: Vec<Dim>,
+    ) -> Result<(usize, Option<TaskFn>), Diagnostic> {
+        let key = shape.right_key();
+        let weight = matches!(self.program.buffer(g.rhs.buffer).home, Home::Param(_));
+        if weight && let Some(i) = self.panels.iter().position(|p| p.key == key) {
+            self.panels[i].uses.push(uses);
+            return Ok((i, None));
+        }
+        let panel = self.panels.len();
+        let [_, n, k] = shape.kernel();
+        let blocks = shape.blocks();
+        self.panels.push(Panel {
+            n: n.clone(),
+            k: k.clone(),
+            blocks: blocks.clone(),
+            uses: vec![uses],
+            key,
+        });
+        let id = self.function("pack", &g.name, |asm| gemm::emit_pack(asm, shape))?;
+        let rhs = &self.program.buffer(g.rhs.buffer).name;
+        let sizes: Vec<&Dim> = [n, k].into_iter().chain(&blocks).collect();
+        let task = TaskFn {
+            id,
+            lines: vec![format!("pack {rhs:<14} {k} x {n} into panels {panel}")],
+            rows: Some(Split {
+                extent: n.clone(),
+                grain: self.kernels.nr,
+            }),
+            columns: None,
+            work: Work::of(0.3, sizes),
+        };
+        Ok((panel, Some(task)))
+    }
+
+    fn scan(
+        &mut self,
+        s: &Scan,
+        around: &Around,
+        packs: &mut Vec<(usize, TaskFn)>,
+    ) -> Result<TaskFn, Diagnostic> {
+        let extent = self.table.fix(&s.extent)?;
+        let (rows, turns) = match around {
+            Around::Top => (self.common_rows(s)?, Some(extent.clone())),
+            Around::Scan { rows, .. } => (rows.clone(), None),
+        };
+        let inside = Around::Scan {
+            rows: rows.clone(),
+            turns,
+        };
+        let mut body = Vec::new();
+        for task in &s.body {
+            body.push(self.task(task, &inside, packs)?);
+        }
+        let calls: Vec<(FuncId, Option<Dim>, Option<Dim>)> = body
+            .iter()
+            .map(|t| {
+                let extent = |s: &Option<Split>| s.as_ref().map(|s| s.extent.clone());
+                (t.id, extent(&t.rows), extent(&t.columns))
+            })
+            .collect();
+        let (reverse, by_rows) = (s.reverse, rows.is_some());
+        let id = self.function("scan", &s.name, |asm| {
+            let turns = asm.size(&extent)?;
+            let (zero, one) = (asm.int(0), asm.int(1));
+            let mut ranges = Vec::new();
+            for (id, rows, columns) in &calls {
+                let hi = match rows {
+                    Some(d) => asm.size(d)?,
+                    None => one,
+                };
+                let (lo, hi) = if by_rows {
+                    (asm.params.lo, asm.params.hi)
+                } else {
+                    (zero, hi)
+                };
+                let columns = match columns {
+                    Some(d) => asm.size(d)?,
+                    None => zero,
+                };
+                ranges.push((*id, lo, hi, columns));
+            }
+            let last = asm.b.ins().iadd_imm_s(turns, -1);
+            asm.count(zero, turns, |asm, i| {
+                let t = if reverse {
+                    asm.b.ins().isub(last, i)
+                } else {
+                    i
+                };
+                for (id, lo, hi, columns) in ranges {
+                    let table = asm.params.table;
+                    asm.call(id, &[table, t, lo, hi, zero, columns]);
+                }
+                Ok(())
+            })
+        })?;
+        let mut work = Work::default();
+        let mut lines = vec![format!(
+            "scan {:<14} {} steps{}, {}",
+            s.name,
+            s.extent,
+            if s.reverse { " backwards" } else { "" },
+            match &rows {
+                Some(rows) => format!("each worker its rows of {rows}"),
+                None => "one worker".to_string(),
+            },
+        )];
+        for t in &body {
+            work.add(&t.work);
+            lines.extend(t.lines.iter().map(|l| format!("  {l}")));
+        }
+        Ok(TaskFn {
+            id,
+            lines,
+            rows: rows.map(|extent| Split { extent, grain: 1 }),
+            columns: None,
+            work: work.times(&extent),
+        })
+    }
+
+    /// The batch's size, if every task of the body, also in scans within, works row by row along it.
+    fn common_rows(&self, s: &Scan) -> Result<Option<Dim>, Diagnostic> {
+        if !s.rows_independent {
+            return Ok(None);
+        }
+        let mut rows = None;
+        Ok(if self.agree(&s.body, &mut rows)? {
+            rows
+        } else {
+            None
+        })
+    }
+
+    fn agree(&self, tasks: &[Task], rows: &mut Option<Dim>) -> Result<bool, Diagnostic> {
+        for task in tasks {
+            let own = match task {
+                Task::Loop(l) => {
+                    let folds = l.effects.iter().any(|e| matches!(e, Effect::Fold { .. }));
+                    let kept = !folds || l.reduced.first() == Some(&false);
+                    l.space.first().filter(|_| kept)
+                }
+                Task::Gemm(g) => g.batch.first().or(g.m.first()).map(|a| &a.size),
+                Task::Routine { routine, .. } => super::routine::rows(routine),
+                Task::Scan(s) => {
+                    if !s.rows_independent || !self.agree(&s.body, rows)? {
+                        return Ok(false);
+                    }
+                    continue;
+                }
+            };
+            let Some(own) = own else { return Ok(false) };
+            let own = self.table.fix(own)?;
+            match rows {
+                None => *rows = Some(own),
+                Some(all) if *all == own => {}
+                Some(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}

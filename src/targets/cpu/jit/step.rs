@@ -1,0 +1,109 @@
+//! A call's steps: what each runs, over how much, and what it costs.
+//!
+//! In: compiled tasks. Out: [`Step`]s for the driver and the printed plan.
+
+use cranelift_jit::JITModule;
+use cranelift_module::FuncId;
+
+use crate::dim::{Dim, Sym};
+
+/// A task's function: `(table, time, lo, hi, column_lo, column_hi)`.
+///
+/// # Safety
+///
+/// The table is filled for the program it was compiled for, every buffer in it is valid for the call's sizes, and the
+/// ranges lie inside the step's extents. Concurrent calls have tables of their own and disjoint ranges.
+pub(crate) type Run = unsafe extern "C" fn(*const i64, i64, i64, i64, i64, i64);
+
+/// An axis that may be divided among workers.
+#[derive(Clone, Debug)]
+pub(crate) struct Split {
+    pub(crate) extent: Dim,
+    /// Cuts are at multiples of it.
+    pub(crate) grain: usize,
+}
+
+/// Nanoseconds on one core, roughly: a sum of coefficients times products of sizes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Work {
+    terms: Vec<(f64, Vec<Dim>)>,
+}
+
+impl Work {
+    pub(crate) fn of<'a>(each: f64, sizes: impl IntoIterator<Item = &'a Dim>) -> Work {
+        Work {
+            terms: vec![(each, sizes.into_iter().cloned().collect())],
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Work) {
+        self.terms.extend(other.terms.iter().cloned());
+    }
+
+    /// The same, `turns` times.
+    pub(crate) fn times(mut self, turns: &Dim) -> Work {
+        for (_, sizes) in &mut self.terms {
+            sizes.push(turns.clone());
+        }
+        self
+    }
+
+    pub(crate) fn nanoseconds(&self, value: &dyn Fn(&Sym) -> Option<i64>) -> f64 {
+        let size = |d: &Dim| d.eval(value).unwrap_or(0) as f64;
+        let term = |(each, sizes): &(f64, Vec<Dim>)| each * sizes.iter().map(size).product::<f64>();
+        self.terms.iter().map(term).sum()
+    }
+}
+
+/// What a step is, for the plan.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Loop,
+    Gemm,
+    /// Fills the panels of this index; left out of calls that do not use them.
+    Pack(usize),
+    Scan,
+    Routine,
+}
+
+/// A compiled task.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskFn {
+    pub(crate) id: FuncId,
+    /// Lines of the plan: the task's own, and those of its body.
+    pub(crate) lines: Vec<String>,
+    /// The range `lo..hi`; a task that cannot be divided gets `0..1`.
+    pub(crate) rows: Option<Split>,
+    /// The range of columns, for matrix products.
+    pub(crate) columns: Option<Split>,
+    pub(crate) work: Work,
+}
+
+/// A matrix packed before the steps that use it.
+#[derive(Clone, Debug)]
+pub(crate) struct Panel {
+    /// Columns and inner dimension of one packed matrix.
+    pub(crate) n: Dim,
+    pub(crate) k: Dim,
+    /// How many of them.
+    pub(crate) blocks: Vec<Dim>,
+    /// Rows multiplied with the panels in a call; each entry a product of sizes.
+    pub(crate) uses: Vec<Vec<Dim>>,
+    /// What tells one right operand from another.
+    pub(crate) key: String,
+}
+
+pub(crate) struct Step {
+    pub(crate) run: Run,
+    pub(crate) kind: Kind,
+    pub(crate) task: TaskFn,
+}
+
+impl Step {
+    pub(crate) fn new(task: TaskFn, kind: Kind, module: &JITModule) -> Step {
+        let address = module.get_finalized_function(task.id);
+        // SAFETY: every task's function is compiled with this signature.
+        let run = unsafe { std::mem::transmute::<*const u8, Run>(address) };
+        Step { run, kind, task }
+    }
+}

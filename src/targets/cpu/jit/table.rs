@@ -1,0 +1,88 @@
+//! What compiled code reads of a call: one table of 64-bit cells a worker.
+//!
+//! In: the sizes and buffers that tasks ask for while they are compiled. Out: [`Table`], from which a launch fills the
+//! cells. Sizes known when compiling become constants in the code and have no cell; polynomials of launch sizes are
+//! evaluated once a call, with checked arithmetic, and read from their cell. So one compile serves every batch size.
+
+use crate::diagnostics::Diagnostic;
+use crate::dim::{Dim, DimTable};
+use crate::schedule::program::BufferId;
+
+/// What one cell of the table holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    /// The key of random draws: two words, the first in the low half.
+    Key,
+    /// The step of random draws.
+    Step,
+    /// The worker's own scratch memory, for matrix products that pack as they go.
+    Scratch,
+    /// Address of a buffer's first element.
+    Buffer(BufferId),
+    /// Address of the packed panels of this index.
+    Panel(usize),
+    /// 1 where the panels of this index are packed in this call, else 0.
+    Packed(usize),
+    /// Floats of one packed matrix among the panels of this index.
+    PanelBlock(usize),
+    /// A polynomial of launch sizes.
+    Size(Dim),
+}
+
+/// A size as compiled code sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Known(i64),
+    /// In the cell of this index.
+    Cell(usize),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    dims: DimTable,
+    cells: Vec<Cell>,
+}
+
+impl Table {
+    pub(crate) fn new(dims: &DimTable) -> Table {
+        Table {
+            dims: dims.clone(),
+            cells: Vec::new(),
+        }
+    }
+
+    pub(crate) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    pub(crate) fn cell(&mut self, cell: Cell) -> usize {
+        match self.cells.iter().position(|c| *c == cell) {
+            Some(i) => i,
+            None => {
+                self.cells.push(cell);
+                self.cells.len() - 1
+            }
+        }
+    }
+
+    /// The polynomial with static symbols replaced by their values.
+    pub(crate) fn fix(&self, d: &Dim) -> Result<Dim, Diagnostic> {
+        d.subst(&|s| self.dims.static_value(s).map(Dim::constant))
+            .map_err(|_| too_large(d))
+    }
+
+    /// The size as a constant or the cell that will hold it; `d` is fixed.
+    pub(crate) fn size(&mut self, d: &Dim) -> Size {
+        match d.as_const() {
+            Some(n) => Size::Known(n),
+            None => Size::Cell(self.cell(Cell::Size(d.clone()))),
+        }
+    }
+}
+
+pub(crate) fn too_large(d: &Dim) -> Diagnostic {
+    Diagnostic::error(
+        "resource::size",
+        format!("the size {d} is too large to address"),
+    )
+}
