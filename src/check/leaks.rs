@@ -5,6 +5,7 @@
 //! found. What cannot be shown to be safe is refused; `reveal(y)` is the one visible way through.
 
 mod columns;
+mod graph;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use crate::data::spec::DataSpec;
 use crate::diagnostics::Diagnostic;
 use crate::settings::read::clip;
 use crate::span::Span;
-use reach::{Graph, Node, Reach, Reaches, Step, own_time};
+use graph::Graph;
+use reach::{Node, Reach, Reaches, Step, own_time};
 
 /// Checks the model by itself, whatever its data is.
 pub fn check(model: &Model) -> Vec<Diagnostic> {

@@ -15,18 +15,21 @@ mod column;
 mod data;
 mod fit;
 mod generate;
+mod losses;
 mod metrics;
 mod overrides;
 mod print;
 mod resolved;
+mod step;
 #[cfg(test)]
 mod tests;
 mod train;
 mod value;
+mod weights;
 
+pub use losses::apply_losses;
 pub use overrides::apply_override;
 pub use resolved::resolved;
-pub use train::apply_losses;
 
 use crate::ast::node::{DefKind, File, Ident, Item, Settings, SettingsKind};
 use crate::check::leaks;
@@ -186,7 +189,7 @@ fn train(
     let mut missing = unavailable(&report[before..]);
     missing.extend(of.iter().flat_map(|d| d.unavailable.iter().cloned()));
     Some(TrainBlock {
-        losses: model.map_or_else(Vec::new, |m| train::resolved_losses(&read.settings, m)),
+        losses: model.map_or_else(Vec::new, |m| losses::resolved_losses(&read.settings, m)),
         settings: read.settings,
         wanted,
         unavailable: missing,

@@ -5,6 +5,7 @@
 //! ([`types`]); and the matching of weight paths ([`glob`]). The checker turns expressions into
 //! [`value::Value`]s and fills the types; the trainer and the generator read them.
 
+pub mod checked;
 pub mod glob;
 pub mod read;
 pub mod reference;

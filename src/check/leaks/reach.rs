@@ -11,8 +11,9 @@
 
 use std::collections::BTreeMap;
 
+use super::graph::{Def, Graph, Scope};
 use crate::ast::node::ScanDir;
-use crate::check::program::{Expr, ExprKind, Model, Scan, State, Stmt, VarId};
+use crate::check::program::{Expr, ExprKind, Model, Scan, VarId};
 use crate::dim::{Dim, Sym};
 use crate::span::Span;
 
@@ -66,97 +67,11 @@ pub enum Node<'a> {
     Expr(&'a Expr, Scope),
 }
 
-/// Index into [`Graph::scopes`].
-type Scope = usize;
-
 #[derive(Clone, Copy, Debug)]
 enum Source<'a> {
     Node(Node<'a>),
     /// The answer itself, and how far its use sees.
     Answer(Reach),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Def<'a> {
-    /// An input, or a name nothing is known of.
-    Open,
-    Let(&'a Expr),
-    StepInput(&'a Expr),
-    Context(&'a Scan, &'a Expr),
-    Before(&'a Scan, &'a State),
-    /// Of states and of the output, after every step.
-    Sequence(&'a Expr),
-    Last(&'a Scan, &'a State),
-}
-
-struct Place<'a> {
-    def: Def<'a>,
-    scope: Scope,
-    /// The scope on the other side of a scan's edge, for what crosses one.
-    other: Scope,
-}
-
-/// Where each value is defined, and inside which scans.
-pub struct Graph<'a> {
-    model: &'a Model,
-    places: Vec<Place<'a>>,
-    /// Times of the scans around, outermost first.
-    scopes: Vec<Vec<Sym>>,
-    order: Vec<VarId>,
-}
-
-impl<'a> Graph<'a> {
-    pub fn new(model: &'a Model) -> Graph<'a> {
-        let places = model.vars.iter().map(|_| Place {
-            def: Def::Open,
-            scope: 0,
-            other: 0,
-        });
-        let mut graph = Graph {
-            model,
-            places: places.collect(),
-            scopes: vec![Vec::new()],
-            order: Vec::new(),
-        };
-        graph.walk(&model.body, 0);
-        graph
-    }
-
-    fn walk(&mut self, body: &'a [Stmt], scope: Scope) {
-        for stmt in body {
-            match stmt {
-                Stmt::Let { var, value } => self.place(*var, Def::Let(value), scope, scope),
-                Stmt::Scan(scan) => {
-                    let inside = self.scopes.len();
-                    let mut times = self.scopes[scope].clone();
-                    times.push(scan.time.clone());
-                    self.scopes.push(times);
-                    for (var, value) in &scan.inputs {
-                        self.place(*var, Def::StepInput(value), inside, scope);
-                    }
-                    for (var, value) in &scan.contexts {
-                        self.place(*var, Def::Context(scan, value), inside, scope);
-                    }
-                    for state in &scan.states {
-                        self.place(state.before, Def::Before(scan, state), inside, scope);
-                    }
-                    self.walk(&scan.body, inside);
-                    for state in &scan.states {
-                        let sequence = Def::Sequence(&state.next);
-                        self.place(state.sequence, sequence, scope, inside);
-                        self.place(state.last, Def::Last(scan, state), scope, inside);
-                    }
-                    let output = Def::Sequence(&scan.output);
-                    self.place(scan.sequence, output, scope, inside);
-                }
-            }
-        }
-    }
-
-    fn place(&mut self, var: VarId, def: Def<'a>, scope: Scope, other: Scope) {
-        self.places[var.0 as usize] = Place { def, scope, other };
-        self.order.push(var);
-    }
 }
 
 /// The reach of every value into one target.

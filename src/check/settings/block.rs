@@ -6,7 +6,8 @@
 use super::value::value;
 use crate::ast::node::Setting;
 use crate::diagnostics::{Diagnostic, nearest};
-use crate::settings::read::{self, Checked, Choice, clip, unavailable, unknown};
+use crate::settings::checked::{Checked, Choice};
+use crate::settings::read::{self, clip, unavailable, unknown};
 use crate::settings::schema::{self, Block, Built, Entry};
 use crate::span::{Span, Spanned};
 

@@ -4,44 +4,12 @@
 //! `setting::unknown` for a step or function that does not exist, `setting::wrong-type` for what a
 //! column cannot be.
 
-use super::value::{number, value};
+use super::step::{function_names, no_function, one_argument, reference, step};
 use crate::ast::node::{Arg, BinaryOp, CompareOp, Expr, ExprKind, Ident, Stage, UnaryOp};
-use crate::data::spec::{Binary, ColumnExpr, ColumnKind, ColumnRef, Reduce, Step, Unary};
+use crate::data::spec::{Binary, ColumnExpr, ColumnKind, ColumnRef, Unary};
 use crate::diagnostics::Diagnostic;
-use crate::settings::read::{self, Checked, Choice, clip, unknown};
-use crate::settings::schema::{Kind, STEPS};
-use crate::settings::value::{Value, ValueKind};
+use crate::settings::schema::STEPS;
 use crate::span::{Span, Spanned};
-
-/// Functions of one value, as `f(x)` or `x |> f`.
-const UNARY: &[(&str, Unary)] = &[
-    ("exp", Unary::Exp),
-    ("log", Unary::Log),
-    ("sqrt", Unary::Sqrt),
-    ("abs", Unary::Abs),
-    ("tanh", Unary::Tanh),
-    ("sigmoid", Unary::Sigmoid),
-    ("relu", Unary::Relu),
-    ("sin", Unary::Sin),
-    ("cos", Unary::Cos),
-    ("step", Unary::Step),
-    ("floor", Unary::Floor),
-];
-
-const REDUCE: &[(&str, Reduce)] = &[
-    ("sum", Reduce::Sum),
-    ("mean", Reduce::Mean),
-    ("max", Reduce::Max),
-    ("min", Reduce::Min),
-];
-
-/// The other functions, for the nearest name.
-const OTHERS: &[&str] = &[
-    "column", "columns", "next", "length", "choose", "uniform", "randint", "mod",
-];
-
-static STEP: Kind = Kind::Choice(STEPS);
-static COLUMN: Kind = Kind::Column;
 
 pub fn column(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<ColumnExpr> {
     let kind = match &e.kind {
@@ -294,52 +262,6 @@ fn two(op: Binary, a: &Arg, b: &Arg, report: &mut Vec<Diagnostic>) -> Option<Col
     Some(ColumnKind::Binary(op, Box::new(a?), Box::new(b?)))
 }
 
-/// A function of one value.
-enum Function {
-    Unary(Unary),
-    Reduce(Reduce),
-    Next,
-    Length,
-}
-
-impl Function {
-    fn apply(self, value: ColumnExpr) -> ColumnKind {
-        let value = Box::new(value);
-        match self {
-            Function::Unary(op) => ColumnKind::Unary(op, value),
-            Function::Reduce(op) => ColumnKind::Reduce {
-                op,
-                value,
-                over: None,
-            },
-            Function::Next => ColumnKind::Next(value),
-            Function::Length => ColumnKind::Length(value),
-        }
-    }
-}
-
-/// The function of one value with that name; a step with the same name (`log()`) has no argument.
-fn one_argument(name: &str, args: &[Arg]) -> Option<Function> {
-    if args.iter().any(|a| a.name.is_some()) {
-        return None;
-    }
-    let unary = UNARY.iter().find(|(n, _)| *n == name);
-    let reduce = REDUCE.iter().find(|(n, _)| *n == name);
-    match (unary, reduce, name) {
-        (Some((_, op)), _, _) => Some(Function::Unary(*op)),
-        (_, Some((_, op)), _) => Some(Function::Reduce(*op)),
-        (_, _, "next") => Some(Function::Next),
-        (_, _, "length") => Some(Function::Length),
-        _ => None,
-    }
-}
-
-fn function_names() -> impl Iterator<Item = &'static str> {
-    let unary = UNARY.iter().map(|(n, _)| *n);
-    let reduce = REDUCE.iter().map(|(n, _)| *n);
-    unary.chain(reduce).chain(OTHERS.iter().copied())
-}
-
 fn piped(
     input: ColumnExpr,
     stage: &Stage,
@@ -376,83 +298,6 @@ fn piped(
     }
 }
 
-/// A column by name, quoted name or number.
-fn reference(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<ColumnRef> {
-    let v = read_value(e, report)?;
-    let checked = read::read("column", &COLUMN, &v, report)?;
-    column_ref(&checked)
-}
-
-/// What [`Kind::Column`] reads.
-pub fn column_ref(checked: &Checked) -> Option<ColumnRef> {
-    match checked {
-        Checked::Name(n) | Checked::Text(n) => Some(ColumnRef::Named(n.node.clone())),
-        Checked::Number(n) => Some(ColumnRef::At(*n as usize)),
-        Checked::Pair(..) | Checked::YesNo(_) | Checked::Choice(_) | Checked::List(_) => None,
-    }
-}
-
-fn step(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Step> {
-    let v = read_value(e, report)?;
-    let name = match &v.kind {
-        ValueKind::Name(name) => Some((name, v.span)),
-        ValueKind::Call { name, .. } => Some((&name.node, name.span)),
-        ValueKind::Number(_) | ValueKind::Text(_) | ValueKind::List(_) => None,
-    };
-    if let Some((name, at)) = name
-        && !STEPS.iter().any(|s| s.name == name)
-    {
-        report.push(no_function(name, at));
-        return None;
-    }
-    match read::read("step", &STEP, &v, report)? {
-        Checked::Choice(choice) => made(&choice),
-        Checked::Number(_)
-        | Checked::Pair(..)
-        | Checked::Text(_)
-        | Checked::Name(_)
-        | Checked::YesNo(_)
-        | Checked::List(_) => None,
-    }
-}
-
-fn made(c: &Choice) -> Option<Step> {
-    let size = |name| c.number(name) as usize;
-    Some(match c.name {
-        "chars" => Step::Chars,
-        "labels" => Step::Labels,
-        "lower" => Step::Lower,
-        "nfc" => Step::Nfc,
-        "log" => Step::Log,
-        "scale" => Step::Scale {
-            low: c.number("low"),
-            high: c.number("high"),
-        },
-        "zscore" => Step::Zscore,
-        "window" => Step::Window(size("steps")),
-        "multihot" => Step::Multihot(size("units")),
-        "split" => Step::Split(c.text("separator").node.clone()),
-        "words" => Step::Words {
-            min_count: size("min_count"),
-            max: c.get("max").map(|_| size("max")),
-        },
-        "bpe" => Step::Bpe(size("symbols")),
-        "pixels" => Step::Pixels,
-        _ => return None,
-    })
-}
-
-/// An argument's value; names of columns and numbers only, so arithmetic is computed.
-fn read_value(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Value> {
-    if let Some(n) = number(e) {
-        return Some(Value {
-            kind: ValueKind::Number(n),
-            span: e.span,
-        });
-    }
-    value(e).map_err(|d| report.push(d)).ok()
-}
-
 fn takes(name: &str, what: &str, at: Span, report: &mut Vec<Diagnostic>) -> Option<ColumnExpr> {
     report.push(
         Diagnostic::error("setting::wrong-type", format!("`{name}` takes {what}"))
@@ -464,18 +309,4 @@ fn takes(name: &str, what: &str, at: Span, report: &mut Vec<Diagnostic>) -> Opti
 fn no_column(what: &str, at: Span) -> Diagnostic {
     Diagnostic::error("setting::wrong-type", format!("a column cannot use {what}"))
         .label(at, "not in a data block")
-}
-
-fn no_function(name: &str, at: Span) -> Diagnostic {
-    let names = STEPS.iter().map(|s| s.name).chain(function_names());
-    unknown(
-        format!("`{}` is no step or function of a column", clip(name)),
-        name,
-        at,
-        names,
-        || {
-            let steps: Vec<&str> = STEPS.iter().map(|s| s.name).collect();
-            format!("steps are {}", steps.join(", "))
-        },
-    )
 }

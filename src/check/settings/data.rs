@@ -7,14 +7,16 @@
 use std::collections::BTreeMap;
 
 use super::block::repeated;
-use super::column::{column, column_ref};
+use super::column::column;
+use super::step::column_ref;
 use super::value::value;
 use crate::ast::node::{Expr, Setting, Settings};
 use crate::data::spec::{
     ColumnExpr, ColumnKind, ColumnSpec, DataSpec, Source, SourceKind, Split, SplitBy, Table,
 };
 use crate::diagnostics::{Diagnostic, nearest};
-use crate::settings::read::{self, Checked, Choice, clip};
+use crate::settings::checked::{Checked, Choice};
+use crate::settings::read::{self, clip};
 use crate::settings::schema::{Kind, SOURCES, SPLITS};
 use crate::settings::value::ValueKind;
 use crate::span::{Span, Spanned};

@@ -4,7 +4,7 @@
 //! `data::missing-column` or `data::wrong-unit` where the block does not give it.
 
 use crate::ast::node;
-use crate::check::program::{self, Expr, ExprKind, Head, InputKind, Model, Stmt, VarId};
+use crate::check::program::{Expr, ExprKind, Head, InputKind, Model, Stmt, VarId};
 use crate::data::spec::{
     ColumnExpr, ColumnKind, DataSpec, Field, FieldRole, SourceKind, Step, Time, Unit, Wanted,
 };
@@ -274,15 +274,5 @@ fn visit(e: &Expr, found: &mut Vec<VarId>) {
         | ExprKind::Zoneout { old: a, new: b, .. } => all(&[a, b]),
         ExprKind::Choose(a, b, c) => all(&[a, b, c]),
         ExprKind::Concat(parts) => all(&parts.iter().collect::<Vec<_>>()),
-    }
-}
-
-/// The loss that a head and a unit ask for, by name.
-pub fn loss_name(loss: program::Loss) -> &'static str {
-    match loss {
-        program::Loss::CrossEntropy => "cross_entropy",
-        program::Loss::BinaryCrossEntropy => "binary_cross_entropy",
-        program::Loss::Mse => "mse",
-        program::Loss::Perceptron => "perceptron",
     }
 }

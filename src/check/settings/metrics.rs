@@ -8,7 +8,8 @@ use crate::ast::node::Unit;
 use crate::check::program::{Input, Model};
 use crate::data::spec::DataSpec;
 use crate::diagnostics::Diagnostic;
-use crate::settings::read::{Checked, Choice, clip, unknown};
+use crate::settings::checked::{Checked, Choice};
+use crate::settings::read::{clip, unknown};
 use crate::settings::schema::Block;
 use crate::settings::{Baseline, Metric};
 

@@ -7,7 +7,7 @@ use crate::data::spec::{
     Binary, ColumnExpr, ColumnKind, ColumnRef, DataSpec, Reduce, SourceKind, Split, SplitBy, Step,
     Table, Unary,
 };
-use crate::settings::read::escape;
+use crate::settings::checked::escape;
 
 pub fn data(spec: &DataSpec) -> String {
     let mut lines = vec![("from".to_string(), source(&spec.source.kind))];

@@ -6,7 +6,7 @@
 use super::block::Entries;
 use super::print;
 use super::{Experiment, GenerateBlock, TrainBlock, TuneBlock};
-use crate::settings::read::escape;
+use crate::settings::checked::escape;
 use crate::settings::schema::{self, Block};
 use crate::settings::{Given, Length, Selector};
 

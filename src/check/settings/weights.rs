@@ -1,0 +1,128 @@
+//! `params … { }` inside `train`: settings for some of the weights.
+//!
+//! In: the selector and its entries. Out: a [`ParamRule`]; `setting::matches-nothing` where the model
+//! has no such weight, `setting::does-not-fit` where the update rule has no such constant.
+
+use super::block::{Entries, Read, entries};
+use super::data::misplaced;
+use crate::ast::node::{self, Setting};
+use crate::check::program::Model;
+use crate::diagnostics::{Diagnostic, nearest};
+use crate::settings::checked::{Checked, Choice};
+use crate::settings::read::clip;
+use crate::settings::schema::Block;
+use crate::settings::{InitRule, Optimizer, ParamRule, Selector};
+use crate::span::Span;
+
+/// Decay is part of one update rule; with another it would silently do nothing.
+pub fn no_decay(optimizer: Optimizer, at: &Read, report: &mut Vec<Diagnostic>) {
+    let name = match optimizer {
+        Optimizer::AdamW { .. } => return,
+        Optimizer::Sgd { .. } => "sgd",
+        Optimizer::Adam { .. } => "adam",
+        Optimizer::RmsProp { .. } => "rmsprop",
+        Optimizer::Adagrad { .. } => "adagrad",
+    };
+    report.push(
+        Diagnostic::error(
+            "setting::does-not-fit",
+            format!("`decay` needs `adamw`, the optimizer is `{name}`"),
+        )
+        .label(at.name, format!("`{name}` has no decay")),
+    );
+}
+
+pub fn rule(
+    selector: &node::Selector,
+    at: Span,
+    settings: &[Setting],
+    model: Option<&Model>,
+    report: &mut Vec<Diagnostic>,
+) -> (ParamRule, Entries) {
+    for setting in settings {
+        match setting {
+            Setting::Params { selector, .. } => {
+                report.push(misplaced("params", "train", selector.span));
+            }
+            Setting::Set {
+                given: true, name, ..
+            } => report.push(misplaced("given", "generate", name.span)),
+            Setting::Set { .. } => {}
+        }
+    }
+    let e = entries(Block::Params, settings, report);
+    let selector = match selector {
+        node::Selector::Glob(pattern) => Selector::Glob(pattern.clone()),
+        node::Selector::Matrices => Selector::Matrices,
+        node::Selector::Vectors => Selector::Vectors,
+    };
+    if let Some(model) = model {
+        matches_something(&selector, at, model, report);
+    }
+    // Not the schema's defaults: what is not written leaves earlier rules as they are.
+    let number = |name| match e.written(name).map(|r| &r.checked) {
+        Some(Checked::Number(n)) => Some(*n),
+        _ => None,
+    };
+    let rule = ParamRule {
+        selector,
+        lr: number("lr"),
+        decay: number("decay"),
+        frozen: match e.written("frozen").map(|r| &r.checked) {
+            Some(Checked::YesNo(yes)) => Some(*yes),
+            _ => None,
+        },
+        init: match e.written("init").map(|r| &r.checked) {
+            Some(Checked::Choice(c)) => Some(init(c)),
+            _ => None,
+        },
+        lora: number("lora").map(|n| n as u32),
+    };
+    (rule, e)
+}
+
+fn init(c: &Choice) -> InitRule {
+    match c.name {
+        "ones" => InitRule::Ones,
+        "xavier" => InitRule::Xavier,
+        "he" => InitRule::He,
+        "orthogonal" => InitRule::Orthogonal,
+        "normal" => InitRule::Normal(c.number("std")),
+        "uniform" => InitRule::Uniform(c.number("bound")),
+        "constant" => InitRule::Constant(c.number("value")),
+        _ => InitRule::Zeros,
+    }
+}
+
+fn matches_something(selector: &Selector, at: Span, model: &Model, report: &mut Vec<Diagnostic>) {
+    let some = model
+        .params
+        .iter()
+        .any(|p| selector.selects(&p.path, p.shape.len()));
+    if some {
+        return;
+    }
+    let shown = match selector {
+        Selector::Glob(pattern) => format!("\"{}\"", clip(pattern)),
+        Selector::Matrices => "matrices".into(),
+        Selector::Vectors => "vectors".into(),
+    };
+    let d = Diagnostic::error(
+        "setting::matches-nothing",
+        format!("{shown} matches no weight of `{}`", clip(&model.name)),
+    )
+    .label(at, "no such weight");
+    let paths = || model.params.iter().map(|p| p.path.as_str());
+    let near = match selector {
+        Selector::Glob(pattern) => nearest(pattern, paths()),
+        Selector::Matrices | Selector::Vectors => None,
+    };
+    report.push(match near {
+        Some(near) => d.help(format!("did you mean \"{near}\"?")),
+        None => {
+            let first: Vec<&str> = paths().take(8).collect();
+            let more = if model.params.len() > 8 { ", …" } else { "" };
+            d.help(format!("the weights are {}{more}", first.join(", ")))
+        }
+    });
+}
