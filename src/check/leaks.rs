@@ -96,8 +96,8 @@ fn leak(
     for alias in aliases {
         if path.iter().any(|s| uses(s.node, alias.input)) {
             let input = &model.var(alias.input).name;
-            d = add(d, alias.column, format!("`{input}` holds the answer"));
-            d = add(d, alias.answer, format!("the column of `{}`", target.name));
+            d = add(d, alias.column, format!("`{input}` reads the same data"));
+            d = add(d, alias.answer, format!("as `{}`", target.name));
         }
     }
     for step in path.iter().rev() {
@@ -127,7 +127,7 @@ fn culprit(path: &[Step]) -> usize {
         .map_or(path.len().saturating_sub(1), |fine| fine.saturating_sub(1))
 }
 
-/// Where the target itself is used and the steps before it would do, `previous` mends it.
+/// Where nothing but the target's own step is seen and the target itself is used, `previous` mends it.
 fn direct_fix(
     d: Diagnostic,
     model: &Model,
@@ -135,10 +135,10 @@ fn direct_fix(
     path: &[Step],
     at: usize,
 ) -> Diagnostic {
-    let has_time = own_time(model, predict.target).is_some();
+    let own_step = path.first().is_some_and(|s| s.reach == Reach::UpTo(0));
     match path.get(at).map(|s| s.node) {
         Some(Node::Expr(e, _))
-            if has_time
+            if own_step
                 && d.labels.first().is_some_and(|l| l.span == e.span)
                 && matches!(e.kind, ExprKind::Var(v) if v == predict.target) =>
         {

@@ -3,7 +3,7 @@
 //! In: a [`Value`] and the [`Kind`] it should have. Out: a [`Checked`] value with every default
 //! filled in, or diagnostics: `setting::unknown`, `setting::wrong-type`, `setting::out-of-range`,
 //! `setting::missing`; and `feature::unavailable` as a warning where the schema knows the value but
-//! nothing runs it yet. Long because every kind of value is read, filled in and refused in one place.
+//! nothing runs it yet.
 
 use super::checked::{Checked, Choice};
 use super::schema::{Arg, Built, Kind, Need, Variant};
@@ -66,7 +66,10 @@ pub fn read(
             variants,
         } => match value.kind {
             ValueKind::Number(_) => whole(what, *low, *high, value, report),
-            _ => choice(what, variants, value, report),
+            ValueKind::Name(_) | ValueKind::Call { .. } => choice(what, variants, value, report),
+            ValueKind::Text(_) | ValueKind::List(_) => {
+                wrong_type(what, "a whole number", value, report)
+            }
         },
         Kind::List(item) => {
             let values = match &value.kind {

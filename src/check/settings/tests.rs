@@ -429,3 +429,130 @@ mod command_line {
         }
     }
 }
+
+/// What a train block says of a model that is shaped and sound by itself.
+fn trained(model: &str, data: &str, lines: &str) -> Vec<String> {
+    let text = format!("time T\n{model}\ndata d {{\n{data}\n}}\ntrain M on d {{\n{lines}\n}}\n");
+    let mut sources = Sources::default();
+    let id = sources.add("t.seq", text.as_str());
+    let file = parse(&text, id).expect("the text parses");
+    let checked = crate::check::check(&file, &mut sources);
+    assert_eq!(checked.diagnostics, Vec::new());
+    let mut found = Vec::new();
+    check(&file, &checked.models, &mut found);
+    let show = |d: &Diagnostic| {
+        let labels: Vec<&str> = d.labels.iter().map(|l| sources.snippet(l.span)).collect();
+        let help = d.help.as_ref().map_or(String::new(), |h| format!(" | {h}"));
+        format!("{}: {} @ {}{help}", d.code, d.message, labels.join(" ; "))
+    };
+    found.iter().map(show).collect()
+}
+
+const NUMBER: &str =
+    "model M {\n input x : [3]\n target y : number\n predict y = x |> Linear(1)\n}";
+const SEQUENCE: &str = "model M {\n target text : [T] token\n \
+    predict text = previous(text) |> Embed(4) |> scan GRU(8) |> Linear |> softmax\n}";
+
+#[test]
+fn settings_are_held_against_the_model() {
+    let table = "from = csv(\"t.csv\")\nx = columns(A, B, C)\ny = column(D)";
+    let text = "from = \"t.txt\"\ntext = chars()";
+    let cases = [
+        (NUMBER, table, "metrics = [mae, versus(y)]", vec![]),
+        (
+            SEQUENCE,
+            text,
+            "params \"gru.*\" { lr = 1e-4 }\nparams vectors { frozen = yes }",
+            vec![],
+        ),
+        (
+            NUMBER,
+            table,
+            "metrics = [perplexity]",
+            vec![
+                "setting::does-not-fit: `perplexity` needs a token or class target, no target is one \
+                 @ perplexity",
+            ],
+        ),
+        (
+            NUMBER,
+            table,
+            "loss = cross_entropy",
+            vec![
+                "setting::does-not-fit: `cross_entropy` needs softmax, `y` ends in a plain value \
+                 @ cross_entropy ; y",
+            ],
+        ),
+        (
+            NUMBER,
+            table,
+            "loss.z = mse",
+            vec!["setting::unknown: `z` is not a target of `M` @ loss.z | did you mean `y`?"],
+        ),
+        (
+            SEQUENCE,
+            text,
+            "params \"gru.Uy\" { lr = 1e-4 }",
+            vec![
+                "setting::matches-nothing: \"gru.Uy\" matches no weight of `M` @ \"gru.Uy\" \
+                 | did you mean \"gru.Un\"?",
+            ],
+        ),
+        (
+            SEQUENCE,
+            "from = \"t.txt\"\ntext = chars()\nsplit = parts(90, 0, 10)",
+            "stop = patience(3)",
+            vec![
+                "setting::conflict: `stop` needs a validation part, `split` has none \
+                 @ patience(3) ; parts(90, 0, 10)",
+            ],
+        ),
+        (
+            NUMBER,
+            "from = csv(\"t.csv\")\nx = columns(A, B, C)",
+            "",
+            vec![
+                "data::missing-column: `data d` has no column `y` @ d ; y | did you mean its column `x`?",
+            ],
+        ),
+        (
+            NUMBER,
+            "from = csv(\"t.csv\")\nx = columns(A, B, C)\ny = column(D) |> labels()",
+            "",
+            vec![
+                "data::wrong-unit: `y` is a number, its column gives a class \
+                 @ column(D) |> labels() ; y",
+            ],
+        ),
+        (
+            NUMBER,
+            "from = csv(\"t.csv\")\nx = columns(A, B, C)\ny = column(B)",
+            "",
+            vec!["leak::target-visible: `predict y` sees `y`, its own answer @ x ; x ; y ; y"],
+        ),
+    ];
+    for (model, data, lines, expected) in cases {
+        assert_eq!(trained(model, data, lines), expected, "{data}\n{lines}");
+    }
+}
+
+#[test]
+fn a_run_knows_what_it_asks_of_the_data() {
+    let text = format!(
+        "time T\n{SEQUENCE}\ndata d {{\nfrom = \"t.txt\"\ntext = chars()\n}}\ntrain M on d {{ }}\n"
+    );
+    let mut sources = Sources::default();
+    let id = sources.add("t.seq", text.as_str());
+    let file = parse(&text, id).unwrap();
+    let models = crate::check::check(&file, &mut sources).models;
+    let e = check(&file, &models, &mut Vec::new());
+    let t = e.train(Some("M")).unwrap();
+    assert_eq!(t.settings.metrics, [Metric::Perplexity]);
+    let field = &t.wanted.fields[0];
+    assert_eq!(
+        (field.name.as_str(), field.time.as_deref()),
+        ("text", Some("T"))
+    );
+    assert!(field.previous && field.feeds_itself && field.features.is_empty());
+    assert_eq!((t.wanted.times.len(), t.wanted.times[0].fixed), (1, None));
+}
