@@ -4,6 +4,8 @@
 //! schema. Out: [`DataSpec`] and [`Wanted`], which [`super::Dataset::load`] reads. Spans point into
 //! the `.seq` file, so that an error in a data file can also show the setting that led there.
 
+use serde::{Deserialize, Serialize};
+
 use crate::span::{Span, Spanned};
 
 /// One `data` block.
@@ -238,7 +240,8 @@ pub enum SplitBy {
 }
 
 /// What a value counts or names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unit {
     Token,
     Class,
@@ -246,7 +249,8 @@ pub enum Unit {
     Binary,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FieldRole {
     Input,
     Target,

@@ -242,12 +242,13 @@ impl<'a> Fusing<'a> {
         })
     }
 
-    /// Values over a fold's space from which it is computed, elementwise ones seen through.
+    /// Values as large as a fold's space from which it is computed, elementwise ones seen through.
     fn sources(&self, n: usize) -> Vec<ValueId> {
         let (mut out, mut stack) = (Vec::new(), vec![n]);
         while let Some(at) = stack.pop() {
             for v in reads::reads(self.p, self.nodes[at]) {
-                if self.p.func.shape(v) != self.groups[n].space || out.contains(&v) {
+                let small = self.p.func.shape(v).len() < self.groups[n].space.len().max(2);
+                if small || out.contains(&v) {
                     continue;
                 }
                 out.push(v);

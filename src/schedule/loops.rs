@@ -126,6 +126,17 @@ struct Builder<'a, 'b> {
 
 impl Builder<'_, '_> {
     fn expr(&mut self, e: Expr) -> ExprId {
+        let e = match e {
+            // The same condition twice: the inner choice is made already.
+            Expr::Select(c, x, y) => {
+                let x = match self.body.exprs[x.0 as usize] {
+                    Expr::Select(inner, then, _) if inner == c => then,
+                    _ => x,
+                };
+                Expr::Select(c, x, y)
+            }
+            other => other,
+        };
         let at = self.body.exprs.iter().position(|x| same(x, &e));
         ExprId(at.unwrap_or_else(|| {
             self.body.exprs.push(e);

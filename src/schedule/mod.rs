@@ -20,7 +20,9 @@ pub mod interp;
 mod loops;
 mod memory;
 mod order;
+pub mod peak;
 mod place;
+mod print;
 mod product;
 pub mod program;
 mod reads;
@@ -28,6 +30,7 @@ mod rows;
 mod sink;
 mod size;
 mod store;
+pub mod verify;
 mod view;
 
 use std::collections::BTreeMap;
@@ -44,6 +47,7 @@ use program::{CarryHome, Home, ParamPort, Port, Program, Role};
 /// Decides groups, memory and order for a verified function.
 ///
 /// # Errors
+/// `internal::plan` where the result breaks a rule of [`verify`] (a bug; checked in debug builds),
 /// `feature::unavailable` for a scan inside another's body, `shape::too-large` where a buffer's size
 /// in elements has a coefficient outside `i64`.
 pub fn schedule(func: &Func) -> Result<Program, Diagnostic> {
@@ -51,6 +55,12 @@ pub fn schedule(func: &Func) -> Result<Program, Diagnostic> {
     loop {
         let (program, clobbered) = emit(&placed)?;
         if clobbered.is_empty() {
+            if cfg!(debug_assertions)
+                && let Err(rule) = verify::verify(&program)
+            {
+                let message = format!("the plan of '{}' breaks a rule: {rule}", func.name);
+                return Err(Diagnostic::error("internal::plan", message));
+            }
             return Ok(program);
         }
         for carry in clobbered {

@@ -5,16 +5,26 @@
 //! its seed, its step and what a checkpoint holds, so a resumed run has the bits of one that was
 //! never interrupted.
 
+pub mod checkpoint;
 pub mod clip;
+mod disk;
 pub mod failure;
+pub mod folder;
 pub mod init;
 mod lanes;
+mod manifest;
 pub mod observe;
 pub mod optimize;
+pub mod plan;
+pub mod progress;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+pub mod weights;
 
+pub use checkpoint::Which;
 pub use failure::{Class, Failure};
+pub use folder::{FieldInfo, Record, RunFolder};
 pub use init::{Init, ParamSpec};
 pub use observe::{End, Event, Measured, Observer, Silent, StepReport, Summary};
+pub use plan::{Functions, Plan, Stage, Start};

@@ -110,19 +110,17 @@ impl Builder<'_> {
                 let operations = pair
                     .clone()
                     .into_inner()
-                    .filter(|pair| !leaf(pair.as_rule()))
-                    .count();
-                let Some(budget) = budget.checked_sub(operations + 1) else {
-                    return self.too_deep(span);
+                    .filter(|pair| !leaf(pair.as_rule()));
+                let Some(budget) = self.spend(budget, 1, span, operations) else {
+                    return nothing(span);
                 };
                 self.climb(&mut pair.into_inner().peekable(), Level::Or, budget)
                     .unwrap_or_else(|| nothing(span))
             }
             _ => {
                 let mut parts = pair.into_inner();
-                let pipes = parts.len().saturating_sub(1);
-                let Some(budget) = budget.checked_sub(pipes) else {
-                    return self.too_deep(span);
+                let Some(budget) = self.spend(budget, 0, span, parts.clone().skip(1)) else {
+                    return nothing(span);
                 };
                 let Some(first) = parts.next() else {
                     return nothing(span);
@@ -146,9 +144,21 @@ impl Builder<'_> {
         }
     }
 
-    fn too_deep(&mut self, span: Span) -> Expr {
-        self.errors.push(wrong::too_long_chain(span));
-        nothing(span)
+    /// What is left of the budget after these operations and `more`; an error at the one that passes it.
+    fn spend<'i>(
+        &mut self,
+        budget: usize,
+        more: usize,
+        whole: Span,
+        mut operations: impl Iterator<Item = Pair<'i, Rule>> + Clone,
+    ) -> Option<usize> {
+        let left = budget.checked_sub(operations.clone().count() + more);
+        if left.is_none() {
+            let last = operations.nth(budget.saturating_sub(more));
+            let span = last.map_or(whole, |pair| self.span(&pair));
+            self.errors.push(wrong::too_long_chain(span));
+        }
+        left
     }
 
     /// The tree of operators that bind at least as tight as `least`.
@@ -446,6 +456,7 @@ impl Builder<'_> {
         let whole = self.span(&pair);
         let mut parts = pair.into_inner();
         let name = self.ident(&parts.next()?);
+        let budget = self.spend(budget, 0, whole, parts.clone())?;
         let mut value = Expr {
             kind: ExprKind::Name(name.node),
             span: name.span,
@@ -475,7 +486,12 @@ impl Builder<'_> {
             for part in pair.into_inner() {
                 match part.as_rule() {
                     Rule::name => path.push(self.ident(&part)),
-                    _ => value = Some(self.nested(part, budget)),
+                    _ => {
+                        value = part
+                            .into_inner()
+                            .next()
+                            .map(|pair| self.nested(pair, budget))
+                    }
                 }
             }
             if let Some(value) = value {

@@ -155,7 +155,7 @@ impl<'a> Builder<'a> {
             Some(name) => self.ident(&name),
             None => Spanned::new(String::new(), whole),
         };
-        (name, parts.next().map(|pair| self.top(pair)))
+        (name, parts.next().and_then(|pair| self.value(pair)))
     }
 
     fn type_of(&mut self, pair: Pair<Rule>) -> Type {
@@ -187,7 +187,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The expression of `= e` or `~ e`.
-    fn value(&mut self, pair: Pair<Rule>) -> Option<Expr> {
+    pub fn value(&mut self, pair: Pair<Rule>) -> Option<Expr> {
         let pair = pair.into_inner().next()?;
         Some(self.top(pair))
     }

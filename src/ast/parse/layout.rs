@@ -12,7 +12,7 @@
 
 use unicode_ident::{is_xid_continue, is_xid_start};
 
-use super::{MAX_ERRORS, MAX_NESTING, wrong};
+use super::{MAX_ERRORS, MAX_NAME, MAX_NESTING, wrong};
 use crate::ast::node::Comment;
 use crate::diagnostics::Diagnostic;
 use crate::span::{FileId, Span};
@@ -50,6 +50,16 @@ struct Open {
     marks: usize,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Continues {
+    No,
+    /// After an operator: yes, unless the next line is plainly a statement of its own, so that a forgotten value costs
+    /// one line.
+    Value,
+    /// After a comma, `with` or `from`: `name = …` may follow.
+    Binding,
+}
+
 struct Scanner<'a> {
     text: &'a str,
     file: FileId,
@@ -68,8 +78,8 @@ struct Scanner<'a> {
     depth: usize,
     /// Newlines since the last token; the next token decides what they mean.
     pending: Vec<usize>,
-    /// The last token lets the statement go on in the next line.
-    continues: bool,
+    /// Whether the last token lets the statement go on in the next line.
+    continues: Continues,
     stopped: bool,
 }
 
@@ -88,7 +98,7 @@ pub fn scan(text: &str, file: FileId) -> Layout {
         wheres: 0,
         depth: 0,
         pending: Vec::new(),
-        continues: false,
+        continues: Continues::No,
         stopped: false,
     };
     if text.starts_with('\u{feff}') {
@@ -148,6 +158,11 @@ impl Scanner<'_> {
                     }
                     self.at += len;
                 } else {
+                    // `&&` is one mistake.
+                    let len = match char {
+                        '&' | '|' => tail.len() - tail.trim_start_matches(char).len(),
+                        _ => len,
+                    };
                     self.error(start, wrong::character(tail, self.span(start, start + len)));
                     self.blank_to(start + len);
                 }
@@ -159,7 +174,12 @@ impl Scanner<'_> {
     fn token(&mut self, text: &str) {
         let first = text.chars().next().unwrap_or(' ');
         if !self.pending.is_empty() {
-            let goes_on = self.continues
+            let goes_on = match self.continues {
+                Continues::No => false,
+                Continues::Value => text != "}" && !self.statement_follows(text),
+                Continues::Binding => text != "}",
+            };
+            let goes_on = goes_on
                 || self.in_brackets()
                 || "+-*/·@^<>=!,:~|{".contains(first)
                 || matches!(text, "and" | "or" | "over" | "where" | "with")
@@ -176,11 +196,34 @@ impl Scanner<'_> {
                 self.end_wheres();
             }
         }
-        self.continues = "+-*/·@^<>=!,:~|".contains(first)
-            || matches!(
-                text,
-                "and" | "or" | "not" | "over" | "where" | "with" | "from"
-            );
+        self.continues = match first {
+            ',' => Continues::Binding,
+            _ if "+-*/·@^<>=!:~|".contains(first) => Continues::Value,
+            _ if matches!(text, "with" | "from") => Continues::Binding,
+            _ if matches!(text, "and" | "or" | "not" | "over" | "where") => Continues::Value,
+            _ => Continues::No,
+        };
+    }
+
+    /// The line that begins with this word is `name =`, `name' =`, or a declaration.
+    fn statement_follows(&self, word: &str) -> bool {
+        const DECLARING: [&str; 8] = [
+            "input", "context", "state", "target", "param", "predict", "penalty", "watch",
+        ];
+        let tail = &self.text[self.at + word.len()..];
+        if !word.starts_with(is_xid_start) {
+            return false;
+        }
+        let next = tail.trim_start_matches([' ', '\t']);
+        let next_word = &next[..word_end(next, 0)];
+        if DECLARING.contains(&word) && next.starts_with(is_xid_start) {
+            return !super::RESERVED.contains(&next_word);
+        }
+        let next = next
+            .strip_prefix('\'')
+            .unwrap_or(next)
+            .trim_start_matches([' ', '\t']);
+        next.starts_with('=') && !next.starts_with("==")
     }
 
     /// After the word `from`: a `=`, which makes it a setting's name.
@@ -200,6 +243,9 @@ impl Scanner<'_> {
             self.unclosed_braces();
         }
         self.token(word);
+        if word.len() > MAX_NAME {
+            self.error(self.at, wrong::long_name(word, self.span(self.at, end)));
+        }
         if word == "where" {
             match self.open.last_mut() {
                 Some(open) => open.wheres += 1,
@@ -294,7 +340,7 @@ impl Scanner<'_> {
         self.bad.retain(|at| *at < back);
         self.marks.truncate(marks);
         self.pending.clear();
-        self.continues = false;
+        self.continues = Continues::No;
         self.at = back;
     }
 
@@ -306,7 +352,7 @@ impl Scanner<'_> {
             self.report_unclosed();
             self.pop();
         }
-        self.continues = false;
+        self.continues = Continues::No;
     }
 
     /// At the end of the text: whether there is a part to scan again. Closes what is open.
@@ -326,7 +372,8 @@ impl Scanner<'_> {
     fn report_unclosed(&mut self) {
         let Some(open) = self.open.last() else { return };
         let (at, span) = (open.at, self.span(open.at, open.at + 1));
-        let error = wrong::unclosed(open.char, span);
+        let noticed = (self.at < self.text.len()).then(|| self.span(self.at, self.at + 1));
+        let error = wrong::unclosed(open.char, span, noticed);
         self.error(at, error);
     }
 

@@ -10,7 +10,7 @@
 //! several mistakes. There is no tree for a file with errors: whatever comes later may rely on a whole one.
 //!
 //! Limits, so that no input can exhaust the stack or the clock, here or in any later pass that walks the tree:
-//! [`MAX_BYTES`] of text, brackets [`MAX_NESTING`] deep, trees [`MAX_DEPTH`] deep, [`MAX_ERRORS`] errors.
+//! [`MAX_BYTES`] of text, names of [`MAX_NAME`] bytes, brackets [`MAX_NESTING`] deep, trees [`MAX_DEPTH`] deep, [`MAX_ERRORS`] errors.
 //!
 //! Two ambiguities that readers fall into are refused here, since only the text has them: `x + y |> f` outside brackets
 //! (`pipe::needs-parentheses`) and `sum(x) over s where s <= t + 1` (`where::needs-parentheses`).
@@ -28,6 +28,9 @@ use crate::span::FileId;
 
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
+
+/// The longest name, in bytes.
+pub const MAX_NAME: usize = 256;
 
 /// Brackets, braces and conditions may nest this deep.
 pub const MAX_NESTING: usize = 128;

@@ -65,7 +65,7 @@ fn expected(rule: Rule) -> Option<Expected> {
         Rule::type_of | Rule::shape | Rule::unit => Expected::Type,
         Rule::selector => Expected::Selector,
         Rule::body | Rule::entries => Expected::Braces,
-        Rule::value => Expected::Equals,
+        Rule::value | Rule::element_value | Rule::bind_value => Expected::Equals,
         Rule::infix
         | Rule::pipe
         | Rule::pipe_op
@@ -101,7 +101,6 @@ pub fn at(
     let start = text.len() - text[at..].trim_start_matches(blanks).len();
     let found = token(&text[start..]);
     let before = text[..start].trim_end_matches(blanks);
-    let after = last_token(before);
     let place = match found {
         // The end of a line is marked where its last token ends.
         None => Span::new(file, base + before.len(), base + before.len()),
@@ -115,45 +114,39 @@ pub fn at(
     };
     tried.sort();
     tried.dedup();
-    (base + start, describe(found, after, &tried, place))
+    (base + start, describe(found, before, &tried, place))
 }
 
-fn describe(
-    found: Option<&str>,
-    after: Option<&str>,
-    tried: &[Expected],
-    place: Span,
-) -> Diagnostic {
+fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) -> Diagnostic {
     let shown = found.map_or("the end of the line".to_string(), wrong::quoted);
-    let Some(after) = after else {
+    let Some(last) = last_token(line) else {
         return no_item(found, &shown, place);
     };
-    let after = wrong::quoted(after);
+    let after = wrong::quoted(last);
     let has = |what| tried.contains(&what);
     let missing = |code, what: &str| {
-        Diagnostic::error(
+        let error = Diagnostic::error(
             code,
             format!("expected {what} after {after}, found {shown}"),
-        )
-        .label(place, format!("{what} is missing here"))
+        );
+        error.label(place, format!("{what} is missing here"))
     };
     if let Some(word) = found.filter(|word| RESERVED.contains(word))
         && (has(Expected::Name) || has(Expected::Statement) || has(Expected::Setting))
     {
-        return Diagnostic::error(
-            "syntax::reserved-word",
-            format!("`{word}` is a word of the language, not a name"),
-        )
-        .label(place, "choose another name");
+        let message = format!("`{word}` is a word of the language, not a name");
+        return Diagnostic::error("syntax::reserved-word", message)
+            .label(place, "choose another name");
     }
     if has(Expected::Layer) {
         return missing("syntax::missing-value", "a layer or function");
     }
     if has(Expected::Selector) {
-        return missing(
-            "syntax::unexpected-token",
-            "a pattern, `matrices` or `vectors`",
-        );
+        return Diagnostic::error(
+            "syntax::unknown-weights",
+            format!("{shown} is no choice of weights"),
+        )
+        .label(place, "expected a path in quotes, `matrices` or `vectors`");
     }
     if has(Expected::Operator) {
         let error = Diagnostic::error(
@@ -165,6 +158,9 @@ fn describe(
             Some("=") => error.help("a statement has one `=`; equality is `==`"),
             Some("with") => error.help("`with` comes before `from`, and once"),
             Some("'") => error.help("`'` only ends a state's name, and text is quoted with `\"`"),
+            Some(",") if !in_brackets(line) => {
+                error.help("one statement or setting stands on a line")
+            }
             _ => error,
         };
     }
@@ -172,16 +168,37 @@ fn describe(
         return missing("syntax::missing-value", "a value");
     }
     if has(Expected::Type) {
-        return missing(
+        return Diagnostic::error(
             "syntax::missing-type",
-            "a shape or `token`, `class`, `number`, `binary`",
+            format!("expected a type after {after}, found {shown}"),
+        )
+        .label(
+            place,
+            "a type is `[T, E]`, `token`, `class`, `number`, `binary`, or both",
         );
     }
     if has(Expected::Equals) {
-        return missing("syntax::missing-equals", "`=`");
+        if let Some(help) = foreign_word(last) {
+            let message = format!("{after} is not a word of the language");
+            return Diagnostic::error("syntax::foreign-word", message)
+                .label(place, "expected a declaration or an equation")
+                .help(help);
+        }
+        const NAMING: [&str; 8] = [
+            "watch", "predict", "penalty", "input", "context", "state", "target", "param",
+        ];
+        return match NAMING.contains(&last) {
+            true => missing("syntax::missing-name", "a name"),
+            false => missing("syntax::missing-equals", "`=`"),
+        };
     }
     if has(Expected::Braces) {
-        return missing("syntax::missing-brace", "`{`");
+        let error = missing("syntax::missing-brace", "`{`");
+        return match found {
+            Some("(") => error
+                .help("only a `cell`, a `block` and a `fn` have something in parentheses there"),
+            _ => error,
+        };
     }
     if has(Expected::Statement) {
         return missing("syntax::unexpected-token", "a statement");
@@ -199,6 +216,32 @@ fn describe(
     };
     Diagnostic::error(code, format!("{shown} cannot follow {after}"))
         .label(place, "not expected here")
+}
+
+/// What the language has for a word of other languages.
+fn foreign_word(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "if" | "else" | "elif" | "match" | "switch" => {
+            "`choose(condition, a, b)` picks one of two values"
+        }
+        "for" | "while" | "loop" | "repeat" => {
+            "a `scan` runs a cell along a time; `sum(…) over i` adds up"
+        }
+        "let" | "var" | "const" | "def" | "func" | "function" => {
+            "an equation is just `name = value`"
+        }
+        "return" => "`output value` says what comes out",
+        "class" | "struct" | "import" | "use" => {
+            "a file has cells, blocks, functions, models and settings"
+        }
+        _ => return None,
+    })
+}
+
+/// Whether the line ends inside a bracket.
+fn in_brackets(line: &str) -> bool {
+    let line = &line[line.rfind(['\n', '{', '}']).map_or(0, |n| n + 1)..];
+    line.matches(['(', '[']).count() > line.matches([')', ']']).count()
 }
 
 /// An item begins with none of the words that items begin with.

@@ -3,7 +3,7 @@
 //! In: a place and what stands there. Out: the diagnostic, with an edit where one is sure. The rest of the parser decides
 //! that something is wrong; how it is said is decided here.
 
-use super::{MAX_BYTES, MAX_DEPTH, MAX_NESTING};
+use super::{MAX_BYTES, MAX_DEPTH, MAX_NAME, MAX_NESTING};
 use crate::ast::node::{DefKind, Expr, ExprKind};
 use crate::diagnostics::Diagnostic;
 use crate::span::{FileId, Span};
@@ -18,10 +18,10 @@ pub fn is_unprintable(char: char) -> bool {
 pub fn quoted(text: &str) -> String {
     let mut shown: String = text
         .chars()
-        .take(24)
+        .take(20)
         .map(|c| if is_unprintable(c) { '\u{fffd}' } else { c })
         .collect();
-    if text.chars().count() > 24 {
+    if text.chars().count() > 20 {
         shown.push('…');
     }
     format!("`{shown}`")
@@ -55,6 +55,14 @@ pub fn too_large(file: FileId, bytes: usize) -> Diagnostic {
     .label(Span::new(file, 0, 0), "this file")
 }
 
+pub fn long_name(name: &str, span: Span) -> Diagnostic {
+    let message = format!(
+        "a name of {} bytes is too long; {MAX_NAME} are allowed",
+        name.len()
+    );
+    Diagnostic::error("syntax::long-name", message).label(span, "this name")
+}
+
 pub fn too_nested(span: Span) -> Diagnostic {
     Diagnostic::error(
         "syntax::too-deep",
@@ -71,19 +79,27 @@ pub fn too_long_chain(span: Span) -> Diagnostic {
         "syntax::too-deep",
         format!("this value is more than {MAX_DEPTH} operations deep"),
     )
-    .label(span, "the chain of operators, calls or pipes is here")
+    .label(
+        span,
+        "the chain of operators, calls or pipes passes it here",
+    )
     .help("name a part of it in an equation of its own")
 }
 
-pub fn unclosed(open: char, span: Span) -> Diagnostic {
+/// A bracket that is still open at `noticed`, or at the end of the text.
+pub fn unclosed(open: char, span: Span, noticed: Option<Span>) -> Diagnostic {
     let close = closer(open);
     let code = if open == '{' {
         "syntax::unclosed-brace"
     } else {
         "syntax::unclosed-bracket"
     };
-    Diagnostic::error(code, format!("`{open}` is never closed by `{close}`"))
-        .label(span, "opened here")
+    let message = format!("`{open}` is never closed by `{close}`");
+    let error = Diagnostic::error(code, message).label(span, "opened here");
+    match noticed {
+        Some(noticed) => error.label(noticed, format!("`{close}` is missing before this")),
+        None => error,
+    }
 }
 
 pub fn unopened(close: char, span: Span) -> Diagnostic {
@@ -155,8 +171,10 @@ pub fn number(text: &str, good: usize, span: Span) -> Diagnostic {
             .label(span, "digits are written without `_`")
             .fix(span, text.replace('_', ""));
     }
-    if tail.starts_with(unicode_ident::is_xid_start) && !tail.starts_with(['e', 'E', 'x', 'b', 'o'])
-    {
+    let names = |text: &str| text.starts_with(unicode_ident::is_xid_start);
+    let exponent = tail.starts_with(['e', 'E']) && !names(&tail[1..]);
+    let radix = head == "0" && tail.starts_with(['x', 'b', 'o']);
+    if names(tail) && !exponent && !radix {
         return error
             .label(span, "a number cannot run into a name")
             .help(format!(
@@ -198,8 +216,8 @@ pub fn character(tail: &str, span: Span) -> Diagnostic {
         '≤' | '⩽' => Some("<="),
         '≥' | '⩾' => Some(">="),
         '≠' => Some("!="),
-        '’' | '‘' | '′' | '`' => Some("'"),
-        '“' | '”' | '„' | '«' | '»' => Some("\""),
+        '’' | '′' | '`' => Some("'"),
+        '‘' | '“' | '”' | '„' | '«' | '»' => Some("\""),
         '\u{a0}' | '\u{2007}' | '\u{202f}' | '\u{3000}' => Some(" "),
         '￨' | '▷' | '▶' => Some("|>"),
         '（' => Some("("),
@@ -219,7 +237,7 @@ pub fn character(tail: &str, span: Span) -> Diagnostic {
             format!("`{meant}`")
         };
         return error
-            .label(span, format!("{name} is meant?"))
+            .label(span, format!("did you mean {name}?"))
             .fix(span, meant);
     }
     let hint = match char {

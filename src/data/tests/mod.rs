@@ -4,6 +4,7 @@ mod batches;
 mod expressions;
 mod faults;
 mod load;
+mod random;
 
 use super::spec::*;
 use super::{Dataset, LoadOptions};

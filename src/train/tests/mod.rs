@@ -1,5 +1,8 @@
 //! What the tests of training share: settings, signatures, and models written by hand.
 
+mod checkpoint;
+mod folder;
+
 use crate::settings::*;
 use crate::targets::executable::{ParamSlot, Signature};
 

@@ -1,0 +1,357 @@
+//! A run's folder: its name, its lock, and what it holds beside checkpoints.
+//!
+//! In: what a run was started with. Out: [`RunFolder`], locked, and [`Record`], with which it can be
+//! evaluated, generated from and resumed without the files it came from, data excepted.
+//!
+//! ```text
+//! runs/names-Latin/
+//!   run.json        Record: settings, fields with their vocabularies and units, paths of the data
+//!   source.seq      the program
+//!   metrics.jsonl   one object a line
+//!   loss.svg
+//!   step-200/ …     checkpoints
+//!   latest, best    links to two of them
+//!   lock            the process that trains
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint;
+use super::disk;
+use super::failure::{Class, Failure};
+use super::manifest::{FORMAT, digest};
+use crate::data::spec::{FieldRole, Unit};
+use crate::data::{Column, Dataset, Fits, Inverse, Vocabulary};
+use crate::diagnostics::Diagnostic;
+use crate::settings::{GenerateSettings, TrainSettings};
+
+const RECORD: &str = "run.json";
+const SOURCE: &str = "source.seq";
+const LOCK: &str = "lock";
+
+/// The largest record or source that is read.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The most runs of one name.
+const MAX_RUNS: u32 = 100_000;
+
+/// A field of the model as the run's data has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldInfo {
+    pub name: String,
+    pub role: FieldRole,
+    pub unit: Unit,
+    pub time: Option<String>,
+    /// Sizes after the time.
+    pub features: Vec<usize>,
+    pub vocabulary: Option<Vocabulary>,
+    /// Back to the unit of the file.
+    pub inverse: Inverse,
+    /// Whether the model reads `previous` of it.
+    pub previous: bool,
+}
+
+impl From<&Column> for FieldInfo {
+    fn from(c: &Column) -> FieldInfo {
+        FieldInfo {
+            name: c.name.clone(),
+            role: c.role,
+            unit: c.unit,
+            time: c.time.clone(),
+            features: c.features.clone(),
+            vocabulary: c.vocabulary.clone(),
+            inverse: c.inverse.clone(),
+            previous: c.previous,
+        }
+    }
+}
+
+/// What a run was started with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub format: u32,
+    /// The `.seq` file's name and folder, from which its data paths count.
+    pub file: String,
+    pub base: PathBuf,
+    /// `--data NAME=PATH`, by name, absolute.
+    pub data: BTreeMap<String, PathBuf>,
+    pub train: TrainSettings,
+    pub generate: Option<GenerateSettings>,
+    pub fields: Vec<FieldInfo>,
+    pub fits: Fits,
+}
+
+impl Record {
+    pub fn new(
+        file: &Path,
+        data: BTreeMap<String, PathBuf>,
+        train: &TrainSettings,
+        generate: Option<&GenerateSettings>,
+        dataset: &Dataset,
+    ) -> Record {
+        let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
+        let name = file.file_name().unwrap_or_default();
+        Record {
+            format: FORMAT,
+            file: name.to_string_lossy().into_owned(),
+            base: absolute(file.parent().unwrap_or(Path::new(""))),
+            data: data.into_iter().map(|(n, p)| (n, absolute(&p))).collect(),
+            train: train.clone(),
+            generate: generate.cloned(),
+            fields: dataset.columns().iter().map(FieldInfo::from).collect(),
+            fits: dataset.fits().clone(),
+        }
+    }
+
+    pub fn field(&self, name: &str) -> Option<&FieldInfo> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+}
+
+/// A run's folder, held by this process until it is dropped.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Unlocked when closed, by the system where the process is killed.
+    _lock: File,
+    pub record: Record,
+    pub source: String,
+}
+
+/// `<runs>/<file>-<model>`, with `-2`, `-3`, … for `n` above 1.
+fn default_path(runs: &Path, file: &str, model: &str, n: u32) -> PathBuf {
+    let stem = Path::new(file).file_stem().unwrap_or_default();
+    let mut name = stem.to_os_string();
+    name.push(format!("-{model}"));
+    if n > 1 {
+        name.push(format!("-{n}"));
+    }
+    runs.join(name)
+}
+
+/// The newest default run of a file and model, for `--resume` without a folder.
+pub fn newest(runs: &Path, file: &str, model: &str) -> Option<PathBuf> {
+    let paths = (1..MAX_RUNS).map(|n| default_path(runs, file, model, n));
+    let there = paths.take_while(|p| fs::symlink_metadata(p).is_ok());
+    there.filter(|p| holds_run(p)).last()
+}
+
+/// Whether a folder holds a run that can be resumed.
+pub fn holds_run(path: &Path) -> bool {
+    path.join(RECORD).is_file()
+}
+
+impl RunFolder {
+    /// Makes the folder `out`, or where that is `None` the first free default name in `runs`.
+    /// Nothing is overwritten: a folder that holds a run, or anything else, is refused.
+    pub fn create(
+        out: Option<&Path>,
+        runs: &Path,
+        record: Record,
+        source: &str,
+    ) -> Result<RunFolder, Failure> {
+        let (path, made) = match out {
+            Some(out) => (out.to_path_buf(), claim(out)?),
+            None => {
+                make_all(runs)?;
+                let (file, model) = (&record.file, &record.train.model);
+                let mut found = None;
+                for n in 1..MAX_RUNS {
+                    let path = default_path(runs, file, model, n);
+                    match fs::create_dir(&path) {
+                        Ok(()) => {
+                            found = Some(path);
+                            break;
+                        }
+                        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                        Err(e) => return Err(Failure::io("make the folder", &path, &e)),
+                    }
+                }
+                let full =
+                    || Failure::usage("run::too-many", "no run name is free; name one by --out");
+                (found.ok_or_else(full)?, true)
+            }
+        };
+        let write = || {
+            let lock = lock(&path)?;
+            if holds_run(&path) {
+                return Err(already(&path));
+            }
+            disk::replace(&path.join(SOURCE), source.as_bytes())?;
+            let json = serde_json::to_vec_pretty(&record).map_err(|e| {
+                Failure::program("run::unwritable", format!("cannot write the record: {e}"))
+            })?;
+            // Last: a folder with a record is a run.
+            disk::replace(&path.join(RECORD), &json)?;
+            disk::sync_parent(&path)?;
+            Ok(lock)
+        };
+        match write() {
+            Ok(lock) => Ok(RunFolder {
+                path,
+                _lock: lock,
+                record,
+                source: source.to_string(),
+            }),
+            Err(e) => {
+                if made && !holds_run(&path) {
+                    let _ = fs::remove_dir_all(&path);
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Opens a run to go on with it: locks it and clears away what a crash left.
+    pub fn open(path: &Path) -> Result<RunFolder, Failure> {
+        let (record, source) = read(path)?;
+        let lock = lock(path)?;
+        checkpoint::recover(path)?;
+        Ok(RunFolder {
+            path: path.to_path_buf(),
+            _lock: lock,
+            record,
+            source,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// BLAKE3 of the source.
+    pub fn source_digest(&self) -> String {
+        digest(self.source.as_bytes())
+    }
+}
+
+/// A run's record and source, without its lock: to evaluate or generate.
+pub fn read(path: &Path) -> Result<(Record, String), Failure> {
+    if !holds_run(path) {
+        let message = match path.exists() {
+            true => "this folder holds no run",
+            false => "there is no such run",
+        };
+        let class = match path.exists() {
+            true => Class::Usage,
+            false => Class::Resource,
+        };
+        let d = Diagnostic::error("run::not-a-run", message);
+        return Err(Failure::new(class, d).help(format!("the path is {}", path.display())));
+    }
+    let source = read_text(&path.join(SOURCE))?;
+    let json = read_text(&path.join(RECORD))?;
+    let format = serde_json::from_str::<Format>(&json).map(|f| f.format);
+    if let Ok(newer) = format
+        && newer > FORMAT
+    {
+        let message = format!("the run has format {newer}; this seqc reads up to {FORMAT}");
+        return Err(Failure::checkpoint("checkpoint::newer", message));
+    }
+    let record = serde_json::from_str(&json).map_err(|e| {
+        Failure::checkpoint("run::damaged", format!("{RECORD} cannot be read")).help(e.to_string())
+    })?;
+    Ok((record, source))
+}
+
+/// Enough of a record to tell its age.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let meta = fs::symlink_metadata(path).map_err(|e| Failure::io("read", path, &e))?;
+    if !meta.is_file() || meta.len() > MAX_BYTES {
+        let message = format!("the run's {name} is not a plain file of a usual size");
+        return Err(Failure::checkpoint("run::damaged", message));
+    }
+    let bytes = fs::read(path).map_err(|e| Failure::io("read", path, &e))?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::checkpoint("run::damaged", format!("the run's {name} is not UTF-8")))
+}
+
+fn already(path: &Path) -> Failure {
+    Failure::usage(
+        "run::exists",
+        "the folder given by --out holds a run already",
+    )
+    .help(format!(
+        "go on with it by `--resume`, or name another folder; it is {}",
+        path.display()
+    ))
+}
+
+/// Makes `out`, or takes it where it is empty. Returns whether it was made.
+fn claim(out: &Path) -> Result<bool, Failure> {
+    if let Some(parent) = out.parent().filter(|p| *p != Path::new("")) {
+        make_all(parent)?;
+    }
+    match fs::create_dir(out) {
+        Ok(()) => return Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(Failure::io("make the folder", out, &e)),
+    }
+    if holds_run(out) {
+        return Err(already(out));
+    }
+    let entries = fs::read_dir(out).map_err(|e| Failure::io("list", out, &e))?;
+    // What the making of a run that was killed can leave.
+    let ours = [LOCK, SOURCE, "source.seq.tmp", "run.json.tmp"];
+    let others = entries.filter_map(|e| Some(e.ok()?.file_name()));
+    match others.into_iter().find(|n| !ours.iter().any(|o| n == o)) {
+        None => Ok(false),
+        Some(name) => Err(Failure::usage(
+            "run::not-empty",
+            "the folder given by --out is not empty",
+        )
+        .help(format!("it holds {}", name.to_string_lossy()))),
+    }
+}
+
+fn make_all(path: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(path).map_err(|e| Failure::io("make the folder", path, &e))
+}
+
+/// Takes the run's lock, and writes this process into it for others to read.
+fn lock(run: &Path) -> Result<File, Failure> {
+    let path = run.join(LOCK);
+    let failed = |e: &std::io::Error| Failure::io("lock", &path, e);
+    if fs::symlink_metadata(&path).is_ok_and(|m| !m.is_file()) {
+        let message = format!("the run's {LOCK} is not a plain file");
+        return Err(Failure::checkpoint("run::damaged", message));
+    }
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| failed(&e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let read = file.take(64).read_to_string(&mut text);
+            let pid: Option<u32> = read.ok().and_then(|_| text.trim().parse().ok());
+            let who = pid.map_or("another process".to_string(), |p| format!("process {p}"));
+            let message = format!("{who} is training in this folder");
+            let d = Diagnostic::error("run::locked", message)
+                .help(format!("the folder is {}", run.display()));
+            return Err(Failure::new(Class::Resource, d));
+        }
+        Err(TryLockError::Error(e)) => return Err(failed(&e)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.write_all(format!("{}\n", std::process::id()).as_bytes())
+    };
+    write(&mut file).map_err(|e| failed(&e))?;
+    Ok(file)
+}

@@ -1,0 +1,246 @@
+//! Arenas as safetensors files, each weight under its path.
+//!
+//! In: an arena and its slots. Out: the bytes of a file; and back, with every difference between
+//! the file and the model found: names, shapes, types. Nothing in a file can make this panic.
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::failure::{Class, Failure};
+use crate::diagnostics::{Diagnostic, nearest};
+use crate::targets::executable::ParamSlot;
+
+/// The most differences that are listed.
+const MAX_LISTED: usize = 10;
+
+/// One tensor to be written.
+pub struct Named<'a> {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: &'a [f32],
+}
+
+/// The bytes of a safetensors file.
+pub fn encode(tensors: &[Named<'_>]) -> Result<Vec<u8>, Failure> {
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|t| t.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        .collect();
+    let mut views = Vec::with_capacity(tensors.len());
+    for (t, bytes) in tensors.iter().zip(&bytes) {
+        let view = TensorView::new(Dtype::F32, t.shape.clone(), bytes);
+        views.push((t.name.as_str(), view.map_err(unwritable)?));
+    }
+    safetensors::serialize(views, None).map_err(unwritable)
+}
+
+fn unwritable(e: safetensors::SafeTensorError) -> Failure {
+    Failure::program("weights::unwritable", format!("cannot write weights: {e}"))
+}
+
+/// An arena's weights, by path with `prefix` before it.
+pub fn named<'a>(slots: &[ParamSlot], arena: &'a [f32], prefix: &str) -> Vec<Named<'a>> {
+    slots
+        .iter()
+        .map(|s| Named {
+            name: format!("{prefix}{}", s.path),
+            shape: s.shape.clone(),
+            values: &arena[s.offset..s.offset + s.len],
+        })
+        .collect()
+}
+
+/// Where weights come from, for errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The file as it is shown: `step-10/weights.safetensors`.
+    pub file: &'a str,
+    /// What errors about it are.
+    pub class: Class,
+}
+
+/// The tensors of a file as f32, by name, in the order of their names.
+pub fn decode(
+    bytes: &[u8],
+    origin: Origin<'_>,
+) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>, Failure> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| {
+        let d = Diagnostic::error(
+            "weights::unreadable",
+            format!("{} is not a safetensors file", shown(origin.file)),
+        );
+        Failure::new(
+            origin.class,
+            d.help(format!("the format's reader says: {e}")),
+        )
+    })?;
+    let mut out = Vec::new();
+    for (name, view) in file.tensors() {
+        let values = match view.dtype() {
+            Dtype::F32 => (view.data().as_chunks::<4>().0.iter())
+                .map(|b| f32::from_le_bytes(*b))
+                .collect(),
+            Dtype::F64 => (view.data().as_chunks::<8>().0.iter())
+                .map(|b| f64::from_le_bytes(*b) as f32)
+                .collect(),
+            other => {
+                let message = format!("`{}` is {other:?}; weights are F32 or F64", shown(&name));
+                let d = Diagnostic::error("weights::type-differs", message);
+                return Err(Failure::new(origin.class, d));
+            }
+        };
+        out.push((name, view.shape().to_vec(), values));
+    }
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(out)
+}
+
+/// Arenas of `len` numbers from a file that must hold exactly the slots' weights, once for each
+/// prefix. All differences are reported together.
+pub fn arenas(
+    bytes: &[u8],
+    slots: &[ParamSlot],
+    len: usize,
+    prefixes: &[&str],
+    origin: Origin<'_>,
+) -> Result<Vec<Vec<f32>>, Failure> {
+    let tensors = decode(bytes, origin)?;
+    let mut unused: Vec<&str> = tensors.iter().map(|t| t.0.as_str()).collect();
+    let mut arenas = vec![vec![0.0f32; len]; prefixes.len()];
+    let mut wrong = Vec::new();
+    let mut missing = Vec::new();
+    for (arena, prefix) in arenas.iter_mut().zip(prefixes) {
+        for slot in slots {
+            let name = format!("{prefix}{}", slot.path);
+            let found = tensors.binary_search_by(|t| t.0.as_str().cmp(&name));
+            let Ok(i) = found else {
+                missing.push(name);
+                continue;
+            };
+            unused.retain(|u| *u != name);
+            let (_, shape, values) = &tensors[i];
+            if *shape != slot.shape || values.len() != slot.len {
+                let message = format!(
+                    "`{}` is {shape:?} in the file, {:?} in the model",
+                    shown(&name),
+                    slot.shape
+                );
+                wrong.push(Diagnostic::error("weights::shape-differs", message));
+                continue;
+            }
+            arena[slot.offset..slot.offset + slot.len].copy_from_slice(values);
+        }
+    }
+    for name in missing {
+        let message = format!("the model's `{}` is not in the file", shown(&name));
+        let d = Diagnostic::error("weights::missing", message);
+        wrong.push(match nearest(&name, unused.iter().copied()) {
+            Some(near) => d.help(format!("the file has `{near}`: was the weight renamed?")),
+            None => d,
+        });
+    }
+    for name in unused {
+        let message = format!("the file's `{}` is not in the model", shown(name));
+        wrong.push(Diagnostic::error("weights::unknown", message));
+    }
+    if wrong.is_empty() {
+        return Ok(arenas);
+    }
+    wrong.truncate(MAX_LISTED);
+    let mut failure = Failure {
+        class: origin.class,
+        diagnostics: wrong,
+    };
+    if let Some(d) = failure.diagnostics.first_mut().filter(|d| d.help.is_none()) {
+        d.help = Some(format!("the file is {}", origin.file));
+    }
+    Err(failure)
+}
+
+/// A name from a file, short and without control characters, for a message.
+fn shown(name: &str) -> String {
+    let clean: String = name.chars().filter(|c| !c.is_control()).take(32).collect();
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::tests::signature;
+
+    const ORIGIN: Origin<'_> = Origin {
+        file: "w.safetensors",
+        class: Class::Checkpoint,
+    };
+
+    fn codes(f: Failure) -> Vec<&'static str> {
+        assert_eq!(f.class, Class::Checkpoint);
+        f.diagnostics.iter().map(|d| d.code).collect()
+    }
+
+    #[test]
+    fn an_arena_comes_back_bit_for_bit() {
+        let sig = signature(&[("b", &[3]), ("a.W", &[2, 2]), ("s", &[])]);
+        let arena = [
+            f32::MIN_POSITIVE,
+            -0.0,
+            1.0 / 3.0,
+            f32::MAX,
+            1e-42,
+            5.0,
+            6.0,
+            7.0,
+        ];
+        let bytes = encode(&named(&sig.params, &arena, "")).unwrap();
+        let back = arenas(&bytes, &sig.params, 8, &[""], ORIGIN).unwrap();
+        let bits = |a: &[f32]| a.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&back[0]), bits(&arena));
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let saved = signature(&[("old.W", &[2]), ("b", &[3])]);
+        let bytes = encode(&named(&saved.params, &[0.0; 5], "")).unwrap();
+        let model = signature(&[("odd.W", &[2]), ("b", &[3, 1])]);
+        let failure = arenas(&bytes, &model.params, 5, &[""], ORIGIN).unwrap_err();
+        let messages: Vec<&str> = (failure.diagnostics.iter())
+            .map(|d| d.message.as_str())
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                "`b` is [3] in the file, [3, 1] in the model",
+                "the model's `odd.W` is not in the file",
+                "the file's `old.W` is not in the model",
+            ]
+        );
+        let help = failure.diagnostics[1].help.as_deref().unwrap();
+        assert!(help.contains("`old.W`"), "{help}");
+    }
+
+    #[test]
+    fn types_are_checked_and_doubles_rounded() {
+        let model = signature(&[("w", &[2])]);
+        let file = |dtype, bytes: &[u8]| {
+            let view = TensorView::new(dtype, vec![2], bytes).unwrap();
+            safetensors::serialize([("w", view)], None).unwrap()
+        };
+        let doubles: Vec<u8> = [0.1f64, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes = file(Dtype::F64, &doubles);
+        let back = arenas(&bytes, &model.params, 2, &[""], ORIGIN).unwrap();
+        assert_eq!(back[0], [0.1, 2.0]);
+        let bytes = file(Dtype::I64, &doubles);
+        let failure = arenas(&bytes, &model.params, 2, &[""], ORIGIN).unwrap_err();
+        assert_eq!(codes(failure), ["weights::type-differs"]);
+    }
+
+    #[test]
+    fn any_prefix_of_a_file_is_refused() {
+        let model = signature(&[("w", &[2]), ("v", &[1])]);
+        let bytes = encode(&named(&model.params, &[1.0, 2.0, 3.0], "")).unwrap();
+        for n in 0..bytes.len() {
+            let failure = arenas(&bytes[..n], &model.params, 3, &[""], ORIGIN).unwrap_err();
+            assert_eq!(codes(failure), ["weights::unreadable"], "{n} bytes");
+        }
+    }
+}
