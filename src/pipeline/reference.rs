@@ -3,6 +3,7 @@
 //! In: a function. Out: an [`Executable`] whose results are computed in f64 and rounded once, on return.
 
 use crate::diagnostics::Diagnostic;
+use crate::dim::{Dim, Sym};
 use crate::ir::interp::{self, Draw, Tensor};
 use crate::ir::{Elem, Func, InputRole, OutputRole};
 use crate::targets::executable::{
@@ -51,6 +52,11 @@ pub fn signature(func: &Func) -> Result<Signature, Diagnostic> {
         Elem::F32 => exe::Elem::F32,
         Elem::I32 => exe::Elem::I32,
     };
+    let launch = |shape: &[Dim]| -> Result<Vec<Dim>, Diagnostic> {
+        let value = |s: &Sym| func.dims.static_value(s).map(Dim::constant);
+        let dims = shape.iter().map(|d| d.subst(&value));
+        dims.collect::<Result<_, _>>().map_err(|_| unknown())
+    };
     let inputs = func.inputs.iter().map(|i| {
         let ty = &func.value(i.value).ty;
         let role = match &i.role {
@@ -59,11 +65,11 @@ pub fn signature(func: &Func) -> Result<Signature, Diagnostic> {
             InputRole::Lengths(n) => Role::Lengths(n.clone()),
             InputRole::Carry(n) => Role::Carry(n.clone()),
         };
-        Slot {
+        Ok(Slot {
             role,
             elem: elem(ty.elem),
-            shape: ty.shape.clone(),
-        }
+            shape: launch(&ty.shape)?,
+        })
     });
     let outputs = func.outputs.iter().filter_map(|o| {
         let role = match &o.role {
@@ -76,19 +82,19 @@ pub fn signature(func: &Func) -> Result<Signature, Diagnostic> {
             OutputRole::Grad(_) => return None,
         };
         let ty = &func.value(o.value).ty;
-        Some(Slot {
+        Some(launch(&ty.shape).map(|shape| Slot {
             role,
             elem: elem(ty.elem),
-            shape: ty.shape.clone(),
-        })
+            shape,
+        }))
     });
     Ok(Signature {
         name: func.name.clone(),
         sizes: func.dims.launch_syms(),
         params,
         param_len: offset,
-        inputs: inputs.collect(),
-        outputs: outputs.collect(),
+        inputs: inputs.collect::<Result<_, _>>()?,
+        outputs: outputs.collect::<Result<_, _>>()?,
         has_grads: func
             .outputs
             .iter()

@@ -31,7 +31,8 @@ pub enum Elem {
     I32,
 }
 
-/// Where a size of an argument or result comes from, known at a call.
+/// An argument or a result. Its static sizes are numbers; the symbols left are those of
+/// [`Signature::sizes`].
 #[derive(Clone, Debug)]
 pub struct Slot {
     pub role: Role,

@@ -8,15 +8,25 @@
 pub mod checkpoint;
 pub mod clip;
 mod disk;
+mod epoch;
+pub mod evaluate;
 pub mod failure;
+pub mod feed;
 pub mod folder;
+pub mod generate;
 pub mod init;
 mod lanes;
+pub mod log;
 mod manifest;
+pub mod metrics;
 pub mod observe;
 pub mod optimize;
 pub mod plan;
+#[cfg(feature = "cli")]
+pub mod plot;
 pub mod progress;
+pub mod run;
+pub mod sample;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
@@ -28,3 +38,4 @@ pub use folder::{FieldInfo, Record, RunFolder};
 pub use init::{Init, ParamSpec};
 pub use observe::{End, Event, Measured, Observer, Silent, StepReport, Summary};
 pub use plan::{Functions, Plan, Stage, Start};
+pub use run::train;

@@ -1,0 +1,254 @@
+//! The loop of training: steps, and measurements between them.
+//!
+//! In: a [`Run`]. Out: the run at its end, or where it was told to stop.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::clip;
+use super::evaluate::epoch_plan;
+use super::failure::Failure;
+use super::feed::Carried;
+use super::generate::{Request, generate};
+use super::observe::{End, Event, Measured, StepReport};
+use super::run::Run;
+use super::schedule;
+use crate::data::{Batch, Part};
+use crate::settings::{GenerateSettings, Validate, Watched};
+use crate::targets::executable::{Draw, Role};
+
+/// Texts shown after a measurement, and written where `copied` is among the metrics.
+const SHOWN: usize = 4;
+const COPIED: usize = 200;
+
+/// The longest text that is shown where the data is one long text.
+const SHOWN_LENGTH: u32 = 200;
+
+impl Run<'_> {
+    /// Trains until the run ends.
+    pub fn epochs(&mut self) -> Result<End, Failure> {
+        // A run that was cut off between its step and its measurement.
+        if !self.progress.stopped && self.validation_due() && self.progress.step > 0 {
+            self.validate()?;
+        }
+        loop {
+            if let Some(end) = self.ended() {
+                self.save_unless_saved(end)?;
+                return Ok(end);
+            }
+            let plan = epoch_plan(self.plan.settings, self.progress.epoch);
+            let dataset = self.plan.dataset;
+            let batches = dataset.batches(Part::Train, &plan);
+            let count = batches.len() as u64;
+            while self.progress.index < count && self.ended().is_none() {
+                let started = Instant::now();
+                let Some(batch) = batches.get(self.progress.index as usize) else {
+                    break;
+                };
+                self.step(&batch, count, started)?;
+                if self.validation_due() {
+                    self.validate()?;
+                } else if self.last_save.elapsed() >= self.plan.save_every {
+                    self.save(false)?;
+                }
+            }
+            if count == 0 {
+                self.progress.epoch += 1;
+            }
+        }
+    }
+
+    fn save_unless_saved(&mut self, end: End) -> Result<(), Failure> {
+        let path = self.plan.folder.path();
+        let latest = super::checkpoint::linked(path, super::checkpoint::Which::Latest)?;
+        // A measurement is always saved with its step.
+        let saved = latest == Some(self.progress.step);
+        match saved && end != End::Interrupted {
+            true => Ok(()),
+            false => self.save(false),
+        }
+    }
+
+    /// One update. `batches`: of this epoch.
+    fn step(&mut self, batch: &Batch, batches: u64, started: Instant) -> Result<(), Failure> {
+        let settings = self.plan.settings;
+        if !batch.carries {
+            self.carried.clear();
+        }
+        let draw = Draw {
+            seed: settings.seed,
+            step: self.progress.step,
+        };
+        let form = self.plan.functions.train.form(batch.carries);
+        self.feed.run(
+            form,
+            batch,
+            &self.carried,
+            &self.weights,
+            &mut self.grads,
+            draw,
+        )?;
+        let loss = self.feed.number(&Role::Loss).unwrap_or(f64::NAN);
+        let trained = self.updater.trained();
+        let norm = match clip::norm(&self.grads, trained) {
+            Err(weight) if loss.is_finite() => return Err(self.bad_gradient(weight)),
+            Ok(norm) if loss.is_finite() => norm,
+            Ok(_) | Err(_) => return Err(self.not_finite("loss")),
+        };
+        clip::clip(&mut self.grads, trained, settings.clip, norm);
+        let progress = &mut self.progress;
+        let (step, plateau) = (progress.step, &progress.plateau);
+        let factor = schedule::factor(&settings.schedule, step, progress.total_steps, plateau);
+        self.updater
+            .update(&mut self.weights, &self.grads, step, factor);
+        self.feed.carry(&mut self.carried);
+
+        let items = counted(&self.feed, batch);
+        progress.logged.add(loss, items.max(1.0));
+        progress.since_validation.add(loss, items.max(1.0));
+        progress.step += 1;
+        progress.index += 1;
+        let (epoch, index) = (progress.epoch, progress.index);
+        if progress.index == batches {
+            progress.epoch += 1;
+            progress.index = 0;
+            self.carried = Carried::new();
+        }
+        let step = self.progress.step;
+        let rate = settings.optimizer.lr() * factor;
+        if step.is_multiple_of(self.log_every) {
+            let mean = std::mem::take(&mut self.progress.logged).value();
+            let (epoch, loss) = (self.progress.epoch, mean.unwrap_or(loss));
+            self.log.trained(step, epoch, loss, rate, norm)?;
+        }
+        if self.first_step_ms == 0.0 {
+            self.first_step_ms = self.plan.started.elapsed().as_secs_f64() * 1e3;
+        }
+        self.plan.observer.event(&Event::Step(StepReport {
+            step,
+            epoch,
+            index,
+            batches,
+            loss,
+            rate,
+            grad_norm: norm,
+            items: items as u64,
+            seconds: started.elapsed().as_secs_f64(),
+        }));
+        Ok(())
+    }
+
+    /// Whether the step just done is one to measure after, and that has not happened yet.
+    fn validation_due(&self) -> bool {
+        let due = match self.plan.settings.validate {
+            Validate::EveryEpoch => self.progress.index == 0,
+            Validate::EverySteps(n) => n > 0 && self.progress.step.is_multiple_of(n),
+        };
+        (due || self.is_finished()) && self.progress.validated != self.progress.step
+    }
+
+    /// Measures, remembers what that means for the rate, the best checkpoint and stopping, shows
+    /// samples, and saves. An interrupt leaves all that for the run's next session.
+    fn validate(&mut self) -> Result<(), Failure> {
+        self.plan.observer.event(&Event::Validating);
+        let train_loss = self.progress.since_validation.value().unwrap_or(f64::NAN);
+        let measured = match self.plan.dataset.is_empty(Part::Valid) {
+            true => None,
+            false => match self.measure()? {
+                Some(found) => Some(found),
+                None => return Ok(()),
+            },
+        };
+        let (step, epoch) = (self.progress.step, self.progress.epoch);
+        let watched = self.plan.settings.stop.as_ref().map(|s| &s.on);
+        let watched = watched.unwrap_or(&Watched::Loss);
+        let value = match &measured {
+            Some((m, _)) => m.metric(watched.key()).unwrap_or(m.loss),
+            None => train_loss,
+        };
+        let loss = measured.as_ref().map_or(train_loss, |(m, _)| m.loss);
+        if !loss.is_finite() || !value.is_finite() {
+            return Err(self.not_finite("validation loss"));
+        }
+        let best = self.progress.measured(value, watched.larger_is_better());
+        let schedule = &self.plan.settings.schedule;
+        self.progress.plateau.observe(schedule, loss);
+        if let Some(stop) = &self.plan.settings.stop {
+            self.progress.stopped = self.progress.worse >= stop.checks;
+        }
+        self.progress.since_validation = Default::default();
+        self.last_train = Some(train_loss);
+        if let Some((m, texts)) = measured {
+            self.log.validated(step, epoch, &m)?;
+            self.plan.observer.event(&Event::Validated {
+                step,
+                epoch,
+                train_loss,
+                valid: &m,
+                best,
+            });
+            if !texts.is_empty() {
+                let texts = &texts[..texts.len().min(SHOWN)];
+                self.plan.observer.event(&Event::Samples { step, texts });
+            }
+            self.last_valid = Some(m);
+        }
+        self.save(best)?;
+        self.draw_curve()
+    }
+
+    /// The validation part's measurement and texts written for it; `None` once interrupted, or
+    /// where the part is empty.
+    pub fn measure(&mut self) -> Result<Option<(Measured, Vec<String>)>, Failure> {
+        if self.plan.dataset.is_empty(Part::Valid) {
+            return Ok(None);
+        }
+        let texts = self.texts()?;
+        let stop: &AtomicBool = self.plan.interrupt;
+        let measured = self.evaluator.measure(
+            &mut self.plan.functions.evaluate,
+            &self.weights,
+            Part::Valid,
+            Some(&texts),
+            stop,
+        )?;
+        Ok(measured.map(|m| (m, texts)))
+    }
+
+    /// What the model writes as it is now; nothing where it does not write.
+    fn texts(&mut self) -> Result<Vec<String>, Failure> {
+        let (Some(stage), Some(settings)) = (&mut self.plan.functions.step, self.plan.generate)
+        else {
+            return Ok(Vec::new());
+        };
+        let long = self.plan.dataset.is_long();
+        let n = match (self.evaluator.wants_texts(), long) {
+            (true, false) => COPIED,
+            (true, true) => SHOWN,
+            (false, false) => SHOWN,
+            (false, true) => 1,
+        };
+        let settings = GenerateSettings {
+            length: match long {
+                true => settings.length.min(SHOWN_LENGTH),
+                false => settings.length,
+            },
+            ..settings.clone()
+        };
+        let request = Request {
+            stream: self.progress.step as u32,
+            ..Request::new(&settings, n)?
+        };
+        let written = generate(stage, &self.weights, &self.fields, &request)?;
+        Ok(written.iter().map(|g| g.text()).collect())
+    }
+}
+
+/// How many steps or examples counted in a batch's loss.
+fn counted(feed: &super::feed::Feed, batch: &Batch) -> f64 {
+    let count = feed.outputs().find_map(|(role, values)| match role {
+        Role::LossCount(_) => values.first().map(|c| f64::from(*c)),
+        _ => None,
+    });
+    count.unwrap_or(batch.rows as f64)
+}

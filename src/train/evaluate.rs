@@ -1,0 +1,297 @@
+//! A model measured on a part of its data, as a whole.
+//!
+//! In: the compiled evaluation, weights, a dataset and one of its parts. Out: [`Measured`]: the mean
+//! loss over every real step of the part, and the metrics of the settings; or, for comparison with
+//! other programs, the gradient of the part taken as one batch.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::failure::Failure;
+use super::feed::{Carried, Feed};
+use super::metrics::Sums;
+use super::observe::Measured;
+use super::plan::Stage;
+use super::weights::{self, Named};
+use crate::data::spec::Unit;
+use crate::data::{Batch, BatchPlan, BatchSize, Dataset, Part, bigram_nats, copied};
+use crate::settings::{self, Baseline, Metric, TrainSettings, Watched};
+use crate::targets::executable::{Draw, Executable, Role, Signature};
+
+/// Examples of a batch at least: a small batch of training would only make evaluation slow.
+const MIN_ROWS: usize = 64;
+
+/// Counts of the bigram table: each pair has this many more.
+const BIGRAM_SMOOTHING: f64 = 0.1;
+
+/// How a part is cut for evaluation. One long sequence is read by as many streams as in training.
+pub fn plan(settings: &TrainSettings, long: bool) -> BatchPlan {
+    let batch = match batch_size(settings.batch) {
+        BatchSize::Rows(rows) if !long => BatchSize::Rows(rows.max(MIN_ROWS)),
+        size => size,
+    };
+    BatchPlan {
+        batch,
+        shuffle: false,
+        ..epoch_plan(settings, 0)
+    }
+}
+
+/// How an epoch of training is cut.
+pub fn epoch_plan(settings: &TrainSettings, epoch: u64) -> BatchPlan {
+    BatchPlan {
+        batch: batch_size(settings.batch),
+        bptt: settings.bptt.map(|n| n as usize),
+        window: settings.window.map(|n| n as usize),
+        seed: settings.seed,
+        epoch: epoch as u32,
+        shuffle: true,
+    }
+}
+
+fn batch_size(batch: settings::Batch) -> BatchSize {
+    match batch {
+        settings::Batch::Rows(n) => BatchSize::Rows(n as usize),
+        settings::Batch::Tokens(n) => BatchSize::Tokens(n as usize),
+    }
+}
+
+/// Calls a function on every batch of a part, in order, states carried where batches continue one
+/// another, and shows each batch with its results. Ends early, with `false`, once `stop` is set.
+pub fn each_batch(
+    stage: &mut Stage,
+    weights: &[f32],
+    dataset: &Dataset,
+    part: Part,
+    plan: &BatchPlan,
+    stop: &AtomicBool,
+    mut show: impl FnMut(&Batch, &Feed) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
+    let mut feed = Feed::default();
+    let mut carried = Carried::new();
+    for batch in dataset.batches(part, plan) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        if !batch.carries {
+            carried.clear();
+        }
+        let form = stage.form(batch.carries);
+        let mut grads = grads_of(form.signature());
+        feed.run(form, &batch, &carried, weights, &mut grads, Draw::default())?;
+        feed.carry(&mut carried);
+        show(&batch, &feed)?;
+    }
+    Ok(true)
+}
+
+fn grads_of(signature: &Signature) -> Vec<f32> {
+    let len = if signature.has_grads {
+        signature.param_len
+    } else {
+        0
+    };
+    vec![0.0; len]
+}
+
+/// Measures parts of one dataset with one model's settings.
+pub struct Evaluator<'a> {
+    settings: &'a TrainSettings,
+    dataset: &'a Dataset,
+    penalties: bool,
+    metrics: Vec<Metric>,
+    /// The bigram table's loss by part: counted once.
+    bigram: BTreeMap<&'static str, Option<f64>>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Errors: metrics that are not built, or that no target of the data fits.
+    pub fn new(
+        settings: &'a TrainSettings,
+        dataset: &'a Dataset,
+        penalties: bool,
+    ) -> Result<Evaluator<'a>, Failure> {
+        let mut metrics = settings.metrics.clone();
+        if let Some(stop) = &settings.stop
+            && let Watched::Metric(m) = &stop.on
+            && !metrics.contains(m)
+        {
+            metrics.push(m.clone());
+        }
+        for metric in &metrics {
+            check(metric, dataset)?;
+        }
+        Ok(Evaluator {
+            settings,
+            dataset,
+            penalties,
+            metrics,
+            bigram: BTreeMap::new(),
+        })
+    }
+
+    /// Whether generated texts are needed.
+    pub fn wants_texts(&self) -> bool {
+        self.metrics.contains(&Metric::Copied)
+    }
+
+    /// Loss and metrics; `None` once `stop` is set. `texts` are what the model wrote, for `copied`.
+    pub fn measure(
+        &mut self,
+        stage: &mut Stage,
+        weights: &[f32],
+        part: Part,
+        texts: Option<&[String]>,
+        stop: &AtomicBool,
+    ) -> Result<Option<Measured>, Failure> {
+        let dataset = self.dataset;
+        let mut sums = Sums::new(self.settings, dataset, &self.metrics, self.penalties);
+        let plan = plan(self.settings, dataset.is_long());
+        let whole = each_batch(stage, weights, dataset, part, &plan, stop, |batch, feed| {
+            sums.add(dataset, batch, feed);
+            Ok(())
+        })?;
+        if !whole {
+            return Ok(None);
+        }
+        let mut measured = Measured {
+            loss: sums.loss(),
+            count: sums.count(),
+            metrics: Vec::new(),
+        };
+        for metric in self.metrics.clone() {
+            self.metric(&metric, &sums, part, texts, &mut measured.metrics);
+        }
+        Ok(Some(measured))
+    }
+
+    /// Appends a metric's values; one without a value for this part is left out.
+    fn metric(
+        &mut self,
+        metric: &Metric,
+        sums: &Sums,
+        part: Part,
+        texts: Option<&[String]>,
+        out: &mut Vec<(String, f64)>,
+    ) {
+        let nats = sums.first(self.dataset, &[Unit::Token, Unit::Class]);
+        let mut put = |key: &str, value: Option<f64>| {
+            if let Some(value) = value {
+                out.push((key.to_string(), value));
+            }
+        };
+        let key = metric.key();
+        match metric {
+            Metric::Perplexity => put(key, nats.map(|n| libm::exp(n.1))),
+            Metric::BitsPerChar => put(key, nats.map(|n| n.1 / std::f64::consts::LN_2)),
+            Metric::Accuracy => put(key, sums.accuracy()),
+            Metric::Mae => put(key, sums.errors().map(|e| e.0)),
+            Metric::Mse => put(key, sums.errors().map(|e| e.1)),
+            Metric::Rmse => put(key, sums.errors().map(|e| e.1.sqrt())),
+            Metric::Versus(Baseline::Bigram) => {
+                let Some((target, loss)) = nats else { return };
+                let dataset = self.dataset;
+                let rival = *self
+                    .bigram
+                    .entry(part.name())
+                    .or_insert_with(|| bigram_nats(dataset, target, part, BIGRAM_SMOOTHING));
+                put(key, rival.map(|r| loss / r));
+                put("rival", rival);
+            }
+            Metric::Versus(Baseline::Column(_)) => {
+                let pair = sums.versus_column();
+                put(key, pair.map(|(ours, rival)| ours / rival));
+                put("rival", pair.map(|p| p.1));
+            }
+            Metric::Copied => {
+                let target = sums.first(self.dataset, &[Unit::Token]);
+                let share = target.zip(texts);
+                put(
+                    key,
+                    share.and_then(|((t, _), texts)| copied(self.dataset, t, texts)),
+                );
+            }
+            Metric::F1 | Metric::Bleu | Metric::Confusion => {}
+        }
+    }
+}
+
+/// Refuses a metric that is not built, or that nothing in the data fits.
+fn check(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
+    use crate::data::spec::FieldRole;
+    let (units, what): (&[Unit], _) = match metric {
+        Metric::Perplexity | Metric::BitsPerChar => (&[Unit::Token, Unit::Class], "classes"),
+        Metric::Accuracy => (&[Unit::Token, Unit::Class, Unit::Binary], "classes"),
+        Metric::Mae | Metric::Mse | Metric::Rmse | Metric::Versus(Baseline::Column(_)) => {
+            (&[Unit::Number], "numbers")
+        }
+        Metric::Versus(Baseline::Bigram) | Metric::Copied => (&[Unit::Token], "tokens"),
+        Metric::F1 | Metric::Bleu | Metric::Confusion => {
+            let message = format!("the metric `{metric}` is not built yet");
+            return Err(Failure::program("feature::unavailable", message));
+        }
+    };
+    let mut targets = (dataset.columns().iter()).filter(|c| c.role == FieldRole::Target);
+    if targets.any(|c| units.contains(&c.unit)) {
+        return Ok(());
+    }
+    let message = format!("`{metric}` needs a target of {what}, and the model has none");
+    Err(Failure::program("train::metric-differs", message))
+}
+
+/// Loss and gradients of a part taken as one batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients {
+    pub loss: f32,
+    /// Laid out as the weights.
+    pub grads: Vec<f32>,
+}
+
+/// The gradient of a part's loss; `function` has gradients and no dropout. One long sequence is
+/// taken whole.
+pub fn gradients(
+    function: &mut dyn Executable,
+    weights: &[f32],
+    dataset: &Dataset,
+    part: Part,
+) -> Result<Gradients, Failure> {
+    let plan = BatchPlan {
+        batch: BatchSize::Rows(dataset.len(part).max(1)),
+        bptt: None,
+        window: None,
+        seed: 0,
+        epoch: 0,
+        shuffle: false,
+    };
+    let batch = dataset.batches(part, &plan).get(0).ok_or_else(|| {
+        let message = format!("the {} part is empty: it has no gradient", part.name());
+        Failure::program("data::empty-part", message)
+    })?;
+    let mut grads = grads_of(function.signature());
+    let mut feed = Feed::default();
+    let none = Carried::new();
+    feed.run(
+        function,
+        &batch,
+        &none,
+        weights,
+        &mut grads,
+        Draw::default(),
+    )?;
+    let loss = feed.output(&Role::Loss).and_then(|l| l.first().copied());
+    let loss = loss.ok_or_else(|| Failure::program("data::mismatch", "the model has no loss"))?;
+    Ok(Gradients { loss, grads })
+}
+
+impl Gradients {
+    /// A safetensors file with every weight's gradient under its path, and `loss`.
+    pub fn file(&self, signature: &Signature) -> Result<Vec<u8>, Failure> {
+        let mut tensors = weights::named(&signature.params, &self.grads, "");
+        tensors.push(Named {
+            name: "loss".to_string(),
+            shape: Vec::new(),
+            values: std::slice::from_ref(&self.loss),
+        });
+        weights::encode(&tensors)
+    }
+}

@@ -1,0 +1,315 @@
+//! A run from its beginning, or from its last checkpoint, to its end.
+//!
+//! In: a [`Plan`]. Out: a [`Summary`], and in the run's folder checkpoints, metrics and the loss
+//! curve. Every number of step s depends on (seed, s, what a checkpoint holds), never on the time
+//! or on where a run was cut, so one that is resumed ends with the bits of one that was not.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::checkpoint::{self, Checkpoint, Which};
+use super::clip::Trained;
+use super::evaluate::{self, Evaluator};
+use super::failure::{Class, Failure};
+use super::feed::{Carried, Feed};
+use super::folder::FieldInfo;
+use super::generate::can_generate;
+use super::init;
+use super::lanes;
+use super::log::Log;
+use super::observe::{End, Event, Measured, Summary};
+use super::optimize::{Updater, state_names};
+use super::plan::{Plan, Start};
+use super::progress::Progress;
+use super::weights::{self, Origin};
+use crate::data::{Dataset, Part};
+use crate::diagnostics::Diagnostic;
+use crate::settings::{Length, Precision, TrainSettings, Watched};
+use crate::targets::executable::ParamSlot;
+
+/// Lines of training in `metrics.jsonl`, about.
+const LOG_LINES: u64 = 1000;
+
+/// A run under way.
+pub(super) struct Run<'a> {
+    pub plan: Plan<'a>,
+    pub slots: Vec<ParamSlot>,
+    pub fields: Vec<FieldInfo>,
+    pub updater: Updater,
+    pub weights: Vec<f32>,
+    pub grads: Vec<f32>,
+    pub carried: Carried,
+    pub progress: Progress,
+    pub feed: Feed,
+    pub log: Log,
+    pub evaluator: Evaluator<'a>,
+    pub log_every: u64,
+    pub last_save: Instant,
+    /// Training's seconds before this session, and its start.
+    seconds_before: f64,
+    session: Instant,
+    pub first_step_ms: f64,
+    pub last_train: Option<f64>,
+    pub last_valid: Option<Measured>,
+}
+
+/// Trains as planned. Errors leave the last checkpoint as it was.
+pub fn train(plan: Plan<'_>) -> Result<Summary, Failure> {
+    let mut run = Run::begin(plan)?;
+    let end = run.epochs()?;
+    run.finish(end)
+}
+
+/// Refuses settings that are understood but not built.
+fn check(settings: &TrainSettings, dataset: &Dataset) -> Result<(), Failure> {
+    if settings.params.iter().any(|r| r.lora.is_some()) {
+        let message = "`lora` in a params block is not built yet";
+        return Err(Failure::program("feature::unavailable", message));
+    }
+    if let Some(stop) = &settings.stop
+        && let Watched::Metric(metric) = &stop.on
+        && dataset.is_empty(Part::Valid)
+    {
+        let message = format!("`stop` watches valid.{metric}; the validation part is empty");
+        return Err(Failure::program("train::no-validation", message));
+    }
+    Ok(())
+}
+
+impl<'a> Run<'a> {
+    fn begin(mut plan: Plan<'a>) -> Result<Run<'a>, Failure> {
+        let (settings, dataset) = (plan.settings, plan.dataset);
+        check(settings, dataset)?;
+        let evaluator = Evaluator::new(settings, dataset, plan.penalties)?;
+        let signature = plan.functions.train.start.signature().clone();
+        let epoch_steps = dataset
+            .batches(Part::Train, &evaluate::epoch_plan(settings, 0))
+            .len() as u64;
+        if epoch_steps == 0 {
+            let message = "the training part is shorter than one example of the model";
+            return Err(Failure::program("train::no-batches", message));
+        }
+        let total_steps = match settings.length {
+            Length::Steps(steps) => steps,
+            Length::Epochs(epochs) => epochs.saturating_mul(epoch_steps),
+        };
+        let run_path = plan.folder.path().to_path_buf();
+        let mut updater = Updater::new(&signature, settings);
+        let (slots, len) = (&signature.params, signature.param_len);
+        let names = state_names(&settings.optimizer);
+        let saved = checkpoint::load(&run_path, Which::Latest, slots, len, names)?;
+        let source = plan.folder.source_digest();
+        let mut notices = Vec::new();
+        let (weights, carried, progress) = match saved {
+            Some(Checkpoint {
+                weights,
+                optimizer,
+                carried,
+                mut progress,
+            }) => {
+                if progress.source != source {
+                    notices.push("the program has changed since the run's last checkpoint");
+                    progress.source = source;
+                }
+                progress.total_steps = total_steps;
+                progress.schedule = settings.schedule;
+                updater.restore(optimizer.into_iter().map(|(_, arena)| arena).collect());
+                (weights, carried, progress)
+            }
+            None => {
+                let weights = match &plan.start {
+                    Start::Initial => init::arena(&signature, plan.params, settings),
+                    Start::Weights(path) => read_weights(path, slots, len)?,
+                };
+                let progress = Progress::new(settings.seed, settings.schedule, total_steps, source);
+                (weights, BTreeMap::new(), progress)
+            }
+        };
+        if settings.precision == Precision::Bf16 {
+            notices.push("precision = bf16 is a permission; this machine computes in f32");
+        }
+        let step = progress.step;
+        let event = Event::Started {
+            folder: &run_path,
+            params: slots.iter().map(|s| s.len).sum(),
+            trained: updater.trained().iter().map(|t| t.range.len()).sum(),
+            total_steps,
+            steps_an_epoch: epoch_steps,
+            step,
+        };
+        plan.observer.event(&event);
+        for notice in notices {
+            plan.observer.event(&Event::Notice(notice.to_string()));
+        }
+        let fields: Vec<FieldInfo> = dataset.columns().iter().map(FieldInfo::from).collect();
+        if let Some(stage) = &plan.functions.step
+            && !can_generate(stage.start.signature(), &fields)
+        {
+            plan.functions.step = None;
+        }
+        Ok(Run {
+            log: Log::open(&run_path, step)?,
+            fields,
+            updater,
+            weights,
+            grads: vec![0.0; len],
+            carried,
+            seconds_before: progress.seconds,
+            progress,
+            feed: Feed::default(),
+            evaluator,
+            log_every: total_steps.div_ceil(LOG_LINES).max(1),
+            last_save: Instant::now(),
+            session: Instant::now(),
+            first_step_ms: 0.0,
+            last_train: None,
+            last_valid: None,
+            slots: signature.params,
+            plan,
+        })
+    }
+
+    /// Whether every step of the settings is done.
+    pub fn is_finished(&self) -> bool {
+        match self.plan.settings.length {
+            Length::Steps(steps) => self.progress.step >= steps,
+            Length::Epochs(epochs) => self.progress.epoch >= epochs,
+        }
+    }
+
+    /// Why the run ends here, if it does.
+    pub fn ended(&self) -> Option<End> {
+        if self.is_finished() {
+            return Some(End::Finished);
+        }
+        if self.progress.stopped {
+            return Some(End::Stopped);
+        }
+        if self.interrupted() {
+            return Some(End::Interrupted);
+        }
+        let most = self.plan.max_steps;
+        most.filter(|most| self.progress.step >= *most)
+            .map(|_| End::MaxSteps)
+    }
+
+    pub fn interrupted(&self) -> bool {
+        self.plan.interrupt.load(Ordering::Relaxed)
+    }
+
+    /// Saves the run as it stands. Weights that are not finite are never saved.
+    pub fn save(&mut self, best: bool) -> Result<(), Failure> {
+        self.progress.seconds = self.seconds();
+        for slot in &self.slots {
+            let weight = &self.weights[slot.offset..slot.offset + slot.len];
+            if !lanes::squares(weight).is_finite() {
+                return Err(self.not_finite(&format!("weight `{}`", slot.path)));
+            }
+        }
+        self.log.sync()?;
+        let optimizer = self.updater.state();
+        let checkpoint = Checkpoint {
+            weights: std::mem::take(&mut self.weights),
+            optimizer: optimizer
+                .map(|(n, s)| (n.to_string(), s.to_vec()))
+                .collect(),
+            carried: self.carried.clone(),
+            progress: self.progress.clone(),
+        };
+        let saved = checkpoint::save(self.plan.folder.path(), &self.slots, &checkpoint, best);
+        self.weights = checkpoint.weights;
+        saved?;
+        self.last_save = Instant::now();
+        let step = self.progress.step;
+        self.plan.observer.event(&Event::Saved { step, best });
+        Ok(())
+    }
+
+    /// Of training, over all sessions.
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.session.elapsed().as_secs_f64()
+    }
+
+    /// The failure for something that is not a finite number after the steps done so far.
+    pub fn not_finite(&self, what: &str) -> Failure {
+        let step = self.progress.step;
+        let message = format!("step {step}: the {what} is not a finite number");
+        let kept = match checkpoint::linked(self.plan.folder.path(), Which::Latest) {
+            Ok(Some(s)) => format!("step-{s} is the last checkpoint, and is finite"),
+            Ok(None) | Err(_) => "nothing was saved before".to_string(),
+        };
+        let help = format!("{kept}; a lower `lr`, or `clip = norm(1)`, often keeps a run finite");
+        let d = Diagnostic::error("run::non-finite", message).help(help);
+        Failure::new(Class::NonFinite, d)
+    }
+
+    /// The first trained weight whose gradient is not finite, or the loss.
+    pub fn bad_gradient(&self, weight: &Trained) -> Failure {
+        self.not_finite(&format!("gradient of `{}`", weight.path))
+    }
+
+    fn finish(mut self, end: End) -> Result<Summary, Failure> {
+        // Stopped between measurements: measure for the report, without a trace in the run.
+        if end == End::MaxSteps && self.progress.validated != self.progress.step {
+            self.last_valid = self.measure()?.map(|(measured, _)| measured);
+            self.last_train = self.progress.since_validation.value().or(self.last_train);
+        }
+        self.draw_curve()?;
+        let summary = Summary {
+            end,
+            run: self.plan.folder.path().to_path_buf(),
+            steps: self.progress.step,
+            epochs: self.progress.epoch,
+            seconds: self.seconds(),
+            compile_ms: self.plan.compile_ms,
+            first_step_ms: self.first_step_ms,
+            params: self.slots.iter().map(|s| s.len).sum(),
+            train_loss: self.last_train.or(self.log.train.last().map(|p| p.1)),
+            valid: self.last_valid.take().or_else(|| {
+                // Nothing was measured in this session: what the log says.
+                let loss = self.log.valid.last()?.1;
+                Some(Measured {
+                    loss,
+                    ..Measured::default()
+                })
+            }),
+            best: self.progress.best.map(|b| (b.step, b.value)),
+        };
+        self.plan.observer.event(&Event::Finished(&summary));
+        Ok(summary)
+    }
+
+    /// Draws `loss.svg`, in builds that can.
+    pub fn draw_curve(&self) -> Result<(), Failure> {
+        #[cfg(feature = "cli")]
+        if !self.log.train.is_empty() {
+            let svg = super::plot::loss_curve(&self.log.train, &self.log.valid);
+            super::disk::replace(&self.plan.folder.path().join("loss.svg"), svg.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Weights by path from a file the user named.
+pub fn read_weights(
+    path: &std::path::Path,
+    slots: &[ParamSlot],
+    len: usize,
+) -> Result<Vec<f32>, Failure> {
+    let read = || {
+        // A FIFO or a device would never end.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(std::io::Error::other("not a plain file"));
+        }
+        std::fs::read(path)
+    };
+    let bytes = read().map_err(|e| Failure::io("read", path, &e))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let origin = Origin {
+        file: &name,
+        class: Class::Program,
+    };
+    let mut arenas = weights::arenas(&bytes, slots, len, &[""], origin)?;
+    Ok(arenas.pop().unwrap_or_default())
+}
