@@ -116,14 +116,14 @@ impl Binding {
         }
         let slot = |p: &plan::Port| {
             let b = program.buffer(p.buffer);
-            Slot {
+            Ok(Slot {
                 role: role(&p.role),
                 elem: match b.elem {
                     plan::Elem::F32 => Elem::F32,
                     plan::Elem::I32 => Elem::I32,
                 },
-                shape: b.shape.clone(),
-            }
+                shape: b.shape.iter().map(fix).collect::<Result<_, Diagnostic>>()?,
+            })
         };
         let mut extents = Vec::new();
         for p in &program.inputs {
@@ -149,8 +149,16 @@ impl Binding {
                 sizes: launch,
                 params,
                 param_len: offset,
-                inputs: program.inputs.iter().map(slot).collect(),
-                outputs: program.outputs.iter().map(slot).collect(),
+                inputs: program
+                    .inputs
+                    .iter()
+                    .map(slot)
+                    .collect::<Result<_, Diagnostic>>()?,
+                outputs: program
+                    .outputs
+                    .iter()
+                    .map(slot)
+                    .collect::<Result<_, Diagnostic>>()?,
                 has_grads: program.params.iter().any(|p| p.grad.is_some()),
             },
             slots,
