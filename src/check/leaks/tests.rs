@@ -529,7 +529,6 @@ mod data {
 mod texts {
     //! Whole files: what is said, and where.
 
-    use super::*;
     use crate::span::Sources;
 
     const MODELS: &[(&str, &str)] = &[
