@@ -15,8 +15,6 @@
 //! **NaN.** `max`, `min` and folds give NaN if any operand is NaN. A comparison with NaN is 0, `step` of NaN is 0, `sign`
 //! of NaN is NaN. A select takes its second operand where the condition is NaN, since NaN is not 0.
 
-use std::collections::BTreeMap;
-
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::address::{Place, Pointers};
@@ -76,7 +74,6 @@ pub(crate) struct Emitter<'a, 'x, 'f, 'l> {
     pub(super) sizes: Vec<Value>,
     pub(super) bounds: (Value, Value),
     pub(super) vectors: usize,
-    pub(super) constants: BTreeMap<(u32, bool), Value>,
 }
 
 /// Emits the whole group into the function that `asm` has begun. `elems` are the types of the loads.
@@ -133,7 +130,6 @@ pub(crate) fn emit(
         sizes,
         bounds,
         vectors: unroll(l, columns),
-        constants: BTreeMap::new(),
     };
     e.analyse()?;
     e.level(0, &state, Vec::new())?;
@@ -213,24 +209,20 @@ impl Emitter<'_, '_, '_, '_> {
         partial: Partial,
     ) -> Result<Partial, Diagnostic> {
         let mut s = outer.clone();
-        // A block's constants are its own: they must not be used where it does not lead.
-        let constants = std::mem::take(&mut self.constants);
         for i in 0..self.l.exprs.len() {
             if self.depths[i] == depth && !self.absorbed[i] {
                 let c = self.compute(&s, i)?;
                 s.computed[i] = Some(c);
             }
         }
-        let out = if depth == self.nest.first_reduced && self.is_fold() {
+        if depth == self.nest.first_reduced && self.is_fold() {
             let start = self.start(&s);
             let end = self.around(depth, &s, start)?;
             self.store_folds(&s, end)?;
-            partial
+            Ok(partial)
         } else {
-            self.around(depth, &s, partial)?
-        };
-        self.constants = constants;
-        Ok(out)
+            self.around(depth, &s, partial)
+        }
     }
 
     fn is_fold(&self) -> bool {

@@ -81,7 +81,7 @@ impl Emitter<'_, '_, '_, '_> {
             }) => truth[v],
             _ => {
                 let x = self.operand(s, e, v, w);
-                let zero = self.constant(w, 0.0);
+                let zero = self.asm.float(w, 0.0);
                 self.asm.compare(FloatCC::NotEqual, x, zero)
             }
         }
@@ -93,16 +93,6 @@ impl Emitter<'_, '_, '_, '_> {
             (Some(Computed::Same { one, .. }), Width::One) => *one,
             _ => self.value(s, e, v),
         }
-    }
-
-    pub(super) fn constant(&mut self, w: Width, x: f32) -> Value {
-        let key = (x.to_bits(), w == Width::Four);
-        if let Some(v) = self.constants.get(&key) {
-            return *v;
-        }
-        let v = self.asm.float(w, x);
-        self.constants.insert(key, v);
-        v
     }
 
     /// Computes expression `i` for the whole block, or once where it does not vary.
@@ -183,7 +173,7 @@ impl Emitter<'_, '_, '_, '_> {
         w: Width,
     ) -> Result<(Value, Option<Value>), Diagnostic> {
         let value = match e {
-            Expr::Const(x) => self.constant(w, *x as f32),
+            Expr::Const(x) => self.asm.float(w, *x as f32),
             Expr::Load(_) | Expr::Index(_) | Expr::Time => {
                 return Err(internal(&"a leaf is not arithmetic"));
             }
@@ -221,7 +211,7 @@ impl Emitter<'_, '_, '_, '_> {
             Unary::Cos => asm.cos(w, a)?,
             Unary::Erf => asm.erf(w, a),
             Unary::Step => {
-                let zero = self.constant(w, 0.0);
+                let zero = self.asm.float(w, 0.0);
                 let mask = self.asm.compare(FloatCC::LessThan, zero, a);
                 return Ok((self.asm.truth(w, mask), Some(mask)));
             }
