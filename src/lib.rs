@@ -11,6 +11,7 @@ pub mod ast;
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod cost;
 pub mod data;
 pub mod diagnostics;
 pub mod dim;

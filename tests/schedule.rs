@@ -406,3 +406,53 @@ fn text_fits_the_page_and_does_not_change() {
         assert!(longest <= 100, "{text}");
     }
 }
+
+/// Every shipped example, shrunk: in training, when evaluated, and when it predicts.
+#[test]
+fn examples_compute_what_the_ir_does() {
+    use seqc::lower::Options;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "seq"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 7);
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut sources = seqc::span::Sources::default();
+        let id = sources.add(path.to_string_lossy(), text.as_str());
+        let file = seqc::ast::parse(&text, id).unwrap();
+        for model in seqc::check::check(&file, &mut sources).models {
+            let mut model = seqc::pipeline::with_stand_in_sizes(&model);
+            let fixed: Vec<Sym> = model
+                .dims
+                .iter()
+                .filter(|e| matches!(e.binding, Binding::Static(Some(n)) if n > 3))
+                .map(|e| e.sym.clone())
+                .collect();
+            for (i, sym) in fixed.iter().enumerate() {
+                model.dims.bind(sym, 2 + i as i64 % 3);
+            }
+            for (options, gradients) in [
+                (Options::TRAIN, true),
+                (Options::EVALUATE, false),
+                (Options::PREDICT, false),
+            ] {
+                let build = seqc::pipeline::Build::default();
+                let stages = build.stages(&model, options, gradients).unwrap();
+                for func in [&stages.lowered, &stages.optimized] {
+                    let mut sizes: Vec<(Sym, i64)> = Vec::new();
+                    for s in func.dims.launch_syms() {
+                        let n = if s.name() == "B" { B } else { T };
+                        sizes.push((s, n));
+                    }
+                    let inputs = common::inputs(func, &sizes, &LENS, 2);
+                    let params = common::params(func, &sizes, 0.5);
+                    common::check_schedule(func, &sizes, &inputs, &params);
+                }
+            }
+        }
+    }
+}
