@@ -174,7 +174,7 @@ fn round_trip(text: &str, style: Style) -> Result<(), TestCaseError> {
 }
 
 /// A gap between two tokens inside brackets, or beside an operator: anything that blanks can be.
-fn gap() -> impl Strategy<Value = &'static str> {
+fn gap() -> BoxedStrategy<&'static str> {
     prop_oneof![
         12 => Just(" "),
         6 => Just(""),
@@ -184,9 +184,10 @@ fn gap() -> impl Strategy<Value = &'static str> {
         1 => Just("  \t"),
         1 => Just("\r\n"),
     ]
+    .boxed()
 }
 
-fn name() -> impl Strategy<Value = String> {
+fn name() -> BoxedStrategy<String> {
     prop::sample::select(vec![
         "x",
         "h",
@@ -200,10 +201,12 @@ fn name() -> impl Strategy<Value = String> {
         "e\u{301}",
     ])
     .prop_map(str::to_string)
+    .boxed()
 }
 
-/// An expression as text. `wide` where a newline may stand between any two tokens.
-fn expression() -> impl Strategy<Value = String> {
+/// An expression as text; every operator in parentheses, so that a newline may stand beside it. The strategies are boxed
+/// because unoptimised builds would hold all of them on the stack.
+fn expression() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         name(),
         name().prop_map(|name| name + "'"),
@@ -229,20 +232,35 @@ fn expression() -> impl Strategy<Value = String> {
             1 => (name(), inner.clone()).prop_map(|(f, a)| format!("{f}(6 as i, {a})")),
         ]
     })
+    .boxed()
 }
 
-fn statement() -> impl Strategy<Value = String> {
+fn statement() -> BoxedStrategy<String> {
     prop_oneof![
-        (name(), expression()).prop_map(|(a, e)| format!("{a} = {e}")),
-        (name(), gap(), expression()).prop_map(|(a, g, e)| format!("{a}'[t, s] ={g}{e}")),
-        (expression(), gap(), expression()).prop_map(|(a, g, b)| format!("y = {a} +{g}{b}")),
-        (expression(), gap()).prop_map(|(a, g)| format!("y = {a}{g} |> Linear(3){g} |> softmax")),
+        (name(), expression())
+            .prop_map(|(a, e)| format!("{a} = {e}"))
+            .boxed(),
+        (name(), gap(), expression())
+            .prop_map(|(a, g, e)| format!("{a}'[t, s] ={g}{e}"))
+            .boxed(),
+        (expression(), gap(), expression())
+            .prop_map(|(a, g, b)| format!("y = {a} +{g}{b}"))
+            .boxed(),
+        (expression(), gap())
+            .prop_map(|(a, g)| format!("y = {a}{g} |> Linear(3){g} |> softmax"))
+            .boxed(),
         (name(), gap(), name(), expression())
-            .prop_map(|(a, g, b, e)| format!("input {a},{g}{b} : [{e}, T] token")),
-        (name(), expression()).prop_map(|(a, e)| format!("param {a} : [E] ~ {e}")),
-        (expression(), gap(), name()).prop_map(|(a, g, b)| format!("output {a},{g}{b}")),
-        name().prop_map(|a| format!("watch {a}")),
+            .prop_map(|(a, g, b, e)| format!("input {a},{g}{b} : [{e}, T] token"))
+            .boxed(),
+        (name(), expression())
+            .prop_map(|(a, e)| format!("param {a} : [E] ~ {e}"))
+            .boxed(),
+        (expression(), gap(), name())
+            .prop_map(|(a, g, b)| format!("output {a},{g}{b}"))
+            .boxed(),
+        name().prop_map(|a| format!("watch {a}")).boxed(),
     ]
+    .boxed()
 }
 
 /// A file: statements and settings in bodies, with comments and blank lines between.
@@ -266,14 +284,14 @@ fn program() -> impl Strategy<Value = String> {
         prop::collection::vec((statement(), end.clone()), 0..5).prop_map(|body| {
             let body: String = body.into_iter().map(|(s, e)| s + e).collect();
             format!("block B(H, d = 1) {{ {body}}}")
-        }),
+        }).boxed(),
         (prop::collection::vec((setting.clone(), end.clone()), 0..5), setting).prop_map(|(body, one)| {
             let body: String = body.into_iter().map(|(s, e)| s + e).collect();
             format!("train M on d {{ # head\n{body} params \"a*\" {{ {one} }}\nparams vectors {{\n}} }}")
-        }),
-        expression().prop_map(|e| format!("fn f(x : [T], y) = {e}")),
-        Just("time S, T = 30".to_string()),
-        expression().prop_map(|e| format!("dim E = 3,\n  D = {e}")),
+        }).boxed(),
+        expression().prop_map(|e| format!("fn f(x : [T], y) = {e}")).boxed(),
+        Just("time S, T = 30".to_string()).boxed(),
+        expression().prop_map(|e| format!("dim E = 3,\n  D = {e}")).boxed(),
     ];
     prop::collection::vec((item, end), 1..5)
         .prop_map(|items| items.into_iter().map(|(i, e)| i + e).collect())

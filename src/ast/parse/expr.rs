@@ -20,7 +20,8 @@ use super::{MAX_DEPTH, wrong};
 use crate::ast::node::*;
 use crate::span::{Span, Spanned};
 
-type Chain<'i> = Peekable<Pairs<'i, Rule>>;
+/// Operands and operators, not yet a tree.
+pub type Chain<'i> = Peekable<Pairs<'i, Rule>>;
 
 /// How tight an operator binds, loosest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +98,7 @@ impl Builder<'_> {
     }
 
     /// An `expr`, `element`, `logic` or `element_logic`, its tree at most `budget` deep.
-    fn nested(&mut self, pair: Pair<Rule>, budget: usize) -> Expr {
+    pub fn nested(&mut self, pair: Pair<Rule>, budget: usize) -> Expr {
         let span = self.span(&pair);
         match pair.as_rule() {
             Rule::logic | Rule::element_logic => {
@@ -145,7 +146,7 @@ impl Builder<'_> {
     }
 
     /// What is left of the budget after these operations and `more`; an error at the one that passes it.
-    fn spend<'i>(
+    pub fn spend<'i>(
         &mut self,
         budget: usize,
         more: usize,
@@ -229,284 +230,6 @@ impl Builder<'_> {
         }
         Some(left)
     }
-
-    /// A primary value and what binds tighter than any operator.
-    fn operand(&mut self, chain: &mut Chain, budget: usize) -> Option<Expr> {
-        let pair = chain.next()?;
-        let mut value = self.primary(pair, budget)?;
-        while let Some(pair) = chain.peek() {
-            let span = value.span.to(self.span(pair));
-            let rule = pair.as_rule();
-            if !matches!(
-                rule,
-                Rule::field | Rule::index | Rule::args | Rule::over | Rule::element_over
-            ) {
-                break;
-            }
-            let pair = chain.next()?;
-            value = match rule {
-                Rule::field => self.field(value, pair)?,
-                Rule::index => {
-                    let indices = pair
-                        .into_inner()
-                        .map(|pair| self.nested(pair, budget))
-                        .collect();
-                    Expr {
-                        kind: ExprKind::Index(Box::new(value), indices),
-                        span,
-                    }
-                }
-                Rule::args => {
-                    let args = self.args(pair, budget);
-                    Expr {
-                        kind: ExprKind::Call {
-                            callee: Box::new(value),
-                            args,
-                        },
-                        span,
-                    }
-                }
-                _ => self.over(value, pair, budget)?,
-            };
-        }
-        Some(value)
-    }
-
-    fn primary(&mut self, pair: Pair<Rule>, budget: usize) -> Option<Expr> {
-        let span = self.span(&pair);
-        let kind = match pair.as_rule() {
-            Rule::number => {
-                let text = pair.as_str().to_string();
-                ExprKind::Number {
-                    value: text.parse().ok()?,
-                    text,
-                }
-            }
-            Rule::string => ExprKind::String(unescape(pair.as_str())),
-            Rule::primed => return self.primed(pair),
-            Rule::paren => {
-                ExprKind::Paren(Box::new(self.nested(pair.into_inner().next()?, budget)))
-            }
-            _ => ExprKind::List(self.elements(pair, budget)),
-        };
-        Some(Expr { kind, span })
-    }
-
-    fn elements(&mut self, pair: Pair<Rule>, budget: usize) -> Vec<Expr> {
-        let elements: Vec<Expr> = pair
-            .into_inner()
-            .map(|pair| self.nested(pair, budget))
-            .collect();
-        for element in &elements {
-            self.refuse_bindings(element);
-        }
-        elements
-    }
-
-    /// A name, or `h'`.
-    fn primed(&mut self, pair: Pair<Rule>) -> Option<Expr> {
-        let whole = self.span(&pair);
-        let mut parts = pair.into_inner();
-        let name = self.ident(&parts.next()?);
-        let value = Expr {
-            kind: ExprKind::Name(name.node),
-            span: name.span,
-        };
-        Some(if parts.next().is_some() {
-            prime(value, whole)
-        } else {
-            value
-        })
-    }
-
-    /// `.h` or `.h'` after `value`.
-    fn field(&mut self, value: Expr, pair: Pair<Rule>) -> Option<Expr> {
-        let whole = value.span.to(self.span(&pair));
-        let mut parts = pair.into_inner();
-        let name = self.ident(&parts.next()?);
-        let span = value.span.to(name.span);
-        let field = Expr {
-            kind: ExprKind::Field(Box::new(value), name),
-            span,
-        };
-        Some(if parts.next().is_some() {
-            prime(field, whole)
-        } else {
-            field
-        })
-    }
-
-    fn args(&mut self, pair: Pair<Rule>, budget: usize) -> Vec<Arg> {
-        let mut args = Vec::new();
-        for pair in pair.into_inner() {
-            let (mut name, mut value, mut counter) = (None, None, None);
-            for part in pair.into_inner() {
-                match part.as_rule() {
-                    Rule::arg_name => name = part.into_inner().next().map(|pair| self.ident(&pair)),
-                    Rule::name => counter = Some(self.ident(&part)),
-                    Rule::element => value = Some(self.nested(part, budget)),
-                    _ => {}
-                }
-            }
-            if let Some(value) = value {
-                self.refuse_bindings(&value);
-                args.push(Arg {
-                    name,
-                    value,
-                    counter,
-                });
-            }
-        }
-        args
-    }
-
-    /// A comma after bindings could go on with them or begin the next value.
-    fn refuse_bindings(&mut self, value: &Expr) {
-        let mut at = value;
-        while let ExprKind::Pipe {
-            input,
-            pipe_span,
-            stage,
-        } = &at.kind
-        {
-            if !(stage.with.is_empty() && stage.from.is_empty()) {
-                let error = wrong::bound_pipe(self.source, value.span, *pipe_span);
-                self.errors.push(error);
-                return;
-            }
-            at = input;
-        }
-    }
-
-    fn over(&mut self, value: Expr, pair: Pair<Rule>, budget: usize) -> Option<Expr> {
-        let span = value.span.to(self.span(&pair));
-        let mut parts = pair.into_inner();
-        let over_span = self.span(&parts.next()?);
-        let (mut axes, mut cond) = (Vec::new(), None);
-        for pair in parts {
-            match pair.as_rule() {
-                Rule::name => axes.push(self.ident(&pair)),
-                Rule::kw_where => {}
-                _ => cond = Some(Box::new(self.nested(pair, budget))),
-            }
-        }
-        if let Some(cond) = &cond
-            && let Some(open) = open_operand(cond)
-            && let ExprKind::Binary { op_span, .. } = &open.kind
-        {
-            let error = wrong::open_condition(self.source, open.span, *op_span);
-            self.errors.push(error);
-        }
-        Some(Expr {
-            kind: ExprKind::Over {
-                value: Box::new(value),
-                over_span,
-                axes,
-                cond,
-            },
-            span,
-        })
-    }
-
-    fn stage(&mut self, pair: Pair<Rule>, budget: usize) -> Option<(Span, Stage)> {
-        let whole = self.span(&pair);
-        let mut parts = pair.into_inner();
-        let pipe_span = self.span(&parts.next()?);
-        let (mut scan, mut call, mut over) = (None, None, None);
-        let (mut with, mut from) = (Vec::new(), Vec::new());
-        let mut start = None;
-        for pair in parts {
-            let span = self.span(&pair);
-            start.get_or_insert(span.start);
-            match pair.as_rule() {
-                Rule::kw_scan => scan = Some(Spanned::new(ScanDir::Forward, span)),
-                Rule::direction => {
-                    let direction = if pair.as_str() == "both" {
-                        ScanDir::Both
-                    } else {
-                        ScanDir::Reverse
-                    };
-                    scan = Some(Spanned::new(direction, span));
-                }
-                Rule::callee => call = self.callee(pair, budget),
-                Rule::name => over = Some(self.ident(&pair)),
-                Rule::with => with = self.binds(pair, budget),
-                Rule::from => from = self.binds(pair, budget),
-                _ => {}
-            }
-        }
-        let span = Span {
-            start: start?,
-            ..whole
-        };
-        Some((
-            pipe_span,
-            Stage {
-                scan,
-                call: call?,
-                over,
-                with,
-                from,
-                span,
-            },
-        ))
-    }
-
-    fn callee(&mut self, pair: Pair<Rule>, budget: usize) -> Option<Expr> {
-        let whole = self.span(&pair);
-        let mut parts = pair.into_inner();
-        let name = self.ident(&parts.next()?);
-        let budget = self.spend(budget, 0, whole, parts.clone())?;
-        let mut value = Expr {
-            kind: ExprKind::Name(name.node),
-            span: name.span,
-        };
-        for pair in parts {
-            value = match pair.as_rule() {
-                Rule::field => self.field(value, pair)?,
-                _ => {
-                    let args = self.args(pair, budget);
-                    Expr {
-                        kind: ExprKind::Call {
-                            callee: Box::new(value),
-                            args,
-                        },
-                        span: whole,
-                    }
-                }
-            };
-        }
-        Some(value)
-    }
-
-    fn binds(&mut self, pair: Pair<Rule>, budget: usize) -> Vec<Bind> {
-        let mut binds = Vec::new();
-        for pair in pair.into_inner().skip(1) {
-            let (mut path, mut value) = (Vec::new(), None);
-            for part in pair.into_inner() {
-                match part.as_rule() {
-                    Rule::name => path.push(self.ident(&part)),
-                    _ => {
-                        value = part
-                            .into_inner()
-                            .next()
-                            .map(|pair| self.nested(pair, budget))
-                    }
-                }
-            }
-            if let Some(value) = value {
-                binds.push(Bind { path, value });
-            }
-        }
-        binds
-    }
-}
-
-fn prime(value: Expr, span: Span) -> Expr {
-    Expr {
-        kind: ExprKind::Prime(Box::new(value)),
-        span,
-    }
 }
 
 /// Stands where an error was reported, so that building can go on to find more.
@@ -529,51 +252,4 @@ fn first_pipe(expr: &Expr) -> Option<(&Expr, Span)> {
         at = input;
     }
     found
-}
-
-/// The end of a condition, if it is arithmetic: `s <= t + 1` could go on after the reduction.
-fn open_operand(cond: &Expr) -> Option<&Expr> {
-    let mut at = cond;
-    loop {
-        at = match &at.kind {
-            ExprKind::Binary {
-                op: BinaryOp::Or | BinaryOp::And,
-                right,
-                ..
-            } => right,
-            ExprKind::Binary {
-                op: BinaryOp::Pow, ..
-            } => return None,
-            ExprKind::Binary { .. } => return Some(at),
-            ExprKind::Unary {
-                op: UnaryOp::Not,
-                value,
-                ..
-            } => value,
-            ExprKind::Compare { rest, .. } => &rest.last()?.1,
-            _ => return None,
-        };
-    }
-}
-
-/// The contents of a quoted string; the layout has refused other escapes.
-pub fn unescape(quoted: &str) -> String {
-    let inner = quoted
-        .strip_prefix('"')
-        .and_then(|s| s.strip_suffix('"'))
-        .unwrap_or(quoted);
-    let mut text = String::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(char) = chars.next() {
-        text.push(match char {
-            '\\' => match chars.next() {
-                Some('n') => '\n',
-                Some('t') => '\t',
-                Some(other) => other,
-                None => '\\',
-            },
-            other => other,
-        });
-    }
-    text
 }

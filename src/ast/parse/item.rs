@@ -278,7 +278,7 @@ impl<'a> Builder<'a> {
             let mut parts = pair.into_inner().skip(1);
             let chosen = parts.next()?;
             let selector = match chosen.as_rule() {
-                Rule::string => Selector::Glob(super::expr::unescape(chosen.as_str())),
+                Rule::string => Selector::Glob(super::operand::unescape(chosen.as_str())),
                 _ if chosen.as_str() == "matrices" => Selector::Matrices,
                 _ => Selector::Vectors,
             };

@@ -15,10 +15,14 @@
 //! Two ambiguities that readers fall into are refused here, since only the text has them: `x + y |> f` outside brackets
 //! (`pipe::needs-parentheses`) and `sum(x) over s where s <= t + 1` (`where::needs-parentheses`).
 
+mod bracket;
 mod expr;
 mod item;
 mod layout;
+mod literal;
+mod operand;
 mod recover;
+mod stage;
 mod unexpected;
 mod wrong;
 

@@ -165,7 +165,11 @@ fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) ->
         };
     }
     if has(Expected::Value) {
-        return missing("syntax::missing-value", "a value");
+        let error = missing("syntax::missing-value", "a value");
+        return match found {
+            Some("'") => error.help("text is quoted with `\"`"),
+            _ => error,
+        };
     }
     if has(Expected::Type) {
         return Diagnostic::error(

@@ -13,8 +13,10 @@
 //! ```
 
 mod align;
+mod expr;
 mod lines;
 mod row;
+mod stmt;
 
 use super::node::*;
 use align::align;
@@ -221,3 +223,6 @@ impl Printer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

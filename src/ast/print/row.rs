@@ -6,7 +6,7 @@
 
 use super::Style;
 use crate::ast::node::*;
-use crate::span::{Span, Spanned};
+use crate::span::Span;
 
 /// Where a line may be broken that was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +83,9 @@ pub fn width(text: &str) -> usize {
 #[derive(Clone)]
 pub struct Row<'a> {
     source: &'a str,
-    style: Style,
+    pub style: Style,
     /// Where the last token ended in the source.
-    at: usize,
+    pub at: usize,
     /// Blanks to add before the next token.
     pad: usize,
     done: Done,
@@ -102,6 +102,10 @@ impl<'a> Row<'a> {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.done.tokens.is_empty()
+    }
+
     pub fn done(self) -> Done {
         self.done
     }
@@ -109,7 +113,7 @@ impl<'a> Row<'a> {
     // ---- tokens
 
     /// The place of the next token of the source.
-    fn next(&self, mut from: usize) -> usize {
+    pub fn next(&self, mut from: usize) -> usize {
         loop {
             let tail = self.source.get(from..).unwrap_or("");
             let trimmed = tail.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
@@ -121,7 +125,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn push(
+    pub fn push(
         &mut self,
         text: impl Into<String>,
         start: usize,
@@ -149,7 +153,7 @@ impl<'a> Row<'a> {
     }
 
     /// A token that the source spells in the same way, next in it.
-    fn plain(&mut self, text: &str, blanks: usize) -> &mut Token {
+    pub fn plain(&mut self, text: &str, blanks: usize) -> &mut Token {
         let start = self.next(self.at);
         self.push(text, start, start + text.len(), blanks)
     }
@@ -180,7 +184,7 @@ impl<'a> Row<'a> {
         self.open(text, 0);
     }
 
-    fn open(&mut self, text: &str, blanks: usize) {
+    pub fn open(&mut self, text: &str, blanks: usize) {
         self.plain(text, blanks).nesting = 1;
     }
 
@@ -208,7 +212,7 @@ impl<'a> Row<'a> {
     }
 
     /// The next token aligns with that of the rows around.
-    fn key(&mut self, class: Class) {
+    pub fn key(&mut self, class: Class) {
         let from = self.done.keys.last().map_or(0, |key| key.token);
         let width = self.done.tokens[from..]
             .iter()
@@ -223,7 +227,7 @@ impl<'a> Row<'a> {
 
     // ---- names and lists
 
-    fn spelled(&self, name: &str) -> String {
+    pub fn spelled(&self, name: &str) -> String {
         let part = |part: &str| match part {
             "σ" if self.style.ascii => "sigmoid".to_string(),
             "α" if self.style.ascii => "alpha".to_string(),
@@ -232,7 +236,7 @@ impl<'a> Row<'a> {
         name.split('.').map(part).collect::<Vec<_>>().join(".")
     }
 
-    fn name(&mut self, name: &str, span: Span, blanks: usize) {
+    pub fn name(&mut self, name: &str, span: Span, blanks: usize) {
         let text = self.spelled(name);
         self.push(text, span.start as usize, span.end as usize, blanks);
     }
@@ -247,14 +251,9 @@ impl<'a> Row<'a> {
         self.name(&name.node, name.span, blanks);
     }
 
-    fn list_blanks(&self) -> usize {
-        usize::from(
-            !self
-                .done
-                .tokens
-                .last()
-                .is_some_and(|token| token.nesting > 0),
-        )
+    pub fn list_blanks(&self) -> usize {
+        let opened = |token: &Token| token.nesting > 0;
+        usize::from(!self.done.tokens.last().is_some_and(opened))
     }
 
     /// The elements with commas between them; `print` begins each with a blank except after a bracket.
@@ -298,302 +297,16 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn list(&mut self, elements: &[Expr]) {
+    pub fn list(&mut self, elements: &[Expr]) {
         self.commas(elements, |row, element| {
             let blanks = row.list_blanks();
             row.expr(element, blanks);
         });
     }
-
-    // ---- statements
-
-    pub fn stmt(&mut self, stmt: &StmtKind) {
-        match stmt {
-            StmtKind::Decl {
-                kind,
-                names,
-                ty,
-                init,
-                value,
-            } => {
-                let (word, interface) = match kind {
-                    DeclKind::Input => ("input", true),
-                    DeclKind::Context => ("context", true),
-                    DeclKind::Target => ("target", true),
-                    DeclKind::State => ("state", false),
-                    DeclKind::Param => ("param", false),
-                };
-                self.word(word);
-                if interface {
-                    self.key(Class::Interface);
-                }
-                self.commas(names, |row, name| row.spaced_name(name));
-                if let Some(ty) = ty {
-                    if interface {
-                        self.key(Class::Type);
-                    }
-                    self.sign(":");
-                    self.ty(ty);
-                }
-                if let Some(init) = init {
-                    self.sign("~");
-                    self.expr(init, 1);
-                }
-                self.value(value.as_ref());
-            }
-            StmtKind::Eq {
-                names,
-                indices,
-                value,
-            } => {
-                self.commas(names, |row, lhs| {
-                    row.spaced_name(&lhs.name);
-                    if lhs.prime {
-                        row.plain("'", 0);
-                    }
-                });
-                self.indices(indices.as_deref());
-                self.key(Class::Equation);
-                self.value(Some(value));
-            }
-            StmtKind::Output(values) => {
-                self.word("output");
-                self.commas(values, |row, value| row.expr(value, 1));
-            }
-            StmtKind::Watch(names) => {
-                self.word("watch");
-                self.commas(names, |row, name| row.spaced_name(name));
-            }
-            StmtKind::Predict { name, value } => {
-                self.word("predict");
-                self.spaced_name(name);
-                self.value(Some(value));
-            }
-            StmtKind::Penalty { name, value } => {
-                self.word("penalty");
-                self.spaced_name(name);
-                self.value(Some(value));
-            }
-        }
-    }
-
-    fn indices(&mut self, indices: Option<&[Ident]>) {
-        if let Some(indices) = indices {
-            self.bracket_open("[");
-            self.commas(indices, |row, name| row.list_name(name));
-            self.bracket_close("]");
-        }
-    }
-
-    /// `given name[t] = e`.
-    pub fn set(&mut self, setting: &Setting) {
-        let Setting::Set {
-            given,
-            name,
-            indices,
-            value,
-            ..
-        } = setting
-        else {
-            return;
-        };
-        let inside = !self.done.tokens.is_empty();
-        if *given {
-            self.word("given");
-        }
-        self.spaced_name(name);
-        self.indices(indices.as_deref());
-        if !inside {
-            self.key(Class::Setting);
-        }
-        self.value(Some(value));
-    }
-
-    pub fn selector(&mut self, selector: &Spanned<Selector>) {
-        let text = match &selector.node {
-            Selector::Glob(pattern) => quote(pattern),
-            Selector::Matrices => "matrices".to_string(),
-            Selector::Vectors => "vectors".to_string(),
-        };
-        self.push(
-            text,
-            selector.span.start as usize,
-            selector.span.end as usize,
-            1,
-        );
-    }
-
-    // ---- expressions
-
-    /// An expression, with so many blanks before its first token.
-    pub fn expr(&mut self, expr: &Expr, blanks: usize) {
-        let (start, end) = (expr.span.start as usize, expr.span.end as usize);
-        match &expr.kind {
-            ExprKind::Number { text, .. } => {
-                self.push(text.as_str(), start, end, blanks);
-            }
-            ExprKind::String(text) => {
-                self.push(quote(text), start, end, blanks);
-            }
-            ExprKind::Name(name) => self.name(name, expr.span, blanks),
-            ExprKind::Prime(value) => {
-                self.expr(value, blanks);
-                self.plain("'", 0);
-            }
-            ExprKind::Field(value, name) => {
-                self.expr(value, blanks);
-                self.plain(".", 0);
-                self.name(&name.node, name.span, 0);
-            }
-            ExprKind::Index(value, indices) => {
-                self.expr(value, blanks);
-                self.bracket_open("[");
-                self.list(indices);
-                self.bracket_close("]");
-            }
-            ExprKind::Call { callee, args } => {
-                self.expr(callee, blanks);
-                self.bracket_open("(");
-                self.args(args);
-                self.bracket_close(")");
-            }
-            ExprKind::List(elements) => {
-                self.open("[", blanks);
-                self.list(elements);
-                self.bracket_close("]");
-            }
-            ExprKind::Paren(value) => {
-                self.open("(", blanks);
-                self.expr(value, 0);
-                self.bracket_close(")");
-            }
-            ExprKind::Unary { op, value, .. } => match op {
-                UnaryOp::Neg => {
-                    self.plain("-", blanks);
-                    self.expr(value, 0);
-                }
-                UnaryOp::Not => {
-                    self.plain("not", blanks);
-                    self.expr(value, 1);
-                }
-            },
-            ExprKind::Binary {
-                op,
-                op_span,
-                left,
-                right,
-            } => {
-                self.expr(left, blanks);
-                let blanks = self.binary(*op, *op_span);
-                self.expr(right, blanks);
-            }
-            ExprKind::Compare { first, rest } => {
-                self.expr(first, blanks);
-                for (op, value) in rest {
-                    let text = match op.node {
-                        CompareOp::Lt => "<",
-                        CompareOp::Le => "<=",
-                        CompareOp::Eq => "==",
-                        CompareOp::Ne => "!=",
-                        CompareOp::Gt => ">",
-                        CompareOp::Ge => ">=",
-                    };
-                    self.plain(text, 1).may_break = Break::Maybe;
-                    self.expr(value, 1);
-                }
-            }
-            ExprKind::Over {
-                value, axes, cond, ..
-            } => {
-                self.expr(value, blanks);
-                self.word("over");
-                self.commas(axes, |row, name| row.spaced_name(name));
-                if let Some(cond) = cond {
-                    self.plain("where", 1).may_break = Break::Maybe;
-                    self.expr(cond, 1);
-                }
-            }
-            ExprKind::Pipe { input, stage, .. } => {
-                self.expr(input, blanks);
-                self.plain("|>", 1).may_break = Break::Pipe;
-                self.stage(stage);
-            }
-        }
-    }
-
-    /// The operator; the blanks that belong after it.
-    fn binary(&mut self, op: BinaryOp, span: Span) -> usize {
-        let (text, blanks) = match op {
-            BinaryOp::Or => ("or", Some(1)),
-            BinaryOp::And => ("and", Some(1)),
-            BinaryOp::Add => ("+", Some(1)),
-            BinaryOp::Sub => ("-", Some(1)),
-            BinaryOp::Mul => ("*", None),
-            BinaryOp::Div => ("/", None),
-            BinaryOp::Dot => (if self.style.ascii { "@" } else { "·" }, None),
-            BinaryOp::Pow => ("^", Some(0)),
-        };
-        let (start, end) = (span.start as usize, span.end as usize);
-        let close = self.at == start && self.next(end) == end;
-        let blanks = blanks.unwrap_or(usize::from(!close));
-        let token = self.push(text, start, end, blanks);
-        if blanks > 0 {
-            token.may_break = Break::Maybe;
-        }
-        blanks
-    }
-
-    fn args(&mut self, args: &[Arg]) {
-        self.commas(args, |row, arg| {
-            let blanks = row.list_blanks();
-            match &arg.name {
-                Some(name) => {
-                    row.name(&name.node, name.span, blanks);
-                    row.value(Some(&arg.value));
-                }
-                None => row.expr(&arg.value, blanks),
-            }
-            if let Some(counter) = &arg.counter {
-                row.word("as");
-                row.spaced_name(counter);
-            }
-        });
-    }
-
-    fn stage(&mut self, stage: &Stage) {
-        if let Some(scan) = &stage.scan {
-            self.word("scan");
-            match scan.node {
-                ScanDir::Forward => {}
-                ScanDir::Reverse => self.word("reverse"),
-                ScanDir::Both => self.word("both"),
-            }
-        }
-        self.expr(&stage.call, 1);
-        if let Some(over) = &stage.over {
-            self.word("over");
-            self.spaced_name(over);
-        }
-        for (word, binds) in [("with", &stage.with), ("from", &stage.from)] {
-            if binds.is_empty() {
-                continue;
-            }
-            self.plain(word, 1).may_break = Break::Maybe;
-            self.commas(binds, |row, bind| {
-                for (n, part) in bind.path.iter().enumerate() {
-                    if n > 0 {
-                        row.plain(".", 0);
-                    }
-                    row.name(&part.node, part.span, usize::from(n == 0));
-                }
-                row.value(Some(&bind.value));
-            });
-        }
-    }
 }
 
 /// A string as it is written in a file.
-fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut quoted = String::from("\"");
     for char in text.chars() {
         match char {
