@@ -323,6 +323,45 @@ fn joined_gradients_are_written_in_place() {
 }
 
 #[test]
+fn a_shorter_joined_gradient_is_a_part_of_the_longer_one() {
+    // Of the GRU's three gates' gradients, joined for the input product, two are joined for the state's.
+    let func = trained(&model("gru", gru, 1, false, false), true);
+    let p = schedule(&func).unwrap();
+    let back = scans(&p)[1];
+    for t in &back.body {
+        let Task::Loop(l) = t else { continue };
+        for (i, e) in l.effects.iter().enumerate() {
+            let same = |f: &Effect| match (e, f) {
+                (Effect::Store { value: a, .. }, Effect::Store { value: b, .. }) => a == b,
+                _ => false,
+            };
+            assert!(!l.effects[..i].iter().any(same), "stored twice:\n{p}");
+        }
+    }
+}
+
+/// Batches of one, single steps, and sequences of which none has a step.
+#[test]
+fn sizes_at_the_edge_compute_what_the_ir_does() {
+    for (b, t, lens) in [
+        (1, 1, vec![1]),
+        (1, 4, vec![3]),
+        (2, 1, vec![0, 0]),
+        (3, 2, vec![0, 2, 1]),
+    ] {
+        let sizes = vec![(Sym::new("B"), b), (Sym::new("T"), t)];
+        for (name, step, states) in CELLS {
+            for reverse in [false, true] {
+                let func = trained(&model(name, step, states, reverse, true), true);
+                let inputs = common::inputs(&func, &sizes, &lens, 7);
+                let params = common::params(&func, &sizes, 0.5);
+                common::check_schedule(&func, &sizes, &inputs, &params);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_scan_inside_a_step_is_refused_with_its_place() {
     let mut f = Func::new("nested", dims());
     let bh = dims_of(&["B", "H"]);

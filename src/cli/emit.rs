@@ -112,7 +112,8 @@ impl Compiled {
                 let _ = write!(text, "\n{}", s.optimized);
                 text
             }
-            Stage::Plan | Stage::Clif | Stage::Asm => {
+            Stage::Plan => crate::schedule::schedule(&s.optimized)?.to_string(),
+            Stage::Clif | Stage::Asm => {
                 format!("{:#?}\n", crate::schedule::schedule(&s.optimized)?)
             }
             Stage::Ast | Stage::Checked => String::new(),

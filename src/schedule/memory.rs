@@ -135,6 +135,10 @@ impl<'a> Memory<'a> {
                     self.own(v)
                 }
                 Place::Part(joined, part) => self.part(joined, part),
+                Place::Within(longer, start) => {
+                    let whole = self.view(longer)?;
+                    self.run(whole, v, (longer, start), 0)
+                }
                 Place::Init(scan, i) => self.start(scan, i),
                 Place::Next(scan, i) => self.carry(scan, i, true),
                 Place::Stack(scan, i) => {
@@ -153,19 +157,34 @@ impl<'a> Memory<'a> {
     }
 
     fn part(&mut self, joined: ValueId, part: usize) -> Result<View, Diagnostic> {
-        let Some(id) = self.p.facts.op_of(joined) else {
-            unreachable!("a joined value has its op");
-        };
-        let op = self.p.func.op(id);
-        let OpKind::Concat { axis } = op.kind else {
-            unreachable!("a part belongs to a concatenation");
-        };
-        let sizes = op.args.iter().map(|&a| &self.p.func.shape(a)[axis]);
-        let start = sizes
-            .take(part)
-            .try_fold(size::zero(), |sum, d| size::add(&sum, d))?;
-        let count = self.p.func.shape(op.args[part])[axis].clone();
-        self.view(joined)?.narrow(axis, &start, &count)
+        let args = &self.join(joined).1;
+        let v = args[part];
+        let whole = self.view(joined)?;
+        self.run(whole, v, (joined, part), 0)
+    }
+
+    /// The axis and the parts of a joined value.
+    fn join(&self, joined: ValueId) -> (usize, Vec<ValueId>) {
+        let op = self.p.facts.op_of(joined).map(|id| self.p.func.op(id));
+        match op.map(|op| (&op.kind, &op.args)) {
+            Some((OpKind::Concat { axis }, args)) => (*axis, args.clone()),
+            _ => unreachable!("'{}' is not joined", self.p.func.value(joined).name),
+        }
+    }
+
+    /// `v` inside `whole`, which holds the joined value from its part `start` on; `lead` axes come
+    /// before the joined value's own.
+    fn run(
+        &self,
+        whole: View,
+        v: ValueId,
+        (joined, start): (ValueId, usize),
+        lead: usize,
+    ) -> Result<View, Diagnostic> {
+        let (axis, parts) = self.join(joined);
+        let sizes = parts[..start].iter().map(|&p| &self.p.func.shape(p)[axis]);
+        let from = sizes.fold(Ok(size::zero()), |sum, d| size::add(&sum?, d))?;
+        whole.narrow(axis + lead, &from, &self.p.func.shape(v)[axis])
     }
 
     fn keeps_history(&self, scan: OpId, i: usize) -> bool {
@@ -258,6 +277,14 @@ impl<'a> Memory<'a> {
                 return self.whole(b);
             }
             Some(StackView::Stack(other)) => return self.stack(scan, *other),
+            Some(StackView::Within {
+                stack,
+                longer,
+                start,
+            }) => {
+                let whole = self.stack(scan, *stack)?;
+                return self.run(whole, s.stacks[i].from, (*longer, *start), 1);
+            }
             Some(StackView::Before(c)) => (*c, false),
             Some(StackView::After(c)) => (*c, true),
         };

@@ -17,6 +17,7 @@ mod facts;
 mod group;
 mod hold;
 pub mod interp;
+mod join;
 mod loops;
 mod memory;
 mod order;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::edit::Editor;
 use super::facts::{Def, Facts, Site, Use, scan_at};
+use super::join::{self, Within};
 use super::program::CarryHome;
 use crate::diagnostics::Diagnostic;
 use crate::ir::{Func, OpId, OpKind, OutputRole, TakeWhich, Unary, ValueId};
@@ -19,6 +20,8 @@ pub enum Place {
     Own,
     /// This part of a `Concat`'s result.
     Part(ValueId, usize),
+    /// A joined value whose parts are neighbours in this longer one, from this part on.
+    Within(ValueId, usize),
     /// Where the carry of this scan starts.
     Init(OpId, usize),
     /// Where the carry of this scan goes.
@@ -54,6 +57,12 @@ pub enum StackView {
     Before(usize),
     After(usize),
     Stack(usize),
+    /// The joined value collected is neighbouring parts of a longer one, collected by another stack.
+    Within {
+        stack: usize,
+        longer: ValueId,
+        start: usize,
+    },
 }
 
 /// Whether the value is computed anew in every loop that reads it, and never stored by itself.
@@ -160,8 +169,10 @@ struct Placing {
 impl Placing {
     fn region(&mut self, ops: Vec<OpId>, site: Site) -> Vec<OpId> {
         let mut out = Vec::with_capacity(ops.len());
+        let within = join::within(&self.ed.func, &ops);
         for id in ops {
             match self.ed.func.op(id).kind.clone() {
+                OpKind::Concat { .. } if self.shares(id, &within, site) => out.push(id),
                 OpKind::Concat { .. } => {
                     for i in 0..self.ed.func.op(id).args.len() {
                         let joined = self.ed.func.op(id).results[0];
@@ -196,6 +207,28 @@ impl Placing {
             }
         }
         out
+    }
+
+    /// Places the parts of a joined value in a longer one, where all of them can be there.
+    fn shares(&mut self, id: OpId, within: &BTreeMap<ValueId, Within>, site: Site) -> bool {
+        let joined = self.ed.func.op(id).results[0];
+        let Some(&Within { longer, start }) = within.get(&joined) else {
+            return false;
+        };
+        let parts = self.ed.func.op(id).args.clone();
+        let at = |i: usize| Place::Part(longer, start + i);
+        let free = |(i, &p): (usize, &ValueId)| {
+            let place = self.place.get(p.0 as usize);
+            self.is_computed(p, site) && (place == Some(&Place::Own) || place == Some(&at(i)))
+        };
+        if self.place[joined.0 as usize] != Place::Own || !parts.iter().enumerate().all(free) {
+            return false;
+        }
+        for (i, p) in parts.iter().enumerate() {
+            self.place[p.0 as usize] = at(i);
+        }
+        self.place[joined.0 as usize] = Place::Within(longer, start);
+        true
     }
 
     /// Copies arguments that no view can stand for; `wide` says which may repeat.
@@ -251,7 +284,8 @@ impl Placing {
         at: Place,
         like: Option<OpId>,
     ) -> ValueId {
-        let v = if self.is_computed(v, site) && self.place[v.0 as usize] == Place::Own {
+        let free = |place| place == Place::Own || place == at;
+        let v = if self.is_computed(v, site) && free(self.place[v.0 as usize]) {
             v
         } else {
             self.copy(out, v, like)
@@ -322,6 +356,7 @@ impl Placing {
             };
             self.carries.insert((id, i), home);
         }
+        let within = join::within(&self.ed.func, &scan.body.ops);
         for (k, s) in scan.stacks.iter().enumerate() {
             let kept = |i: &usize| self.carries[&(id, *i)] == CarryHome::History;
             let mut carries = (0..scan.carries.len()).filter(kept);
@@ -331,7 +366,15 @@ impl Placing {
                 _ => None,
             });
             let earlier = scan.stacks[..k].iter().position(|e| e.from == s.from);
-            if let Some(view) = view.or(earlier.map(StackView::Stack)) {
+            let longer = within.get(&s.from).and_then(|w| {
+                let stack = scan.stacks.iter().position(|e| e.from == w.longer)?;
+                Some(StackView::Within {
+                    stack,
+                    longer: w.longer,
+                    start: w.start,
+                })
+            });
+            if let Some(view) = view.or(earlier.map(StackView::Stack)).or(longer) {
                 self.views.insert((id, k), view);
             }
         }
