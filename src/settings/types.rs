@@ -200,7 +200,7 @@ pub enum Metric {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
-    /// Counts of pairs in the training part, one added to each.
+    /// Counts of pairs in the training part, 0.1 added to each.
     Bigram,
     /// This column of the data, taken as the prediction.
     Column(String),

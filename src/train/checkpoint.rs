@@ -101,8 +101,7 @@ pub fn save(
         return Err(e);
     }
     disk::sync_folder(run)?;
-    let verified = read_files(run, step).map(drop);
-    verified?;
+    read_files(run, step)?;
     disk::point(&run.join(Which::Latest.name()), &name)?;
     if best || linked(run, Which::Best)?.is_none() {
         disk::point(&run.join(Which::Best.name()), &name)?;
@@ -251,7 +250,7 @@ pub fn load(
     if let Some(bytes) = files.get(CARRIED) {
         let name = file(CARRIED);
         let tensors = weights::decode(bytes, origin(&name))?;
-        carried.extend(tensors.into_iter().map(|(path, _, v)| (path, v)));
+        carried.extend(tensors.into_iter().map(|t| (t.name, t.values)));
     }
     let state = part(&files, step, STATE)?;
     let progress: Progress = serde_json::from_slice(state)
@@ -293,8 +292,8 @@ fn open(run: &Path, which: Which) -> Result<Option<(u64, Files)>, Failure> {
     match read_files(run, step) {
         Ok(files) => Ok(Some((step, files))),
         Err(e) if e.class == Class::Checkpoint => {
-            let others = steps(run)?.into_iter().rev().filter(|s| *s != step);
-            let intact = others.filter(|s| read_files(run, *s).is_ok()).next();
+            let mut others = steps(run)?.into_iter().rev().filter(|s| *s != step);
+            let intact = others.find(|s| read_files(run, *s).is_ok());
             Err(match intact {
                 Some(s) => e.help(format!(
                     "step-{s} is intact: to use it, make `{}` a link to it",

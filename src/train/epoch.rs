@@ -36,13 +36,16 @@ impl Run<'_> {
                 self.save_unless_saved(end)?;
                 return Ok(end);
             }
-            let plan = epoch_plan(self.plan.settings, self.progress.epoch);
+            let epoch = self.progress.epoch;
+            let plan = epoch_plan(self.plan.settings, epoch);
             let dataset = self.plan.dataset;
             let batches = dataset.batches(Part::Train, &plan);
             let count = batches.len() as u64;
-            while self.progress.index < count && self.ended().is_none() {
+            while self.progress.epoch == epoch && self.ended().is_none() {
                 let started = Instant::now();
                 let Some(batch) = batches.get(self.progress.index as usize) else {
+                    // An epoch with fewer batches than the step's place in it has no more.
+                    (self.progress.epoch, self.progress.index) = (epoch + 1, 0);
                     break;
                 };
                 self.step(&batch, count, started)?;
@@ -51,9 +54,6 @@ impl Run<'_> {
                 } else if self.last_save.elapsed() >= self.plan.save_every {
                     self.save(false)?;
                 }
-            }
-            if count == 0 {
-                self.progress.epoch += 1;
             }
         }
     }
@@ -139,7 +139,7 @@ impl Run<'_> {
     }
 
     /// Whether the step just done is one to measure after, and that has not happened yet.
-    fn validation_due(&self) -> bool {
+    pub fn validation_due(&self) -> bool {
         let due = match self.plan.settings.validate {
             Validate::EveryEpoch => self.progress.index == 0,
             Validate::EverySteps(n) => n > 0 && self.progress.step.is_multiple_of(n),
@@ -150,6 +150,7 @@ impl Run<'_> {
     /// Measures, remembers what that means for the rate, the best checkpoint and stopping, shows
     /// samples, and saves. An interrupt leaves all that for the run's next session.
     fn validate(&mut self) -> Result<(), Failure> {
+        self.check_weights()?;
         self.plan.observer.event(&Event::Validating);
         let train_loss = self.progress.since_validation.value().unwrap_or(f64::NAN);
         let measured = match self.plan.dataset.is_empty(Part::Valid) {

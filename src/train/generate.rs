@@ -278,6 +278,16 @@ fn not_finite(t: usize) -> Failure {
     )
 }
 
+/// A value in the unit of its column, as the model reads it.
+fn scaled(field: &FieldInfo, feature: usize, value: f64) -> f32 {
+    let undone = field.inverse.0.iter().rev();
+    let scaled = undone.fold(value, |x, undo| match undo {
+        Undo::Affine(a) => a.apply(feature.min(a.scale.len().saturating_sub(1)), x),
+        Undo::Exp => libm::log(x),
+    });
+    scaled as f32
+}
+
 /// The prompt of a numeric target, in the units the model reads.
 fn numbers(target: &FieldInfo, prompt: &str, width: usize) -> Result<Vec<f32>, Failure> {
     let parts = prompt
@@ -290,16 +300,7 @@ fn numbers(target: &FieldInfo, prompt: &str, width: usize) -> Result<Vec<f32>, F
             return Err(Failure::usage("generate::not-a-number", message));
         };
         let feature = out.len() % width;
-        let scaled = target
-            .inverse
-            .0
-            .iter()
-            .rev()
-            .fold(value, |x, undo| match undo {
-                Undo::Affine(a) => a.apply(feature.min(a.scale.len() - 1), x),
-                Undo::Exp => libm::log(x),
-            });
-        out.push(scaled as f32);
+        out.push(scaled(target, feature, value));
     }
     if out.len() % width != 0 {
         let message = format!(
@@ -384,7 +385,7 @@ fn given_value(field: &FieldInfo, given: &Given, n: usize) -> Result<Tensor, Fai
         let (have, want) = (values.len(), width);
         return differs(format!("`{name}` has {want} numbers, {have} are given"));
     }
-    let scaled = values.iter().map(|x| *x as f32);
-    let row: Vec<f32> = scaled.collect();
+    let row = values.iter().enumerate().map(|(f, x)| scaled(field, f, *x));
+    let row: Vec<f32> = row.collect();
     Ok(Tensor::F32(row.repeat(n)))
 }

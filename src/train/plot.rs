@@ -112,7 +112,7 @@ mod tests {
         for word in ["step", "loss", "train", "valid"] {
             assert!(svg.contains(&format!("\n{word}\n")), "{word} is missing");
         }
-        assert_eq!(svg.matches("<polyline").count() >= 2, true, "two lines");
+        assert!(svg.matches("<polyline").count() >= 2, "two lines");
         assert_eq!(svg.matches("<circle").count(), 2, "a dot a measurement");
     }
 

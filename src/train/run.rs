@@ -180,6 +180,10 @@ impl<'a> Run<'a> {
 
     /// Why the run ends here, if it does.
     pub fn ended(&self) -> Option<End> {
+        // An interrupt during a measurement leaves it to the next session.
+        if self.interrupted() && self.validation_due() {
+            return Some(End::Interrupted);
+        }
         if self.is_finished() {
             return Some(End::Finished);
         }
@@ -200,13 +204,8 @@ impl<'a> Run<'a> {
 
     /// Saves the run as it stands. Weights that are not finite are never saved.
     pub fn save(&mut self, best: bool) -> Result<(), Failure> {
+        self.check_weights()?;
         self.progress.seconds = self.seconds();
-        for slot in &self.slots {
-            let weight = &self.weights[slot.offset..slot.offset + slot.len];
-            if !lanes::squares(weight).is_finite() {
-                return Err(self.not_finite(&format!("weight `{}`", slot.path)));
-            }
-        }
         self.log.sync()?;
         let optimizer = self.updater.state();
         let checkpoint = Checkpoint {
@@ -223,6 +222,17 @@ impl<'a> Run<'a> {
         self.last_save = Instant::now();
         let step = self.progress.step;
         self.plan.observer.event(&Event::Saved { step, best });
+        Ok(())
+    }
+
+    /// Names the first weight that an update has made infinite or worse.
+    pub fn check_weights(&self) -> Result<(), Failure> {
+        for slot in &self.slots {
+            let weight = &self.weights[slot.offset..slot.offset + slot.len];
+            if !lanes::squares(weight).is_finite() {
+                return Err(self.not_finite(&format!("weight `{}`", slot.path)));
+            }
+        }
         Ok(())
     }
 

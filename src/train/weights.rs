@@ -59,11 +59,16 @@ pub struct Origin<'a> {
     pub class: Class,
 }
 
-/// The tensors of a file as f32, by name, in the order of their names.
-pub fn decode(
-    bytes: &[u8],
-    origin: Origin<'_>,
-) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>, Failure> {
+/// One tensor that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+/// The tensors of a file as f32, in the order of their names.
+pub fn decode(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Read>, Failure> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| {
         let d = Diagnostic::error(
             "weights::unreadable",
@@ -89,9 +94,13 @@ pub fn decode(
                 return Err(Failure::new(origin.class, d));
             }
         };
-        out.push((name, view.shape().to_vec(), values));
+        out.push(Read {
+            shape: view.shape().to_vec(),
+            name,
+            values,
+        });
     }
-    out.sort_by(|a, b| a.0.cmp(&b.0));
+    out.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(out)
 }
 
@@ -105,20 +114,20 @@ pub fn arenas(
     origin: Origin<'_>,
 ) -> Result<Vec<Vec<f32>>, Failure> {
     let tensors = decode(bytes, origin)?;
-    let mut unused: Vec<&str> = tensors.iter().map(|t| t.0.as_str()).collect();
+    let mut unused: Vec<&str> = tensors.iter().map(|t| t.name.as_str()).collect();
     let mut arenas = vec![vec![0.0f32; len]; prefixes.len()];
     let mut wrong = Vec::new();
     let mut missing = Vec::new();
     for (arena, prefix) in arenas.iter_mut().zip(prefixes) {
         for slot in slots {
             let name = format!("{prefix}{}", slot.path);
-            let found = tensors.binary_search_by(|t| t.0.as_str().cmp(&name));
+            let found = tensors.binary_search_by(|t| t.name.cmp(&name));
             let Ok(i) = found else {
                 missing.push(name);
                 continue;
             };
             unused.retain(|u| *u != name);
-            let (_, shape, values) = &tensors[i];
+            let Read { shape, values, .. } = &tensors[i];
             if *shape != slot.shape || values.len() != slot.len {
                 let message = format!(
                     "`{}` is {shape:?} in the file, {:?} in the model",

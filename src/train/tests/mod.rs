@@ -2,6 +2,9 @@
 
 mod checkpoint;
 mod folder;
+mod generate;
+mod models;
+mod run;
 
 use crate::settings::*;
 use crate::targets::executable::{ParamSlot, Signature};
