@@ -1,6 +1,8 @@
 //! Shared by the test drivers: sizes, random tensors and central differences.
 #![allow(dead_code)]
 
+pub mod models;
+
 use seqc::dim::{Dim, Sym};
 use seqc::ir::interp::{Draw, Tensor, run};
 use seqc::ir::{Elem, Func, OutputRole};

@@ -42,6 +42,8 @@ pub struct Options {
     pub isa: Isa,
     /// Whether Cranelift's verifier looks over every function, which takes about half as long again.
     pub verify: bool,
+    /// Divides every step among all workers, however little there is to do: tests show that no bit depends on it.
+    pub always_divide: bool,
 }
 
 impl Default for Options {
@@ -52,6 +54,7 @@ impl Default for Options {
             effort: Effort::default(),
             isa: Isa::detect(),
             verify: cfg!(debug_assertions),
+            always_divide: false,
         }
     }
 }
@@ -102,6 +105,7 @@ pub fn compile_on(
         arena: empty,
         kernels,
         pool,
+        always_divide: options.always_divide,
         _code: compiled.code,
     })
 }
@@ -120,6 +124,7 @@ pub struct CpuExecutable {
     arena: Buffer,
     kernels: &'static Kernels,
     pool: Arc<Pool>,
+    always_divide: bool,
     /// Dropped last: the steps point into it.
     _code: Code,
 }
@@ -255,7 +260,10 @@ impl CpuExecutable {
             let columns = extent(&step.task.columns);
             let grain = |s: &Option<Split>| s.as_ref().map(|s| s.grain);
             let work = step.task.work.nanoseconds(&value);
-            let workers = ((work / WORKER_NS) as usize).clamp(1, self.pool.workers());
+            let workers = match self.always_divide {
+                true => self.pool.workers(),
+                false => ((work / WORKER_NS) as usize).clamp(1, self.pool.workers()),
+            };
             let (row_grain, column_grain) = (grain(&step.task.rows), grain(&step.task.columns));
             let parts = |n: usize, grain: Option<usize>| grain.map_or(0, |g| n.div_ceil(g));
             let by_rows = parts(rows, row_grain) >= parts(columns, column_grain).min(workers);

@@ -252,7 +252,13 @@ fn same_for_any_threads(
 ) -> (Vec<Vec<f32>>, Vec<f32>) {
     let first = run_with(&mut b.compile(1), sizes, params, inputs);
     for threads in [2, 3] {
-        let other = run_with(&mut b.compile(threads), sizes, params, inputs);
+        let options = Options {
+            threads,
+            always_divide: true,
+            ..Options::default()
+        };
+        let mut other = exec::compile(&b.program, &options).unwrap();
+        let other = run_with(&mut other, sizes, params, inputs);
         for (a, b) in first.0.iter().zip(&other.0) {
             assert_eq!(bits(a), bits(b), "{threads} threads");
         }

@@ -10,8 +10,8 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F32X4, I8, I32, I32X4, I64};
 use cranelift_codegen::ir::{
-    AbiParam, Block, BlockArg, Endianness, FuncRef, Inst, InstBuilder, MemFlagsData, Signature,
-    Type, Value,
+    AbiParam, Block, BlockArg, Endianness, FuncRef, Inst, InstBuilder, MemFlagsData, Opcode,
+    Signature, Type, Value,
 };
 use cranelift_frontend::FunctionBuilder;
 use cranelift_jit::JITModule;
@@ -326,7 +326,21 @@ impl<'a, 'f> Asm<'a, 'f> {
 
     /// A truth value a lane: a byte for one float, all ones or zeros in each lane of four.
     pub(crate) fn compare(&mut self, cc: FloatCC, a: Value, b: Value) -> Value {
+        let (a, b) = (self.in_register(a), self.in_register(b));
         self.b.ins().fcmp(cc, a, b)
+    }
+
+    /// `v`, not as a memory operand. Without AVX, Cranelift 0.135 folds a load into a comparison of four floats, whose
+    /// instruction faults on an address that is not a multiple of 16.
+    fn in_register(&mut self, v: Value) -> Value {
+        let dfg = &self.b.func.dfg;
+        let load = |i| dfg.insts[i].opcode() == Opcode::Load;
+        let loaded = dfg.value_def(v).inst().is_some_and(load);
+        if self.fma || !loaded || dfg.value_type(v) != F32X4 {
+            return v;
+        }
+        let bits = self.as_int(Width::Four, v);
+        self.as_float(Width::Four, bits)
     }
 
     /// `a` where `mask`, else `b`.
