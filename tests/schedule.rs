@@ -340,6 +340,35 @@ fn a_shorter_joined_gradient_is_a_part_of_the_longer_one() {
     }
 }
 
+#[test]
+fn a_product_is_written_where_its_epilogue_stores() {
+    let mut f = Func::new("dense", dims());
+    let x = input(
+        &mut f,
+        InputRole::Data("x".into()),
+        "x",
+        Type::f32(dims_of(&["T", "B", "X"])),
+    );
+    let (w, bias) = (
+        weight(&mut f, "W", &["H", "X"]),
+        weight(&mut f, "b", &["H"]),
+    );
+    let mut b = Build::new(&mut f);
+    let y = b.contract((&[0, 1, 2], x), (&[3, 2], w), &[0, 1, 3], "y");
+    let shape = dims_of(&["T", "B", "H"]);
+    let bias = b.expand_leading(bias, &shape);
+    let z = b.add(y, bias, "z");
+    let z = b.unary(Unary::Tanh, z, "z");
+    f.body.ops = std::mem::take(&mut b.ops);
+    f.outputs.push(Output {
+        role: OutputRole::Named("z".into()),
+        value: z,
+    });
+    let p = check(&f);
+    assert!(p.slots.is_empty(), "{p}");
+    assert_eq!(shape_of(&p.tasks), "ge", "{p}");
+}
+
 /// Batches of one, single steps, and sequences of which none has a step.
 #[test]
 fn sizes_at_the_edge_compute_what_the_ir_does() {

@@ -11,7 +11,7 @@ use super::order::Ordered;
 use super::place::Placed;
 use super::product::{self, Labelled};
 use super::program::{CarryHome, Dist, Gemm, Routine, Scan, Task, View};
-use super::store::Storage;
+use super::store::{Regions, Storage};
 use super::{carry, loops, reads, rows};
 use crate::diagnostics::Diagnostic;
 use crate::ir::{self, OpId, OpKind, TakeWhich, ValueId};
@@ -19,7 +19,7 @@ use crate::ir::{self, OpId, OpKind, TakeWhich, ValueId};
 pub struct Emitter<'a> {
     pub p: &'a Placed,
     pub storage: &'a [Storage],
-    pub regions: &'a BTreeMap<Site, Vec<Ordered>>,
+    pub regions: &'a Regions<Ordered>,
     pub memory: Memory<'a>,
     /// Carries that cannot be kept in place as they were meant to.
     pub clobbered: Vec<(OpId, usize)>,

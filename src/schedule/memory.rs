@@ -14,6 +14,7 @@ use crate::ir::{self, OpId, OpKind, ValueId};
 
 pub struct Memory<'a> {
     p: &'a Placed,
+    shared: BTreeMap<ValueId, ValueId>,
     pub buffers: Vec<Buffer>,
     views: BTreeMap<ValueId, View>,
     kept: BTreeMap<Kept, BufferId>,
@@ -24,9 +25,11 @@ pub struct Memory<'a> {
 }
 
 impl<'a> Memory<'a> {
-    pub fn new(p: &'a Placed) -> Memory<'a> {
+    /// `shared` says whose memory a value has, where it has none of its own.
+    pub fn new(p: &'a Placed, shared: BTreeMap<ValueId, ValueId>) -> Memory<'a> {
         let mut m = Memory {
             p,
+            shared,
             buffers: Vec::new(),
             views: BTreeMap::new(),
             kept: BTreeMap::new(),
@@ -44,17 +47,14 @@ impl<'a> Memory<'a> {
         }
         let mut results = 0;
         for o in &p.func.outputs {
-            let (home, name) = match grad_of(&p.func, &o.role) {
-                Some(w) => (Home::Grad(w), format!("d.{}", p.func.params[w].path)),
+            let home = match grad_of(&p.func, &o.role) {
+                Some(w) => Home::Grad(w),
                 None => {
                     results += 1;
-                    (
-                        Home::Output(results - 1),
-                        p.func.value(o.value).name.clone(),
-                    )
+                    Home::Output(results - 1)
                 }
             };
-            let b = m.like(o.value, &name, home);
+            let b = m.like(o.value, &result_name(&o.role), home);
             m.outputs.push(b);
         }
         m
@@ -130,7 +130,10 @@ impl<'a> Memory<'a> {
             OpKind::Expand { axes, shape } => Ok(self.view(op.args[0])?.expand(axes, shape)),
             OpKind::Take(ir::TakeWhich::First) => self.view(op.args[0])?.index(0, &size::zero()),
             _ => match self.p.place[v.0 as usize] {
-                Place::Own => self.own(v),
+                Place::Own => match self.shared.get(&v) {
+                    Some(&with) => self.view(with),
+                    None => self.own(v),
+                },
                 Place::Next(scan, i) if self.p.carries[&(scan, i)] == CarryHome::Copied => {
                     self.own(v)
                 }
@@ -291,5 +294,17 @@ impl<'a> Memory<'a> {
         let b = self.carry_buffer(scan, c)?;
         let from = Dim::constant(i64::from(after != s.reverse));
         self.whole(b)?.narrow(0, &from, &s.extent)
+    }
+}
+
+/// A result's name says what it is for, as the value may be a copy.
+fn result_name(role: &ir::OutputRole) -> String {
+    match role {
+        ir::OutputRole::Loss => "loss".to_string(),
+        ir::OutputRole::LossSum(s) => format!("loss.sum.{s}"),
+        ir::OutputRole::LossCount(s) => format!("loss.count.{s}"),
+        ir::OutputRole::Prediction(s) | ir::OutputRole::Named(s) => s.clone(),
+        ir::OutputRole::Carry(s) => format!("{s}'"),
+        ir::OutputRole::Grad(s) => format!("d.{s}"),
     }
 }

@@ -3,8 +3,8 @@
 //! In: an [`ir::Func`]. Out: a [`Program`].
 //!
 //! ```text
-//! desugar ─▶ place ─▶ group ─▶ store ─▶ order ─▶ emit ─▶ buffer ─▶ Program
-//! (hold, sink)        (one loop) (memory or not)  (loops, product, carry)
+//! desugar ──────▶ place ─▶ group ───▶ store ──────▶ order ─▶ share ─▶ emit ────────────▶ buffer
+//! (hold, sink)   (join)   (one loop) (in memory?)                    (loops, product, carry)
 //! ```
 
 pub mod access;
@@ -28,6 +28,7 @@ mod product;
 pub mod program;
 mod reads;
 mod rows;
+mod share;
 mod sink;
 mod size;
 mod store;
@@ -39,11 +40,11 @@ use std::collections::BTreeMap;
 use crate::diagnostics::Diagnostic;
 use crate::ir::{self, Func, OpKind};
 use emit::Emitter;
-use facts::Site;
 use memory::Memory;
 use order::Ordered;
 use place::Placed;
 use program::{CarryHome, Home, ParamPort, Port, Program, Role};
+use store::Regions;
 
 /// Decides groups, memory and order for a verified function.
 ///
@@ -80,7 +81,7 @@ fn emit(p: &Placed) -> Result<(Program, Vec<(ir::OpId, usize)>), Diagnostic> {
         }
     }
     let storage = store::storage(p, &regions);
-    let regions: BTreeMap<Site, Vec<Ordered>> = regions
+    let regions: Regions<Ordered> = regions
         .into_iter()
         .map(|(site, groups)| (site, order::order(p, &storage, site, groups)))
         .collect();
@@ -88,7 +89,7 @@ fn emit(p: &Placed) -> Result<(Program, Vec<(ir::OpId, usize)>), Diagnostic> {
         p,
         storage: &storage,
         regions: &regions,
-        memory: Memory::new(p),
+        memory: Memory::new(p, share::share(p, &storage, &regions)),
         clobbered: Vec::new(),
     };
     let tasks = e.region(None)?;

@@ -14,8 +14,8 @@ use super::size;
 /// Every element of a buffer is 4 bytes.
 const ELEMENT: i64 = 4;
 
-/// The sum of all slots. A slot shared by buffers of which none is always the largest counts as the
-/// largest of several sizes.
+/// The sum of all slots, for launch sizes of at least 1. A slot shared by buffers of which none is
+/// always the largest counts as the largest of several sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Peak {
     /// Bytes of the slots that have one size.
@@ -33,9 +33,17 @@ pub fn peak(program: &Program) -> Result<Peak, Diagnostic> {
     for slot in &program.slots {
         let bytes = slot.iter().map(|d| size::mul(d, &element));
         let bytes = bytes.collect::<Result<Vec<Dim>, Diagnostic>>()?;
-        match bytes.as_slice() {
+        // One that another covers is never the largest.
+        let mut largest: Vec<Dim> = Vec::new();
+        for d in &bytes {
+            if !largest.iter().any(|l| size::mostly_covers(l, d)) {
+                largest.retain(|l| !size::mostly_covers(d, l));
+                largest.push(d.clone());
+            }
+        }
+        match largest.as_slice() {
             [one] => p.sum = size::add(&p.sum, one)?,
-            _ => p.largest_of.push(bytes),
+            _ => p.largest_of.push(largest),
         }
     }
     Ok(p)

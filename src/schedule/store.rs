@@ -21,9 +21,10 @@ pub enum Storage {
     Again,
 }
 
-pub type Regions = BTreeMap<Site, Vec<Group>>;
+/// The groups of every region.
+pub type Regions<G> = BTreeMap<Site, Vec<G>>;
 
-pub fn storage(p: &Placed, regions: &Regions) -> Vec<Storage> {
+pub fn storage(p: &Placed, regions: &Regions<Group>) -> Vec<Storage> {
     let mut out = vec![Storage::None; p.func.values.len()];
     for groups in regions.values() {
         let readers = readers(p, groups);
@@ -61,12 +62,18 @@ pub fn storage(p: &Placed, regions: &Regions) -> Vec<Storage> {
                 out[at] = Storage::Memory;
             } else if !outside.is_empty() {
                 let loops = outside.iter().all(|&r| groups[r].kind != Kind::Single);
-                let again = loops && outside.len() <= 3 && only_args(p, v) && cheap(p, &out, v);
-                out[at] = if again {
-                    Storage::Again
-                } else {
-                    Storage::Memory
+                let light = match loops && outside.len() <= 3 && only_args(p, v) {
+                    true => cheap(p, &out, v),
+                    false => None,
                 };
+                match light {
+                    Some(again) => {
+                        for v in again {
+                            out[v.0 as usize] = Storage::Again;
+                        }
+                    }
+                    None => out[at] = Storage::Memory,
+                }
             }
         }
     }
@@ -94,13 +101,57 @@ fn only_args(p: &Placed, v: ValueId) -> bool {
     uses.iter().all(|u| matches!(u, Use::Arg(..)))
 }
 
-/// One light operation on values in memory, at most one of them as large as the result.
-fn cheap(p: &Placed, storage: &[Storage], v: ValueId) -> bool {
-    let Some(id) = p.facts.op_of(v) else {
-        return false;
-    };
-    let op = p.func.op(id);
-    let light = match &op.kind {
+/// The most operations that are done again rather than stored once.
+const CHEAP: usize = 3;
+
+/// What must be computed again with `v`: a few light operations on values in memory, of which at most
+/// one is as large as the result. `None` where storing is better.
+fn cheap(p: &Placed, storage: &[Storage], v: ValueId) -> Option<Vec<ValueId>> {
+    let mut again = vec![v];
+    let mut large: Vec<ValueId> = Vec::new();
+    let mut next = 0;
+    while let Some(&at) = again.get(next) {
+        next += 1;
+        let id = p.facts.op_of(at)?;
+        let op = p.func.op(id);
+        if !is_light(&op.kind) || again.len() > CHEAP {
+            return None;
+        }
+        for &a in &op.args {
+            let mut from = Vec::new();
+            reads::leaves(p, a, &mut from);
+            for leaf in from {
+                let computed = p.facts.op_of(leaf).is_some();
+                match storage[leaf.0 as usize] {
+                    Storage::None if computed && leaf == a && same_shape(p, a, v) => {
+                        if p.place[leaf.0 as usize] != Place::Own {
+                            return None;
+                        }
+                        if !again.contains(&leaf) {
+                            again.push(leaf);
+                        }
+                    }
+                    Storage::None if computed => return None,
+                    Storage::Again if !again.contains(&leaf) => again.push(leaf),
+                    Storage::None | Storage::Again | Storage::Memory => {}
+                }
+            }
+            let inline = super::place::is_inline(&p.func, &p.facts, a);
+            let here = again.contains(&a);
+            if !inline && !here && same_shape(p, a, v) && !large.contains(&a) {
+                large.push(a);
+            }
+        }
+    }
+    (again.len() <= CHEAP && large.len() <= 1).then_some(again)
+}
+
+fn same_shape(p: &Placed, a: ValueId, b: ValueId) -> bool {
+    p.func.shape(a) == p.func.shape(b)
+}
+
+fn is_light(kind: &OpKind) -> bool {
+    match kind {
         OpKind::Unary(u) => matches!(u, Unary::Neg | Unary::Abs | Unary::Sign | Unary::Step),
         OpKind::Binary(b) => match b {
             Binary::Add
@@ -115,22 +166,7 @@ fn cheap(p: &Placed, storage: &[Storage], v: ValueId) -> bool {
         },
         OpKind::Select | OpKind::Mask => true,
         _ => false,
-    };
-    let mut large = 0;
-    for &a in &op.args {
-        let mut from = Vec::new();
-        reads::leaves(p, a, &mut from);
-        for leaf in from {
-            let in_memory =
-                p.facts.op_of(leaf).is_none() || storage[leaf.0 as usize] == Storage::Memory;
-            if !in_memory {
-                return false;
-            }
-        }
-        let wide = super::place::is_inline(&p.func, &p.facts, a);
-        large += usize::from(!wide && p.func.shape(a) == p.func.shape(v));
     }
-    light && large <= 1
 }
 
 /// What a group needs from memory: its own values left out, and values computed again seen through.
