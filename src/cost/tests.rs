@@ -1,3 +1,5 @@
+//! The textbook's LSTM, counted.
+
 use super::*;
 use crate::dim::{Binding, Role, Sym};
 use crate::ir::build::Build;

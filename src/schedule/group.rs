@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::place::{Place, Placed, is_inline};
+use super::inline::is_inline;
+use super::place::{Place, Placed};
 use super::reads;
 use crate::dim::Dim;
 use crate::ir::{OpId, OpKind, TakeWhich, ValueId};

@@ -5,8 +5,9 @@
 
 use super::facts::{Def, scan_at};
 use super::group::{Group, Kind};
+use super::inline::is_inline;
 use super::memory::Memory;
-use super::place::{Placed, is_inline};
+use super::place::Placed;
 use super::program::{Axis, Binary, Effect, Expr, ExprId, FoldOp, Loop, Unary, View};
 use super::size;
 use super::store::Storage;

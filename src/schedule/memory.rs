@@ -185,8 +185,8 @@ impl<'a> Memory<'a> {
         lead: usize,
     ) -> Result<View, Diagnostic> {
         let (axis, parts) = self.join(joined);
-        let sizes = parts[..start].iter().map(|&p| &self.p.func.shape(p)[axis]);
-        let from = sizes.fold(Ok(size::zero()), |sum, d| size::add(&sum?, d))?;
+        let mut sizes = parts[..start].iter().map(|&p| &self.p.func.shape(p)[axis]);
+        let from = sizes.try_fold(size::zero(), |sum, d| size::add(&sum, d))?;
         whole.narrow(axis + lead, &from, &self.p.func.shape(v)[axis])
     }
 

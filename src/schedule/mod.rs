@@ -16,6 +16,7 @@ mod emit;
 mod facts;
 mod group;
 mod hold;
+mod inline;
 pub mod interp;
 mod join;
 mod loops;

@@ -4,7 +4,8 @@
 //! can run.
 
 use super::facts::{Def, scan_at};
-use super::place::{Placed, is_inline};
+use super::inline::is_inline;
+use super::place::Placed;
 use crate::ir::{OpId, OpKind, TakeWhich, ValueId};
 
 /// Adds what `v` is made of: values that ops compute or that come from outside the region's ops.

@@ -136,7 +136,7 @@ fn cheap(p: &Placed, storage: &[Storage], v: ValueId) -> Option<Vec<ValueId>> {
                     Storage::None | Storage::Again | Storage::Memory => {}
                 }
             }
-            let inline = super::place::is_inline(&p.func, &p.facts, a);
+            let inline = super::inline::is_inline(&p.func, &p.facts, a);
             let here = again.contains(&a);
             if !inline && !here && same_shape(p, a, v) && !large.contains(&a) {
                 large.push(a);
