@@ -63,6 +63,14 @@ pub enum Color {
 pub enum Verb {
     /// Says everything that can be known before running.
     Check(CheckArgs),
+    /// Trains a model; writes a run folder.
+    Train(TrainArgs),
+    /// Measures a run, or a file with weights, on a part of the data.
+    Eval(EvalArgs),
+    /// Writes text (or numbers) with a trained model.
+    Generate(GenerateArgs),
+    /// Predicts for new inputs.
+    Predict(PredictArgs),
     /// Prints a stage of the compiler.
     Emit(EmitArgs),
     /// Explains an error's code, or prints a library cell.
@@ -134,4 +142,112 @@ pub struct FmtArgs {
     /// Writes `·`, `σ`, `α` as `@`, `sigmoid`, `alpha`.
     #[arg(long)]
     pub ascii: bool,
+}
+
+#[derive(clap::Args, Debug, Clone)]
+pub struct TrainArgs {
+    /// A `.seq` file, or with --resume a run folder.
+    pub file: PathBuf,
+    /// Which model's train block, where there are several.
+    pub model: Option<String>,
+    /// The run folder to make, instead of `runs/<file>-<model>`.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Goes on with a run, from its last checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+    /// Stops after this many steps; schedules stay as they are.
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<u64>,
+    /// Takes one step, reports it, and keeps nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PartArg {
+    Train,
+    Valid,
+    Test,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    F32,
+    F64,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct EvalArgs {
+    /// A run folder, or a `.seq` file together with --weights.
+    pub run: PathBuf,
+    /// Weights to use instead of the run's best ones (safetensors, by path).
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Which model, for a file with several.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// The part to measure; with --data the whole source is this part.
+    #[arg(long, value_enum, default_value = "valid")]
+    pub on: PartArg,
+    /// Writes the gradient of every weight and the loss (safetensors), the part as one batch.
+    #[arg(long, value_name = "FILE")]
+    pub grads: Option<PathBuf>,
+    /// f64 runs the reference interpreter.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: Dtype,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct GenerateArgs {
+    /// A run folder.
+    pub run: PathBuf,
+    /// What the text begins with.
+    #[arg(long)]
+    pub prompt: Option<String>,
+    /// The most steps after the prompt.
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+    /// Below 1 safer, above 1 wilder.
+    #[arg(long, value_name = "F")]
+    pub temperature: Option<f64>,
+    /// Draws from the N likeliest only.
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Draws from the likeliest that together have this probability.
+    #[arg(long, value_name = "F")]
+    pub top_p: Option<f64>,
+    /// How to choose: `sample`, or always the likeliest.
+    #[arg(long, value_enum)]
+    pub search: Option<SearchArg>,
+    /// How many.
+    #[arg(short, long = "number", value_name = "N", default_value_t = 1)]
+    pub n: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SearchArg {
+    Sample,
+    Greedy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Csv,
+    Jsonl,
+    Safetensors,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct PredictArgs {
+    /// A run folder.
+    pub run: PathBuf,
+    /// Inputs, in the form of the run's data.
+    pub input: PathBuf,
+    /// The form of the result.
+    #[arg(long, value_enum, default_value = "csv")]
+    pub to: Format,
+    /// Writes here instead of stdout.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
 }

@@ -27,7 +27,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
     let mut compiled = None;
     for stage in &args.emit {
         let text = match stage {
-            Stage::Ast => format!("{:#?}\n", loaded.file),
+            Stage::Ast => crate::ast::dump::dump(&loaded.file),
             Stage::Checked => model.clone()?.to_string(),
             Stage::Ir | Stage::Grad | Stage::Opt | Stage::Plan | Stage::Clif | Stage::Asm => {
                 if compiled.is_none() {

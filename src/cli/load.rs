@@ -1,19 +1,18 @@
 //! A `.seq` file read, overridden, parsed and checked: what most verbs begin with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Failure;
 use super::args::Common;
 use crate::ast::{node, parse};
 use crate::check::program::Model;
 use crate::check::settings::{self, Experiment, apply_override};
-use crate::check::{self, leaks};
+use crate::check;
 use crate::diagnostics::Diagnostic;
 use crate::span::{FileId, Sources};
 
 /// Everything that is known of a file before anything runs.
 pub struct Loaded {
-    pub path: PathBuf,
     pub sources: Sources,
     pub file: node::File,
     pub models: Vec<Model>,
@@ -85,7 +84,21 @@ fn byte_for_byte(bytes: &[u8]) -> String {
 
 /// Reads, overrides and checks. A file with errors is returned too: `check` shows them all.
 pub fn load(path: &Path, common: &Common) -> Result<Loaded, Failure> {
-    let (mut file, mut sources) = parse_file(path)?;
+    let (file, sources) = parse_file(path)?;
+    analyse(file, sources, common)
+}
+
+/// The same for a text that was kept in a run.
+pub fn load_text(name: &str, text: &str, common: &Common) -> Result<Loaded, Failure> {
+    let mut sources = Sources::default();
+    let id = sources.add(name, text);
+    match parse::parse(text, id) {
+        Ok(file) => analyse(file, sources, common),
+        Err(diagnostics) => Err(Failure::new(diagnostics, sources)),
+    }
+}
+
+fn analyse(mut file: node::File, mut sources: Sources, common: &Common) -> Result<Loaded, Failure> {
     let mut sets = common.set.clone();
     if let Some(seed) = common.seed {
         sets.push(format!("train.seed={seed}"));
@@ -103,12 +116,8 @@ pub fn load(path: &Path, common: &Common) -> Result<Loaded, Failure> {
     let mut diagnostics = std::mem::take(&mut checked.diagnostics);
     let models = checked.models;
     let experiment = settings::check(&file, &models, &mut diagnostics);
-    for model in &models {
-        diagnostics.extend(leaks::check(model));
-    }
     diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
     Ok(Loaded {
-        path: path.to_path_buf(),
         sources,
         file,
         models,

@@ -6,12 +6,20 @@
 
 mod args;
 mod load;
+mod opened;
+mod progress;
 mod render;
+mod session;
 mod stdout;
 
 mod check;
 mod emit;
+mod eval;
 mod explain;
+mod fmt;
+mod generate;
+mod predict;
+mod train;
 
 use std::process::ExitCode;
 
@@ -50,6 +58,15 @@ impl From<Diagnostic> for Failure {
     }
 }
 
+/// A failure of training, evaluation or generation, with the exit code it asks for.
+fn from_training(f: crate::train::failure::Failure) -> Failure {
+    let exit = Some(f.exit_code());
+    Failure {
+        exit,
+        ..Failure::new(f.diagnostics, Sources::default())
+    }
+}
+
 /// The exit code of an error, by the area that its code names.
 pub fn exit_code(d: &Diagnostic) -> u8 {
     match d.code.split("::").next().unwrap_or("") {
@@ -62,6 +79,7 @@ pub fn exit_code(d: &Diagnostic) -> u8 {
 }
 
 pub fn main() -> ExitCode {
+    std::sync::LazyLock::force(&train::STARTED);
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
@@ -87,9 +105,13 @@ fn run(args: Args) -> u8 {
     let common = args.common.clone();
     let outcome = match &args.verb {
         Verb::Check(a) => check::run(&common, a),
+        Verb::Train(a) => train::run(&common, a),
+        Verb::Eval(a) => eval::run(&common, a),
+        Verb::Generate(a) => generate::run(&common, a),
+        Verb::Predict(a) => predict::run(&common, a),
         Verb::Emit(a) => emit::run(&common, a),
         Verb::Explain(a) => explain::run(a),
-        Verb::Fmt(_) => Ok(0),
+        Verb::Fmt(a) => fmt::run(a),
     };
     match outcome {
         Ok(code) => code,

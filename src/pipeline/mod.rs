@@ -9,6 +9,8 @@
 
 pub mod reference;
 
+use std::sync::Arc;
+
 use crate::check::program::Model;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -16,6 +18,9 @@ use crate::ir::{Func, verify::verify};
 use crate::lower::{self, lower};
 use crate::reverse::differentiate;
 use crate::rewrite::{self, Row};
+use crate::schedule::schedule;
+use crate::targets::cpu::{self, pool::Pool};
+use crate::targets::executable::Executable;
 
 /// A function after each stage of the IR.
 pub struct Stages {
@@ -104,4 +109,14 @@ pub const STAND_IN_VOCABULARY: usize = 64;
 /// The model with every size that the data would give set to a stand-in, to show its stages.
 pub fn with_stand_in_sizes(model: &Model) -> Model {
     with_vocabularies(model, &|_| Some(STAND_IN_VOCABULARY))
+}
+
+/// Schedules a function and compiles it for this machine, on a pool that others use too.
+pub fn machine(func: &Func, pool: Arc<Pool>) -> Result<Box<dyn Executable>, Diagnostic> {
+    let program = schedule(func)?;
+    let options = cpu::exec::Options {
+        threads: pool.workers(),
+        ..Default::default()
+    };
+    Ok(Box::new(cpu::exec::compile_on(&program, &options, pool)?))
 }

@@ -1,0 +1,90 @@
+//! `seqc generate`: texts (or numbers) written by a trained model, one a line or paragraph.
+
+use super::args::{Common, GenerateArgs, SearchArg};
+use super::opened::{Opened, best};
+use super::{Failure, from_training, stdout};
+use crate::diagnostics::Diagnostic;
+use crate::lower::Options;
+use crate::settings::{GenerateSettings, Search};
+use crate::train::generate::{Request, generate};
+
+pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
+    let opened = Opened::new(&args.run, common)?;
+    let mut settings = match &opened.record.generate {
+        Some(settings) => settings.clone(),
+        None => default_settings(&opened.record.train.model),
+    };
+    overridden(&mut settings, common, args)?;
+    let mut stage = opened.stage(Options::PREDICT)?;
+    let weights = best(&args.run, stage.start.signature())?;
+    let request = Request::new(&settings, args.n).map_err(from_training)?;
+    let all =
+        generate(&mut stage, &weights, &opened.record.fields, &request).map_err(from_training)?;
+    if common.json {
+        let texts: Vec<String> = all.iter().map(|g| g.text()).collect();
+        return stdout::line(&serde_json::json!({ "generated": texts }).to_string()).map(|()| 0);
+    }
+    for g in &all {
+        stdout::line(&g.text())?;
+    }
+    Ok(0)
+}
+
+/// What a file without a `generate` block asks for.
+fn default_settings(model: &str) -> GenerateSettings {
+    GenerateSettings {
+        model: model.to_string(),
+        prompt: String::new(),
+        length: 200,
+        temperature: 1.0,
+        top_k: None,
+        top_p: None,
+        search: Search::Sample,
+        given: Vec::new(),
+        seed: 0,
+    }
+}
+
+/// The file's settings with the command line's.
+fn overridden(
+    s: &mut GenerateSettings,
+    common: &Common,
+    args: &GenerateArgs,
+) -> Result<(), Failure> {
+    let refuse = |what: &str| -> Failure {
+        Diagnostic::error("usage::out-of-range", what.to_string()).into()
+    };
+    if let Some(prompt) = &args.prompt {
+        s.prompt = prompt.clone();
+    }
+    if let Some(n) = args.length {
+        s.length = u32::try_from(n).map_err(|_| refuse("--length is too large"))?;
+    }
+    if let Some(t) = args.temperature {
+        if !(t > 0.0 && t.is_finite()) {
+            return Err(refuse("--temperature is a number above 0"));
+        }
+        s.temperature = t;
+    }
+    if let Some(k) = args.top_k {
+        if k == 0 {
+            return Err(refuse("--top-k is at least 1"));
+        }
+        s.top_k = Some(u32::try_from(k).map_err(|_| refuse("--top-k is too large"))?);
+    }
+    if let Some(p) = args.top_p {
+        if !(p > 0.0 && p <= 1.0) {
+            return Err(refuse("--top-p is above 0 and at most 1"));
+        }
+        s.top_p = Some(p);
+    }
+    match args.search {
+        Some(SearchArg::Greedy) => s.search = Search::Greedy,
+        Some(SearchArg::Sample) => s.search = Search::Sample,
+        None => {}
+    }
+    if let Some(seed) = common.seed {
+        s.seed = seed;
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! From a checked file and its data to compiled functions: what train, eval, generate and predict
+//! share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Failure;
+use super::args::Common;
+use super::load::Loaded;
+use crate::check::program::{self, Model};
+use crate::check::settings::{TrainBlock, apply_losses};
+use crate::data::Dataset;
+use crate::diagnostics::Diagnostic;
+use crate::lower::Options;
+use crate::pipeline::{self, Build};
+use crate::settings::TrainSettings;
+use crate::targets::cpu::pool::Pool;
+use crate::targets::executable::Executable;
+use crate::train::init::{Init, ParamSpec};
+use crate::train::plan::{Functions, Stage};
+
+/// What computes: machine code, or the interpreter in f64.
+pub enum Backend {
+    Cpu(Arc<Pool>),
+    Reference,
+}
+
+impl Backend {
+    pub fn cpu(common: &Common) -> Backend {
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        Backend::Cpu(Arc::new(Pool::new(common.threads.map_or(all, usize::from))))
+    }
+}
+
+/// Compiles the functions of one model.
+pub struct Compiler<'a> {
+    pub model: &'a Model,
+    pub backend: &'a Backend,
+    pub frozen: Vec<String>,
+    /// Time spent so far, in milliseconds.
+    pub ms: f64,
+}
+
+impl Compiler<'_> {
+    /// One function; with gradients where they are wanted.
+    pub fn function(
+        &mut self,
+        options: Options,
+        gradients: bool,
+    ) -> Result<Box<dyn Executable>, Failure> {
+        let began = Instant::now();
+        let build = Build {
+            off: Vec::new(),
+            frozen: self.frozen.clone(),
+        };
+        let made = match self.backend {
+            Backend::Cpu(pool) => {
+                let stages = build.stages(self.model, options, gradients);
+                let func = stages.map_err(pipeline::internal)?.optimized;
+                pipeline::machine(&func, pool.clone())?
+            }
+            Backend::Reference => {
+                let stages = build.stages(self.model, options, gradients);
+                let func = stages.map_err(pipeline::internal)?;
+                let plain = func.gradient.unwrap_or(func.lowered);
+                Box::new(pipeline::reference::Reference::new(plain)?) as Box<dyn Executable>
+            }
+        };
+        self.ms += began.elapsed().as_secs_f64() * 1e3;
+        Ok(made)
+    }
+
+    /// The function, and the form that continues an earlier call where the two differ.
+    pub fn stage(&mut self, options: Options, gradients: bool) -> Result<Stage, Failure> {
+        let start = self.function(options, gradients)?;
+        let given = self.model.body.iter().any(|stmt| match stmt {
+            program::Stmt::Scan(s) => s.states.iter().any(|s| s.initial.is_some()),
+            program::Stmt::Let { .. } => false,
+        });
+        let resume = match given {
+            true => Some(self.function(
+                Options {
+                    resume: true,
+                    ..options
+                },
+                gradients,
+            )?),
+            false => None,
+        };
+        Ok(Stage { start, resume })
+    }
+
+    /// Everything that training calls.
+    pub fn functions(&mut self, predictions: bool, samples: bool) -> Result<Functions, Failure> {
+        let train = self.stage(Options::TRAIN, true)?;
+        let evaluate = self.stage(
+            Options {
+                predictions,
+                ..Options::EVALUATE
+            },
+            false,
+        )?;
+        let step = match samples {
+            true => Some(self.stage(Options::PREDICT, false)?),
+            false => None,
+        };
+        Ok(Functions {
+            train,
+            evaluate,
+            step,
+        })
+    }
+}
+
+/// What data says of a field: the size of its vocabulary, and its sizes after the time.
+type Sizes = (Option<usize>, Vec<usize>);
+
+/// The model with the sizes of its data and the losses of its settings.
+pub fn bound(model: &Model, dataset: &Dataset, settings: &TrainSettings) -> Model {
+    let sizes = |name: &str| {
+        let column = dataset.column(name)?;
+        Some((
+            column.vocabulary.as_ref().map(|v| v.len()),
+            column.features.clone(),
+        ))
+    };
+    bound_with(model, &sizes, settings)
+}
+
+/// The same with what a run recorded of its data.
+pub fn bound_with(
+    model: &Model,
+    sizes: &dyn Fn(&str) -> Option<Sizes>,
+    settings: &TrainSettings,
+) -> Model {
+    let mut model = pipeline::with_vocabularies(model, &|name| sizes(name)?.0);
+    for input in model.inputs.clone() {
+        let var = model.var(input.var).clone();
+        let Some((_, features)) = sizes(&var.name) else {
+            continue;
+        };
+        let lead = var.shape.len().saturating_sub(features.len());
+        for (d, n) in var.shape[lead..].iter().zip(features) {
+            if let Some(sym) = d.as_sym().filter(|s| model.dims.static_value(s).is_none()) {
+                model.dims.bind(&sym.clone(), n as i64);
+            }
+        }
+    }
+    apply_losses(settings, &mut model);
+    model
+}
+
+/// Weights that the settings freeze: they get no gradient.
+pub fn frozen(model: &Model, settings: &TrainSettings) -> Vec<String> {
+    let is_frozen = |p: &&program::Param| settings.weight(&p.path, p.shape.len()).frozen;
+    model
+        .params
+        .iter()
+        .filter(is_frozen)
+        .map(|p| p.path.clone())
+        .collect()
+}
+
+/// Every weight with its size and how it starts.
+pub fn specs(model: &Model) -> Result<Vec<ParamSpec>, Failure> {
+    let one = |p: &program::Param| -> Result<ParamSpec, Failure> {
+        let size = |d: &crate::dim::Dim| -> Result<usize, Failure> {
+            let n = model
+                .dims
+                .eval_static(d)
+                .and_then(|n| usize::try_from(n).ok());
+            n.ok_or_else(|| {
+                let message = format!("the size {d} of {} is not known", p.path);
+                Diagnostic::error("size::unknown", message)
+                    .label(p.span, "this weight")
+                    .into()
+            })
+        };
+        let shape = p.shape.iter().map(size).collect::<Result<Vec<_>, _>>()?;
+        let init = match p.init {
+            program::Init::Zeros => Init::Zeros,
+            program::Init::Ones => Init::Ones,
+            program::Init::Xavier => Init::Xavier,
+            program::Init::He => Init::He,
+            program::Init::Orthogonal => Init::Orthogonal,
+            program::Init::Normal(s) => Init::Normal(s),
+            program::Init::Uniform(b) => Init::Uniform(b),
+            program::Init::Constant(c) => Init::Constant(c),
+            program::Init::HeadOrthogonal { first } => Init::HeadOrthogonal { first },
+        };
+        Ok(ParamSpec {
+            path: p.path.clone(),
+            shape,
+            init,
+        })
+    };
+    model.params.iter().map(one).collect()
+}
+
+/// `--data NAME=PATH`, each once.
+pub fn bindings(common: &Common) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let mut out = BTreeMap::new();
+    for text in &common.data {
+        let Some((name, path)) = text
+            .split_once('=')
+            .filter(|(n, p)| !n.is_empty() && !p.is_empty())
+        else {
+            let message = format!("--data {text}: expected NAME=PATH");
+            return Err(Diagnostic::error("usage::data", message).into());
+        };
+        if out.insert(name.to_string(), PathBuf::from(path)).is_some() {
+            let message = format!("--data binds {name} twice");
+            return Err(Diagnostic::error("usage::data", message).into());
+        }
+    }
+    Ok(out)
+}
+
+/// A name bound that no data block of the file has.
+pub fn known_bindings(
+    loaded: &Loaded,
+    bindings: &BTreeMap<String, PathBuf>,
+) -> Result<(), Failure> {
+    for name in bindings.keys() {
+        if loaded.experiment.data(name).is_none() {
+            let names: Vec<&str> = loaded
+                .experiment
+                .data
+                .iter()
+                .map(|d| d.spec.name.node.as_str())
+                .collect();
+            let message = format!("--data {name}: the file has no such data block");
+            let d = Diagnostic::error("usage::data", message);
+            return Err(d.help(format!("it has {}", names.join(", "))).into());
+        }
+    }
+    Ok(())
+}
+
+/// The train block of a model, or of the file's first one.
+pub fn train_block<'a>(loaded: &'a Loaded, model: Option<&str>) -> Result<&'a TrainBlock, Failure> {
+    loaded.experiment.train(model).ok_or_else(|| {
+        let message = match model {
+            Some(m) => format!("the file has no train block for {m}"),
+            None => "the file has no train block".to_string(),
+        };
+        Diagnostic::error("usage::no-train", message).into()
+    })
+}
+
+/// The folder a file's data paths count from.
+pub fn base(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
