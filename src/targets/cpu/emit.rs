@@ -10,6 +10,7 @@ use super::jit::machine::Effort;
 use super::jit::step::{Split, Step};
 use super::jit::{self, Compiled, Request};
 use super::kernels::Kernels;
+use super::pool::Pool;
 use crate::diagnostics::Diagnostic;
 use crate::schedule::program::Program;
 
@@ -22,6 +23,26 @@ pub struct Texts {
     pub clif: String,
     /// Machine instructions.
     pub asm: String,
+}
+
+/// The instruction set that a target's name on the command line stands for.
+///
+/// # Errors
+///
+/// `compile::target` for any other name.
+pub fn target(name: &str) -> Result<Isa, Diagnostic> {
+    Ok(match name {
+        "host" => Isa::detect(),
+        "portable" => Isa::Portable,
+        "x86-64-v3" | "avx2" => Isa::Avx2,
+        "x86-64-v4" | "avx512" => Isa::Avx512,
+        "aarch64" | "neon" => Isa::Neon,
+        other => {
+            let message = format!("there is no target '{}'", other.escape_debug());
+            let names = "host, portable, x86-64-v3, x86-64-v4 or aarch64";
+            return Err(Diagnostic::error("compile::target", message).help(names));
+        }
+    })
 }
 
 /// Compiles a program for `isa` without running it, and prints it.
@@ -42,7 +63,7 @@ pub fn texts(program: &Program, isa: Isa) -> Result<Texts, Diagnostic> {
         verify: cfg!(debug_assertions),
         texts: true,
     };
-    let compiled = jit::compile(program, request, kernels)?;
+    let compiled = jit::compile(program, request, kernels, &Pool::new(1))?;
     let all = |text: fn(&jit::Text) -> &str| {
         let parts: Vec<String> = compiled
             .texts

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::bind::{Binding, Launch};
 use super::isa::Isa;
-use super::jit::machine::{Code, Effort};
+use super::jit::machine::Code;
+pub use super::jit::machine::Effort;
 use super::jit::step::{Kind, Panel, Split, Step};
 use super::jit::table::{Cell, Table};
 use super::jit::{self, Request};
@@ -91,7 +92,7 @@ pub fn compile_on(
         verify: options.verify,
         texts: false,
     };
-    let compiled = jit::compile(program, request, kernels)?;
+    let compiled = jit::compile(program, request, kernels, &pool)?;
     let workers = pool.workers();
     let empty = Buffer::zeroed(0).map_err(|e| memory::refused(e.bytes, None))?;
     Ok(CpuExecutable {

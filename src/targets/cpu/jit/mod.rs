@@ -17,6 +17,7 @@
 mod address;
 pub(crate) mod asm;
 mod calls;
+mod draft;
 mod folds;
 mod gemm;
 mod lanes;
@@ -34,17 +35,20 @@ pub(crate) mod step;
 pub(crate) mod table;
 
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::{Function, UserFuncName};
+use cranelift_codegen::ir::UserFuncName;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module};
 
 use self::asm::Asm;
+use self::draft::Draft;
+pub(crate) use self::draft::Text;
 use self::machine::{Code, Effort, Machine, internal};
 use self::step::{Panel, Step, TaskFn};
 use self::table::Table;
 use super::isa::Isa;
 use super::kernels::Kernels;
+use super::pool::Pool;
 use crate::diagnostics::Diagnostic;
 use crate::schedule::program::Program;
 
@@ -59,14 +63,6 @@ pub(crate) struct Request {
     pub(crate) texts: bool,
 }
 
-/// A function's CLIF as it was emitted and its assembly.
-#[derive(Clone, Debug)]
-pub(crate) struct Text {
-    pub(crate) name: String,
-    pub(crate) clif: String,
-    pub(crate) asm: String,
-}
-
 /// A program's code and what a call has to do.
 pub(crate) struct Compiled {
     pub(crate) steps: Vec<Step>,
@@ -79,40 +75,41 @@ pub(crate) struct Compiled {
     pub(crate) code: Code,
 }
 
-/// Compiles for `kernels`, or for reading only where the host cannot run `request.isa`.
+/// Compiles for `kernels`, functions divided among `pool`.
 pub(crate) fn compile(
     program: &Program,
     request: Request,
     kernels: &'static Kernels,
+    pool: &Pool,
 ) -> Result<Compiled, Diagnostic> {
     let machine = Machine::new(request.isa, request.effort, request.verify)?;
+    let isa = machine.isa.clone();
     let mut builder = JITBuilder::with_isa(machine.isa, cranelift_module::default_libcall_names());
     calls::register(&mut builder, kernels);
     let mut generator = Generator {
         program,
         kernels,
         fma: machine.fma,
-        texts: request.texts.then(Vec::new),
+        texts: request.texts,
         table: Table::new(&program.dims),
         module: JITModule::new(builder),
         context: FunctionBuilderContext::new(),
         panels: Vec::new(),
         products: Vec::new(),
-        count: 0,
+        drafts: Vec::new(),
     };
     let steps = generator.steps()?;
-    generator
-        .module
-        .finalize_definitions()
-        .map_err(|e| internal(&e))?;
-    let steps = steps.into_iter().map(|s| s.at(&generator.module)).collect();
+    let drafts = std::mem::take(&mut generator.drafts);
+    let mut module = generator.module;
+    let texts = draft::define(drafts, &mut module, &*isa, pool)?;
+    let steps = steps.into_iter().map(|s| s.at(&module)).collect();
     Ok(Compiled {
         steps,
         panels: generator.panels,
         table: generator.table,
         products: generator.products,
-        texts: generator.texts.unwrap_or_default(),
-        code: Code::new(generator.module),
+        texts,
+        code: Code::new(module),
     })
 }
 
@@ -121,18 +118,18 @@ pub(crate) struct Generator<'p> {
     program: &'p Program,
     kernels: &'static Kernels,
     fma: bool,
-    texts: Option<Vec<Text>>,
+    texts: bool,
     table: Table,
     module: JITModule,
     context: FunctionBuilderContext,
     panels: Vec<Panel>,
     products: Vec<[crate::dim::Dim; 2]>,
-    /// Functions so far, for unique names.
-    count: usize,
+    /// Functions so far.
+    drafts: Vec<Draft>,
 }
 
 impl Generator<'_> {
-    /// Defines one function; `emit` fills it.
+    /// Drafts one function; `emit` fills it.
     fn function(
         &mut self,
         kind: &str,
@@ -149,8 +146,11 @@ impl Generator<'_> {
                 }
             })
             .collect();
-        let name = format!("{}.{:03}.{kind}.{plain}", self.program.name, self.count);
-        self.count += 1;
+        let name = format!(
+            "{}.{:03}.{kind}.{plain}",
+            self.program.name,
+            self.drafts.len()
+        );
         let mut context: Context = self.module.make_context();
         context.func.signature = asm::task_signature(&self.module);
         context.func.name = UserFuncName::testcase(name.as_bytes());
@@ -162,41 +162,13 @@ impl Generator<'_> {
         let mut asm = Asm::begin(builder, &mut self.module, &mut self.table, self.fma);
         emit(&mut asm)?;
         asm.finish();
-        let clif = self
-            .texts
-            .as_ref()
-            .map(|_| context.func.display().to_string());
-        context.set_disasm(clif.is_some());
-        self.module
-            .define_function(id, &mut context)
-            .map_err(|e| internal(&format!("{name}: {e:?}")))?;
-        if let Some(clif) = clif {
-            let asm = context.compiled_code().and_then(|c| c.vcode.clone());
-            let asm = self.named(&context.func, &asm.unwrap_or_default());
-            let text = Text { name, clif, asm };
-            self.texts.get_or_insert_default().push(text);
-        }
+        self.drafts.push(Draft {
+            id,
+            name,
+            clif: self.texts.then(|| context.func.display().to_string()),
+            context,
+        });
         Ok(id)
-    }
-
-    /// The text of a function with called functions by name.
-    fn named(&self, f: &Function, text: &str) -> String {
-        let mut out = text.to_string();
-        // From the last, so that one number is not taken for the start of another.
-        let all: Vec<_> = f.params.user_named_funcs().iter().collect();
-        for (reference, external) in all.into_iter().rev() {
-            let id = FuncId::from_u32(external.index);
-            let name = self
-                .module
-                .declarations()
-                .get_function_decl(id)
-                .linkage_name(id);
-            let number = format!("u{}:{}", external.namespace, external.index);
-            out = out.replace(&format!("{number} "), &format!("%{name} "));
-            out = out.replace(&format!("{number}\n"), &format!("%{name}\n"));
-            out = out.replace(&format!("{reference}+"), &format!("%{name}+"));
-        }
-        out
     }
 
     fn elem(&self, v: &crate::schedule::program::View) -> crate::schedule::program::Elem {
