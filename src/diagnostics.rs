@@ -88,7 +88,11 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|c| (strsim::damerau_levenshtein(name, c), c))
-        .filter(|(d, c)| *d <= (name.chars().count().max(c.chars().count()) / 3).max(1))
+        .filter(|(d, c)| {
+            // Two different single letters are one edit apart, and nothing alike.
+            let longer = name.chars().count().max(c.chars().count());
+            *d <= (longer / 3).max(1) && *d < longer
+        })
         .min_by_key(|(d, c)| (*d, c.to_string()))
         .map(|(_, c)| c)
 }

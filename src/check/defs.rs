@@ -81,6 +81,8 @@ pub struct Defs<'a> {
     layers: BTreeMap<String, Rc<Entry>>,
     functions: BTreeMap<String, Rc<FnEntry>>,
     library: BTreeMap<&'static str, Option<Rc<Entry>>>,
+    /// Expressions inlined so far, in all definitions and models together.
+    pub spent: usize,
     /// Errors inside the library's own files, which would be ours.
     pub faults: Vec<Diagnostic>,
 }
@@ -92,6 +94,7 @@ impl<'a> Defs<'a> {
             layers: BTreeMap::new(),
             functions: BTreeMap::new(),
             library: BTreeMap::new(),
+            spent: 0,
             faults: Vec::new(),
         };
         for item in &file.items {

@@ -2,13 +2,20 @@
 //!
 //! In: [`crate::ast::node::File`]. Out: [`program::Model`]s and typed settings, or diagnostics, one
 //! for each mistake.
+//!
+//! ```text
+//!  tree ─ names ─▶ sorted equations ─ elaborate (defs, solve) ─▶ program::Model ─ print ─▶ text
+//!                                                                    │ leaks
+//!       └─ settings ─▶ typed settings, held against models and data ◀┘
+//! ```
 
 mod defs;
 mod elaborate;
 pub mod leaks;
 mod names;
-mod print;
+pub mod print;
 pub mod program;
+pub mod resolved;
 pub mod settings;
 mod solve;
 
@@ -45,7 +52,8 @@ impl Checked {
     }
 }
 
-/// Checks every definition and model of a file.
+/// Checks the names and shapes of every definition and model of a file. Its settings are
+/// [`settings::check`]'s, and whether a model's prediction can see its answer is [`leaks::check`]'s.
 ///
 /// Library definitions that the file names are parsed and added to `sources`. A definition is
 /// checked by itself with sizes nobody can choose, and again wherever a model uses it; an error found
@@ -59,7 +67,9 @@ pub fn check(file: &File, sources: &mut Sources) -> Checked {
     for item in &file.items {
         match item {
             Item::Def(def) => {
+                let before = out.len();
                 names_of(def, &globals, &mut out);
+                let sound = out.len() == before;
                 let entry = Rc::new(Entry {
                     def: def.clone(),
                     globals: globals.clone(),
@@ -70,8 +80,7 @@ pub fn check(file: &File, sources: &mut Sources) -> Checked {
                     }
                     DefKind::Model => {
                         let model = elaborate::model(&mut defs, &entry, &mut out);
-                        out.extend(model.iter().flat_map(leaks::check));
-                        models.extend(model);
+                        models.extend(model.filter(|_| sound));
                     }
                 }
             }

@@ -130,7 +130,10 @@ impl<'a> Names<'a> {
             }
         };
         for s in sizes {
-            add(&s.name, "size", out);
+            // A size in a definition's head goes before a dim of the file.
+            if !globals.is_dim(&s.name.node) {
+                add(&s.name, "size", out);
+            }
         }
         for d in &self.decls {
             let kind = match d.kind {
@@ -329,11 +332,12 @@ fn clash(name: &Ident, kind: &str, other: &str, span: Span) -> Diagnostic {
             format!("`{n}` names {} and {}", article(other), article(kind)),
         )
     };
-    let d = d.label(name.span, format!("{} here", article(kind)));
-    match span == name.span || span.file != name.span.file {
-        true => d,
-        false => d.label(span, format!("{} here", article(other))),
-    }
+    let (here, there) = match d.code {
+        "name::clash" => (article(kind), article(other)),
+        _ => ("given again".to_string(), "first given".to_string()),
+    };
+    d.label(name.span, format!("{here} here"))
+        .label(span, format!("{there} here"))
 }
 
 fn article(kind: &str) -> String {

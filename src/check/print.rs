@@ -274,7 +274,7 @@ impl Model {
     }
 }
 
-fn dim(role: Role, binding: &Binding, name: &str) -> String {
+pub(super) fn dim(role: Role, binding: &Binding, name: &str) -> String {
     match (role, binding) {
         (_, Binding::Static(Some(n))) => format!("{name}={n}"),
         (Role::Time, _) => format!("{name} time"),
@@ -283,7 +283,7 @@ fn dim(role: Role, binding: &Binding, name: &str) -> String {
     }
 }
 
-fn unit(u: Unit) -> &'static str {
+pub(super) fn unit(u: Unit) -> &'static str {
     match u {
         Unit::Token => "token",
         Unit::Class => "class",
@@ -293,7 +293,7 @@ fn unit(u: Unit) -> &'static str {
 }
 
 /// As it is written after `~`.
-pub fn init(i: Init) -> String {
+pub(super) fn init(i: Init) -> String {
     match i {
         Init::Zeros => "zeros".into(),
         Init::Ones => "ones".into(),
@@ -349,7 +349,7 @@ fn binary(op: Binary) -> (&'static str, u8) {
     }
 }
 
-fn shape(s: &[Dim]) -> String {
+pub(super) fn shape(s: &[Dim]) -> String {
     match s {
         [] => "number".into(),
         s => {
@@ -360,7 +360,7 @@ fn shape(s: &[Dim]) -> String {
 }
 
 /// A list after a label, broken between its parts.
-fn wrapped(f: &mut dyn Write, label: &str, parts: &[String]) -> fmt::Result {
+pub(super) fn wrapped(f: &mut dyn Write, label: &str, parts: &[String]) -> fmt::Result {
     let mut text = label.to_string();
     for (i, p) in parts.iter().enumerate() {
         let comma = if i + 1 < parts.len() { "," } else { "" };

@@ -162,6 +162,12 @@ impl Elab<'_, '_> {
             let value = self.before(*slot);
             f.names.insert(name.clone(), Binding::Value(value));
         }
+        for d in &names.decls {
+            // One whose declaration has an error is silent.
+            f.names
+                .entry(d.name.node.clone())
+                .or_insert(Binding::Unknown);
+        }
         self.prepare(&mut f, names);
         self.initials(&mut f, names, states, outer);
         self.equations(&mut f, names, states);
@@ -172,28 +178,9 @@ impl Elab<'_, '_> {
     /// Declares the weights, and keeps the names of bound layers free of unnamed ones.
     pub(super) fn prepare(&mut self, f: &mut Frame, names: &Names) {
         for d in &names.decls {
-            match (d.kind, f.kind) {
-                (DeclKind::Param, FrameKind::Function) => {
-                    self.misplaced(d, "a function has no weights");
-                }
-                (DeclKind::Param, _) => self.param(f, d),
-                (DeclKind::State, FrameKind::Block) => {
-                    self.misplaced(d, "a block has no state; a cell has");
-                }
-                (DeclKind::State | DeclKind::Context, FrameKind::Model) => {
-                    self.misplaced(d, "only a cell has one");
-                }
-                (DeclKind::Target, FrameKind::Cell | FrameKind::Block | FrameKind::Function) => {
-                    self.misplaced(d, "only a model has targets");
-                }
-                (DeclKind::State, FrameKind::Function)
-                | (DeclKind::Input | DeclKind::Context, FrameKind::Function) => {
-                    self.misplaced(d, "a function's inputs stand in its brackets");
-                }
-                (DeclKind::State, FrameKind::Cell)
-                | (DeclKind::Context, FrameKind::Cell | FrameKind::Block)
-                | (DeclKind::Input, _)
-                | (DeclKind::Target, FrameKind::Model) => {}
+            // The parser keeps weights out of functions.
+            if d.kind == DeclKind::Param {
+                self.param(f, d);
             }
         }
         for eq in &names.equations {
@@ -201,29 +188,13 @@ impl Elab<'_, '_> {
                 && !left.prime
                 && self.is_layer(f, eq.value)
             {
-                self.layers[f.layer.0].used.insert(left.name.node.clone());
+                let used = &mut self.layers[f.layer.0].used;
+                used.names.insert(left.name.node.clone());
             }
             for left in eq.names {
                 f.names.entry(key(left)).or_insert(Binding::Unknown);
             }
         }
-    }
-
-    fn misplaced(&mut self, d: &Decl, why: &str) {
-        let what = match d.kind {
-            DeclKind::Input => "an input",
-            DeclKind::Context => "a context",
-            DeclKind::State => "a state",
-            DeclKind::Target => "a target",
-            DeclKind::Param => "a weight",
-        };
-        self.error(
-            Diagnostic::error(
-                "name::misplaced",
-                format!("{what} cannot stand here: {why}"),
-            )
-            .label(d.name.span, what),
-        );
     }
 
     /// Makes a weight, or finds it where the layer is used again.
@@ -409,7 +380,7 @@ impl Elab<'_, '_> {
         {
             let var = &mut self.vars[v.0 as usize];
             // A name bound to a named scan is an alias: only the first is taken.
-            if var.name.contains('.') || self.scan_paths.contains(&var.name) {
+            if var.name.contains('.') || self.scan_paths.names.contains(&var.name) {
                 self.var_names.remove(&var.name);
                 var.name = name.to_string();
                 self.var_names.insert(name.to_string());

@@ -842,7 +842,7 @@ impl Elab<'_, '_> {
             false => Value::Poison,
         };
         self.leave();
-        lower_lead(value, &leads)
+        self.shallow(lower_lead(value, &leads), name, span)
     }
 
     /// All inputs that are lifted are lifted over the same axes.
@@ -908,8 +908,14 @@ impl Elab<'_, '_> {
                 )
             }
             LayerKind::Unknown => Value::Poison,
-            LayerKind::Linear { .. } if matches!(field, "W" | "b") => {
-                self.unavailable("a weight read before its layer is used", at)
+            LayerKind::Linear { size, .. } if field == "W" => {
+                let from = self.solver.unknown();
+                let w = self.make_weight(layer, "W", vec![size, from], at);
+                self.weight(w, span)
+            }
+            LayerKind::Linear { size, bias: true } if field == "b" => {
+                let w = self.make_weight(layer, "b", vec![size], at);
+                self.weight(w, span)
             }
             LayerKind::Root | LayerKind::Linear { .. } | LayerKind::Embed { .. } => self.error(
                 Diagnostic::error("name::unknown", format!("layer `{name}` has no `{field}`"))

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::body::{Args, unit, variable};
 use super::layer::Use;
 use super::value::{Pending, Tensor, Value};
-use super::{Binding, Block, Elab, Frame, FrameKind, LayerId, LayerKind, number, unique_in};
+use super::{Binding, Block, Elab, Frame, FrameKind, LayerId, LayerKind, number};
 use crate::ast::node::{Bind, DeclKind, DefKind, ExprKind as Ast, ScanDir, Unit};
 use crate::check::defs::Entry;
 use crate::check::names::{Decl, Names};
@@ -409,7 +409,7 @@ impl Elab<'_, '_> {
         if !self.enter(&cell, span) {
             return Value::Poison;
         }
-        let path = unique_in(&mut self.scan_paths, &self.layers[layer.0].path.clone());
+        let path = self.scan_paths.give(&self.layers[layer.0].path);
         self.blocks.push(Block::default());
         let built = self.scan_body(layer, entry, &time, &input, with, from, span);
         let block = self.blocks.pop().unwrap_or_default();

@@ -129,6 +129,9 @@ impl Elab<'_, '_> {
         input: (Tensor, Span),
     ) -> Value {
         let (t, at) = input;
+        if !self.spend(stage.call.span) {
+            return Value::Poison;
+        }
         match self.layers[layer.0].kind.clone() {
             LayerKind::Root | LayerKind::Unknown => Value::Poison,
             LayerKind::Linear { size, bias } => match stage.with.first().or(stage.from.first()) {
@@ -318,6 +321,8 @@ impl Elab<'_, '_> {
         shape: Vec<Dim>,
         span: Span,
     ) -> usize {
+        // A weight is more than an expression: it is stored, listed and trained.
+        self.spend(span);
         let mut w = Weight::new(format!("{}.{name}", self.layers[layer.0].path), span);
         w.shape = Some(shape);
         self.add_weight(layer, name, w)
@@ -386,7 +391,7 @@ impl Elab<'_, '_> {
             return Value::Poison;
         }
         let value = self.run(inner, entry, &names, args, &[], &BTreeMap::new());
-        lower_lead(value, &leads)
+        self.shallow(lower_lead(value, &leads), name, span)
     }
 
     /// `Repeat(6, Layer)`: copies one after another, each with its own weights.
@@ -429,14 +434,30 @@ impl Elab<'_, '_> {
                 l
             }
         };
-        let mut value = input;
+        if let Some(counter) = &times.counter
+            && (f.sizes.contains_key(&counter.node) || f.names.contains_key(&counter.node))
+        {
+            return self.error(
+                Diagnostic::error(
+                    "name::clash",
+                    format!("`{}` counts copies and names something else", counter.node),
+                )
+                .label(counter.span, "needs another name"),
+            );
+        }
+        let mut value = Some(input);
         for i in 0..n as usize {
             let numbered = i.to_string();
             let outer = std::mem::replace(&mut f.layer, holder);
+            if let Some(counter) = &times.counter {
+                // `Repeat(8 as i, Conv(H, dilation = 2^i))` counts from 0.
+                let at = Dim::constant(i as i64);
+                f.sizes.insert(counter.node.clone(), at);
+            }
             let layer = self.make_layer(f, &inner.value, Some(&numbered), i);
             f.layer = outer;
-            let Some(layer) = layer else {
-                return Value::Poison;
+            let (Some(layer), Some(given)) = (layer, value.take()) else {
+                break;
             };
             let one = Use {
                 call: &inner.value,
@@ -444,12 +465,18 @@ impl Elab<'_, '_> {
                 with: stage.with,
                 from: stage.from,
             };
-            match self.apply(f, layer, &one, value) {
-                Value::Tensor(t) => value = (*t, inner.value.span),
-                Value::Poison => return Value::Poison,
+            match self.apply(f, layer, &one, given) {
+                Value::Tensor(t) => {
+                    let t = self.bind(&name, *t, inner.value.span);
+                    value = Some((t, inner.value.span));
+                }
+                Value::Poison => break,
             }
         }
-        value.0.into()
+        if let Some(counter) = &times.counter {
+            f.sizes.remove(&counter.node);
+        }
+        value.map_or(Value::Poison, |(t, _)| t.into())
     }
 
     /// The layer that a stage runs; the second copy is the reverse half of `scan both`.

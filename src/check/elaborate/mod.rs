@@ -36,8 +36,12 @@ struct LayerId(usize);
 
 /// Inlined expressions in one model; more is a definition that multiplies itself.
 const MAX_EXPRS: usize = 100_000;
+/// The same for all definitions and models of a file together.
+const MAX_EXPRS_OF_FILE: usize = 200_000;
 /// Definitions inside definitions.
 const MAX_DEPTH: usize = 64;
+/// Levels of one inlined expression before its value gets a name.
+const MAX_NESTING: usize = 24;
 
 /// What a layer is an instance of.
 #[derive(Clone, Debug)]
@@ -70,7 +74,7 @@ struct Layer {
     /// Layers inside, by where they are written (and a number for copies).
     subs: BTreeMap<(Span, usize), LayerId>,
     /// Last parts of paths already given inside this layer.
-    used: BTreeSet<String>,
+    used: Taken,
 }
 
 /// What a name means while a body is elaborated.
@@ -119,15 +123,18 @@ struct Elab<'a, 'd> {
     diagnostics: Vec<Diagnostic>,
     vars: Vec<Var>,
     var_names: BTreeSet<String>,
+    /// The last number given to tell variables of one name apart.
+    suffixes: BTreeMap<String, usize>,
     /// Names that the model declares.
     reserved: BTreeSet<String>,
     weights: Vec<Weight>,
+    weights_used: usize,
     inputs: Vec<Input>,
     layers: Vec<Layer>,
     blocks: Vec<Block>,
     watches: Vec<(String, VarId)>,
-    random_paths: BTreeSet<String>,
-    scan_paths: BTreeSet<String>,
+    random_paths: Taken,
+    scan_paths: Taken,
     /// `softmax(x)` and its like behind a name, so that a prediction can be taken apart.
     lets: BTreeMap<VarId, Expr>,
     /// Definitions being inlined, outermost first.
@@ -147,14 +154,16 @@ impl<'a, 'd> Elab<'a, 'd> {
             diagnostics: Vec::new(),
             vars: Vec::new(),
             var_names: BTreeSet::new(),
+            suffixes: BTreeMap::new(),
             reserved: BTreeSet::new(),
             weights: Vec::new(),
+            weights_used: 0,
             inputs: Vec::new(),
             layers: vec![Layer::new(LayerKind::Root, String::new(), root)],
             blocks: vec![Block::default()],
             watches: Vec::new(),
-            random_paths: BTreeSet::new(),
-            scan_paths: BTreeSet::new(),
+            random_paths: Taken::default(),
+            scan_paths: Taken::default(),
             lets: BTreeMap::new(),
             stack: Vec::new(),
             exprs: 0,
@@ -184,11 +193,14 @@ impl<'a, 'd> Elab<'a, 'd> {
         // Names of the model itself go before those of the bodies inlined in it.
         let own = self.stack.len() <= 1;
         let mut unique = name.to_string();
-        let mut n = 0;
-        while (!own && self.reserved.contains(&unique)) || !self.var_names.insert(unique.clone()) {
-            n += 1;
-            unique = format!("{name}.{n}");
+        if (!own && self.reserved.contains(name)) || self.var_names.contains(name) {
+            let n = self.suffixes.entry(unique.clone()).or_insert(0);
+            while self.var_names.contains(&unique) || self.reserved.contains(&unique) {
+                *n += 1;
+                unique = format!("{name}.{n}");
+            }
         }
+        self.var_names.insert(unique.clone());
         let id = VarId(self.vars.len() as u32);
         self.vars.push(Var {
             name: unique,
@@ -226,6 +238,17 @@ impl<'a, 'd> Elab<'a, 'd> {
         }
     }
 
+    /// Gives a name to the value of an inlined body where it is nested deeply: blocks in blocks would
+    /// nest without a limit, and what walks an expression calls itself.
+    fn shallow(&mut self, value: Value, name: &str, span: Span) -> Value {
+        match value {
+            Value::Tensor(t) if deeper(&t.expr, MAX_NESTING) => {
+                self.bind(&name.to_lowercase(), *t, span).into()
+            }
+            value => value,
+        }
+    }
+
     fn emit(&mut self, stmt: Stmt) {
         if let Some(block) = self.blocks.last_mut() {
             block.stmts.push(stmt);
@@ -235,12 +258,7 @@ impl<'a, 'd> Elab<'a, 'd> {
     /// A path inside `layer` that nothing else there has: `linear`, `linear_2`.
     fn sub_path(&mut self, layer: LayerId, name: &str) -> String {
         let l = &mut self.layers[layer.0];
-        let mut part = name.to_string();
-        let mut n = 1;
-        while !l.used.insert(part.clone()) {
-            n += 1;
-            part = format!("{name}_{n}");
-        }
+        let part = l.used.give(name);
         match l.path.is_empty() {
             true => part,
             false => format!("{}.{part}", l.path),
@@ -253,13 +271,23 @@ impl<'a, 'd> Elab<'a, 'd> {
             "" => what.to_string(),
             path => format!("{path}.{what}"),
         };
-        unique_in(&mut self.random_paths, &base)
+        self.random_paths.give(&base)
     }
 
     /// Counts inlined expressions; false once there are too many.
     fn spend(&mut self, span: Span) -> bool {
         self.exprs += 1;
-        if self.exprs == MAX_EXPRS {
+        self.defs.spent += 1;
+        if self.defs.spent == MAX_EXPRS_OF_FILE {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "limit::expansion",
+                    format!("inlined, the file has more than {MAX_EXPRS_OF_FILE} expressions"),
+                )
+                .label(span, "at this one"),
+            );
+        }
+        if self.exprs == MAX_EXPRS && self.defs.spent < MAX_EXPRS_OF_FILE {
             self.diagnostics.push(
                 Diagnostic::error(
                     "limit::expansion",
@@ -268,7 +296,7 @@ impl<'a, 'd> Elab<'a, 'd> {
                 .label(span, "at this one"),
             );
         }
-        self.exprs < MAX_EXPRS
+        self.exprs < MAX_EXPRS && self.defs.spent < MAX_EXPRS_OF_FILE
     }
 
     /// Enters a definition; an error where it is being inlined already or lies too deep.
@@ -313,19 +341,28 @@ impl Layer {
             span,
             params: BTreeMap::new(),
             subs: BTreeMap::new(),
-            used: BTreeSet::new(),
+            used: Taken::default(),
         }
     }
 }
 
-fn unique_in(taken: &mut BTreeSet<String>, base: &str) -> String {
-    let mut name = base.to_string();
-    let mut n = 1;
-    while !taken.insert(name.clone()) {
-        n += 1;
-        name = format!("{base}_{n}");
+/// Names given out, numbered where they repeat: `lstm`, `lstm_2`.
+#[derive(Debug, Default)]
+struct Taken {
+    names: BTreeSet<String>,
+    last: BTreeMap<String, usize>,
+}
+
+impl Taken {
+    fn give(&mut self, base: &str) -> String {
+        let mut name = base.to_string();
+        while !self.names.insert(name.clone()) {
+            let n = self.last.entry(base.to_string()).or_insert(1);
+            *n += 1;
+            name = format!("{base}_{n}");
+        }
+        name
     }
-    name
 }
 
 /// Elaborates a model. `None` where it has errors or needs what is not available.
@@ -348,6 +385,36 @@ pub fn function(defs: &mut Defs, entry: &Rc<FnEntry>, out: &mut Vec<Diagnostic>)
     let mut e = Elab::new(defs, entry.def.name.span);
     e.function_alone(entry);
     out.append(&mut e.diagnostics);
+}
+
+/// Whether an expression has more than `levels` levels.
+fn deeper(e: &Expr, levels: usize) -> bool {
+    let Some(left) = levels.checked_sub(1) else {
+        return true;
+    };
+    match &e.kind {
+        ExprKind::Number(_)
+        | ExprKind::Var(_)
+        | ExprKind::Param(_)
+        | ExprKind::Previous(_)
+        | ExprKind::Normal { .. }
+        | ExprKind::Reveal(_) => false,
+        ExprKind::Delay { value, .. }
+        | ExprKind::Unary(_, value)
+        | ExprKind::Expand { value, .. }
+        | ExprKind::Split { value, .. }
+        | ExprKind::Reduce { value, .. }
+        | ExprKind::Softmax(value)
+        | ExprKind::First(value)
+        | ExprKind::Last(value)
+        | ExprKind::Embed { index: value, .. }
+        | ExprKind::Dropout { value, .. } => deeper(value, left),
+        ExprKind::Binary(_, a, b)
+        | ExprKind::Dot(a, b)
+        | ExprKind::Zoneout { old: a, new: b, .. } => deeper(a, left) || deeper(b, left),
+        ExprKind::Choose(a, b, c) => [a, b, c].iter().any(|e| deeper(e, left)),
+        ExprKind::Concat(parts) => parts.iter().any(|e| deeper(e, left)),
+    }
 }
 
 /// A number as an expression.

@@ -185,9 +185,11 @@ impl Elab<'_, '_> {
 
     /// A weight as a value; its shape may be open.
     pub(super) fn weight(&mut self, index: usize, span: Span) -> Value {
-        let order = self.weights.iter().filter(|w| w.used.is_some()).count();
         let w = &mut self.weights[index];
-        w.used.get_or_insert(order);
+        if w.used.is_none() {
+            w.used = Some(self.weights_used);
+            self.weights_used += 1;
+        }
         w.reads += 1;
         let mut t = Tensor::weight(Expr {
             kind: ExprKind::Param(ParamId(index as u32)),
@@ -340,19 +342,15 @@ impl Elab<'_, '_> {
             return Tensor::weight(number(-n, op_span)).into();
         }
         let shape = t.expr.shape.clone();
-        Tensor {
-            expr: Expr {
-                kind: ExprKind::Unary(op, Box::new(t.expr.clone())),
-                shape,
-                span: op_span,
-            },
-            recurrent: false,
-            beside: None,
-            scan: None,
-            input: None,
-            ..t
-        }
-        .into()
+        let mut out = Tensor::new(Expr {
+            kind: ExprKind::Unary(op, Box::new(t.expr)),
+            shape,
+            span: op_span,
+        });
+        out.lead = t.lead;
+        out.weight = t.weight;
+        out.both = t.both;
+        out.into()
     }
 
     pub(super) fn binary(
@@ -486,8 +484,8 @@ impl Elab<'_, '_> {
         let lead: Vec<Dim> = lifted.map_or(Vec::new(), |t| t.expr.shape[..t.lead].to_vec());
         for (t, _) in &parts {
             let from = core.len() - t.rank();
-            let fits = self.agree(&t.core().to_vec(), &core[from..].to_vec());
-            let same_lead = t.lead == 0 || self.agree(&t.expr.shape[..t.lead].to_vec(), &lead);
+            let fits = self.agree(t.core(), &core[from..]);
+            let same_lead = t.lead == 0 || self.agree(&t.expr.shape[..t.lead], &lead);
             if !fits || !same_lead {
                 self.mismatch(&parts, span, symbol);
                 return None;

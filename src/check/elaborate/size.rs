@@ -4,7 +4,7 @@ use super::{Elab, Frame};
 use crate::ast::node::{BinaryOp, Expr, ExprKind, UnaryOp};
 use crate::check::program::{self, Init};
 use crate::diagnostics::{Diagnostic, nearest};
-use crate::dim::{Binding, Dim, Role};
+use crate::dim::{Binding, Dim, Overflow, Role};
 use crate::span::Span;
 
 /// The largest single size; its use as an axis would need more memory than any machine has.
@@ -116,6 +116,8 @@ impl Elab<'_, '_> {
             }
             ExprKind::Name(n) => match f.sizes.get(n) {
                 Some(d) => Some(d.clone()),
+                // A dim with an error has been reported; its uses are silent.
+                None if f.globals.is_dim(n) && self.has_errors() => None,
                 None => {
                     let known: Vec<&str> = f.sizes.keys().map(String::as_str).collect();
                     let mut d =
@@ -155,7 +157,14 @@ impl Elab<'_, '_> {
                     BinaryOp::Div => return self.quotient(&a, &b, *op_span),
                     BinaryOp::Pow => match self.solver.value(&b) {
                         Some(n) if (0..64).contains(&n) => {
-                            (0..n).try_fold(Dim::constant(1), |power, _| power.checked_mul(&a))
+                            (0..n).try_fold(Dim::constant(1), |power, _| {
+                                let next = power.checked_mul(&a)?;
+                                if simple(&next) {
+                                    Ok(next)
+                                } else {
+                                    Err(Overflow)
+                                }
+                            })
                         }
                         _ => return too_large(self, *op_span),
                     },
@@ -164,8 +173,8 @@ impl Elab<'_, '_> {
                     }
                 };
                 match made {
-                    Ok(d) => Some(d),
-                    Err(_) => too_large(self, *op_span),
+                    Ok(d) if simple(&d) => Some(d),
+                    Ok(_) | Err(_) => too_large(self, *op_span),
                 }
             }
             _ => self.no_size(e.span),
@@ -256,6 +265,11 @@ impl Elab<'_, '_> {
         }
         found
     }
+}
+
+/// Few enough terms of low enough degree: symbols multiply faster than numbers overflow.
+fn simple(d: &Dim) -> bool {
+    d.terms().count() <= 64 && d.terms().all(|(m, _)| m.len() <= 16)
 }
 
 /// A number written out, `-0.5` or `1/8`.

@@ -487,7 +487,7 @@ fn settings_are_held_against_the_model() {
             NUMBER,
             table,
             "loss.z = mse",
-            vec!["setting::unknown: `z` is not a target of `M` @ loss.z | did you mean `y`?"],
+            vec!["setting::unknown: `z` is not a target of `M` @ loss.z | its targets are y"],
         ),
         (
             SEQUENCE,
