@@ -52,8 +52,8 @@ impl Checked {
     }
 }
 
-/// Checks the names and shapes of every definition and model of a file. Its settings are
-/// [`settings::check`]'s, and whether a model's prediction can see its answer is [`leaks::check`]'s.
+/// Checks every definition and model of a file: names, shapes, and that no prediction can see its own
+/// answer. Its settings are [`settings::check`]'s.
 ///
 /// Library definitions that the file names are parsed and added to `sources`. A definition is
 /// checked by itself with sizes nobody can choose, and again wherever a model uses it; an error found
@@ -80,7 +80,10 @@ pub fn check(file: &File, sources: &mut Sources) -> Checked {
                     }
                     DefKind::Model => {
                         let model = elaborate::model(&mut defs, &entry, &mut out);
-                        models.extend(model.filter(|_| sound));
+                        if let Some(model) = model.filter(|_| sound) {
+                            out.extend(leaks::check(&model));
+                            models.push(model);
+                        }
                     }
                 }
             }

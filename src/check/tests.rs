@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::program::{Init, Model};
-use super::{Checked, check, leaks, resolved, settings};
+use super::{Checked, check, resolved, settings};
 use crate::ast;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Role;
@@ -347,8 +347,6 @@ fn everything(name: &str, text: &str) -> (Vec<Diagnostic>, Sources) {
         Ok(file) => {
             let mut out = check(&file, &mut sources);
             settings::check(&file, &out.models, &mut out.diagnostics);
-            let leaks = out.models.iter().flat_map(leaks::check);
-            out.diagnostics.extend(leaks.collect::<Vec<_>>());
             out.diagnostics
         }
     };

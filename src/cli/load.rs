@@ -5,9 +5,9 @@ use std::path::Path;
 use super::Failure;
 use super::args::Common;
 use crate::ast::{node, parse};
+use crate::check;
 use crate::check::program::Model;
 use crate::check::settings::{self, Experiment, apply_override};
-use crate::check;
 use crate::diagnostics::Diagnostic;
 use crate::span::{FileId, Sources};
 
