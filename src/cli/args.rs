@@ -106,6 +106,19 @@ pub enum Stage {
     Asm,
 }
 
+/// What `emit` can generate for; its output is then equal on every machine that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// AVX2 and FMA.
+    #[value(name = "x86-64-v3")]
+    X86_64V3,
+    /// AVX-512.
+    #[value(name = "x86-64-v4")]
+    X86_64V4,
+    /// What every machine of this kind has.
+    Portable,
+}
+
 #[derive(clap::Args, Debug)]
 pub struct EmitArgs {
     pub file: PathBuf,
@@ -122,8 +135,8 @@ pub struct EmitArgs {
     #[arg(long, value_name = "PASS")]
     pub without: Vec<String>,
     /// The machine to generate for, instead of this one.
-    #[arg(long, value_name = "TARGET")]
-    pub target: Option<String>,
+    #[arg(long, value_enum, value_name = "TARGET")]
+    pub target: Option<Target>,
 }
 
 #[derive(clap::Args, Debug)]

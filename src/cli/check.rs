@@ -1,44 +1,123 @@
 //! `seqc check`: everything that can be known before running.
+//!
+//! In: files. Out: diagnostics on stderr, and on stdout what was asked for: the resolved program, the
+//! cost, or with `--json` one object with the keys `ok`, `files` (those without errors), `diagnostics`
+//! and, with `--cost`, `cost` by file and model.
+
+use std::path::Path;
 
 use super::args::{CheckArgs, Common};
+use super::costs;
+use super::fix;
 use super::load::{Loaded, load};
-use super::{Failure, render, stdout};
+use super::{Failure, exit_code, render, session, stdout};
 use crate::check::settings::resolved;
+use crate::data::{LoadOptions, probe};
 use crate::diagnostics::Diagnostic;
+use crate::span::Sources;
 
 pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
+    let bindings = session::bindings(common)?;
     let mut code = 0;
     let mut files = Vec::new();
+    let mut all = Vec::new();
+    let mut cost = serde_json::Map::new();
     for path in &args.files {
-        let loaded = match load(path, common) {
-            Ok(loaded) => loaded,
+        let fixed = match args.fix {
+            true => fix::fix(path, common)?,
+            false => 0,
+        };
+        if fixed > 0 && !common.quiet {
+            let plural = if fixed == 1 { "" } else { "s" };
+            eprintln!("{}: {fixed} edit{plural} made", path.display());
+        }
+        let (loaded, exit) = match load(path, common) {
+            Ok(mut loaded) => {
+                session::known_bindings(&loaded, &bindings)?;
+                let found = against_data(&loaded, path, &bindings);
+                loaded.diagnostics.extend(found);
+                (Ok(loaded), None)
+            }
             Err(failure) => {
-                render::show(&failure.diagnostics, &failure.sources, common);
-                let first = failure.diagnostics.iter().find(|d| d.is_error());
-                code = code.max(failure.exit.or(first.map(super::exit_code)).unwrap_or(1));
-                continue;
+                let exit = failure.exit;
+                (Err(failure), exit)
             }
         };
-        render::show(&loaded.diagnostics, &loaded.sources, common);
-        if loaded.diagnostics.iter().any(Diagnostic::is_error) {
-            code = code.max(1);
+        let (diagnostics, sources): (&[Diagnostic], &Sources) = match &loaded {
+            Ok(l) => (&l.diagnostics, &l.sources),
+            Err(f) => (&f.diagnostics, &f.sources),
+        };
+        match common.json {
+            true => all.extend(diagnostics.iter().map(|d| render::json(d, sources))),
+            false => render::show(diagnostics, sources, common),
+        }
+        if let Some(first) = diagnostics.iter().find(|d| d.is_error()) {
+            code = code.max(exit.unwrap_or_else(|| exit_code(first)));
             continue;
         }
-        if args.resolved {
+        let Ok(loaded) = loaded else { continue };
+        let name = path.display().to_string();
+        if args.resolved && !common.json {
             stdout::write(&text(&loaded))?;
         }
-        files.push(path.display().to_string());
+        if args.cost {
+            let models = costs::all(&loaded)?;
+            match common.json {
+                true => drop(cost.insert(name.clone(), costs::json(&models))),
+                false => stdout::write(&costs::text(&models)?)?,
+            }
+        }
         if !common.quiet && !args.resolved && !args.cost && !common.json {
             let n = loaded.models.len();
             let plural = if n == 1 { "" } else { "s" };
-            stdout::line(&format!("{}: {n} model{plural}, no errors", path.display()))?;
+            stdout::line(&format!("{name}: {n} model{plural}, no errors"))?;
         }
+        files.push(name);
     }
     if common.json {
-        let ok = serde_json::json!({ "ok": code == 0, "files": files });
-        stdout::line(&ok.to_string())?;
+        let mut o = serde_json::json!({ "ok": code == 0, "files": files, "diagnostics": all });
+        if args.cost {
+            o["cost"] = cost.into();
+        }
+        stdout::line(&o.to_string())?;
     }
     Ok(code)
+}
+
+/// What the beginnings of the data files already show, for blocks that are sound by themselves.
+fn against_data(
+    loaded: &Loaded,
+    path: &Path,
+    bindings: &std::collections::BTreeMap<String, std::path::PathBuf>,
+) -> Vec<Diagnostic> {
+    if loaded.diagnostics.iter().any(Diagnostic::is_error) {
+        return Vec::new();
+    }
+    let base = session::base(path);
+    let options = LoadOptions {
+        bindings: bindings.clone(),
+        ..LoadOptions::new(&base)
+    };
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for block in &loaded.experiment.trains {
+        let Some(data) = loaded.experiment.data(&block.settings.data) else {
+            continue;
+        };
+        let new = probe(&data.spec, &block.wanted, &options)
+            .into_iter()
+            .chain(session::leaks(loaded, block, &options));
+        // Two blocks on the same data say the same of it, and the settings may have said it already.
+        for d in new {
+            let known = found.iter().chain(&loaded.diagnostics);
+            if !known
+                .into_iter()
+                .any(|k| (k.code, &k.labels) == (d.code, &d.labels))
+            {
+                found.push(d);
+            }
+        }
+    }
+    found
 }
 
 /// Models with every weight, then the settings with every default.

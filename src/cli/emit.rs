@@ -1,16 +1,21 @@
 //! `seqc emit`: any stage of the compiler as text.
 
-use std::fmt::Write as _;
+use std::cell::OnceCell;
 use std::path::Path;
 
-use super::args::{Common, EmitArgs, Stage};
+use super::args::{Common, EmitArgs, Stage, Target};
 use super::load::{load, plain};
-use super::{Failure, render, stdout};
+use super::{Failure, Within, render, stdout};
 use crate::check::program::Model;
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
 use crate::pipeline::{self, Build, Stages};
 use crate::rewrite::{self, Row};
+use crate::schedule::program::Program;
+use crate::schedule::schedule;
+use crate::targets::cpu;
+use crate::targets::cpu::emit::Texts;
+use crate::targets::cpu::isa::Isa;
 
 pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
     for pass in &args.without {
@@ -21,8 +26,13 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
                 .into());
         }
     }
-    let loaded = load(&args.file, common)?.valid()?;
-    render::show(&loaded.diagnostics, &loaded.sources, common);
+    let isa = isa(args.target)?;
+    let mut loaded = load(&args.file, common)?;
+    // The tree of a file is there whatever its models lack.
+    if args.emit.iter().any(|stage| *stage != Stage::Ast) {
+        loaded = loaded.valid()?;
+        render::show(&loaded.diagnostics, &loaded.sources, common);
+    }
     let model = loaded.model(args.model.as_deref());
     let mut compiled = None;
     for stage in &args.emit {
@@ -31,10 +41,11 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
             Stage::Checked => model.clone()?.to_string(),
             Stage::Ir | Stage::Grad | Stage::Opt | Stage::Plan | Stage::Clif | Stage::Asm => {
                 if compiled.is_none() {
-                    compiled = Some(Compiled::new(model.clone()?, args)?);
+                    compiled =
+                        Some(Compiled::new(model.clone()?, args, isa).within(&loaded.sources)?);
                 }
                 match &compiled {
-                    Some(c) => c.text(*stage)?,
+                    Some(c) => c.text(*stage).within(&loaded.sources)?,
                     None => String::new(),
                 }
             }
@@ -50,6 +61,21 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// The instruction set to show: the one asked for, or this machine's.
+fn isa(target: Option<Target>) -> Result<Isa, Failure> {
+    let isa = match target {
+        None => return Ok(Isa::detect()),
+        Some(Target::X86_64V3) => Isa::Avx2,
+        Some(Target::X86_64V4) => Isa::Avx512,
+        Some(Target::Portable) => Isa::Portable,
+    };
+    if isa.is_available() {
+        return Ok(isa);
+    }
+    let message = format!("--target needs {isa}, which this machine has not");
+    Err(Diagnostic::error("usage::target", message).into())
 }
 
 fn extension(stage: Stage) -> &'static str {
@@ -77,11 +103,13 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
 /// The training function of a model through all stages.
 struct Compiled {
     stages: Stages,
-    target: Option<String>,
+    program: OnceCell<Program>,
+    texts: OnceCell<Texts>,
+    isa: Isa,
 }
 
 impl Compiled {
-    fn new(model: &Model, args: &EmitArgs) -> Result<Compiled, Failure> {
+    fn new(model: &Model, args: &EmitArgs, isa: Isa) -> Result<Compiled, Failure> {
         let build = Build {
             off: args.without.clone(),
             ..Build::default()
@@ -98,8 +126,26 @@ impl Compiled {
             .map_err(pipeline::internal)?;
         Ok(Compiled {
             stages,
-            target: args.target.clone(),
+            program: OnceCell::new(),
+            texts: OnceCell::new(),
+            isa,
         })
+    }
+
+    fn program(&self) -> Result<&Program, Failure> {
+        if let Some(program) = self.program.get() {
+            return Ok(program);
+        }
+        let program = schedule(&self.stages.optimized)?;
+        Ok(self.program.get_or_init(|| program))
+    }
+
+    fn texts(&self) -> Result<&Texts, Failure> {
+        if let Some(texts) = self.texts.get() {
+            return Ok(texts);
+        }
+        let texts = cpu::emit::texts(self.program()?, self.isa)?;
+        Ok(self.texts.get_or_init(|| texts))
     }
 
     fn text(&self, stage: Stage) -> Result<String, Failure> {
@@ -107,15 +153,15 @@ impl Compiled {
         Ok(match stage {
             Stage::Ir => s.lowered.to_string(),
             Stage::Grad => s.gradient.as_ref().unwrap_or(&s.optimized).to_string(),
-            Stage::Opt => {
-                let mut text = Row::table(&s.table);
-                let _ = write!(text, "\n{}", s.optimized);
-                text
-            }
-            Stage::Plan => crate::schedule::schedule(&s.optimized)?.to_string(),
-            Stage::Clif | Stage::Asm => {
-                format!("{:#?}\n", crate::schedule::schedule(&s.optimized)?)
-            }
+            Stage::Opt => format!("{}\n{}", Row::table(&s.table), s.optimized),
+            Stage::Plan => format!(
+                "{}\n{}\n{}",
+                Row::table(&s.table),
+                self.program()?,
+                self.texts()?.plan
+            ),
+            Stage::Clif => self.texts()?.clif.clone(),
+            Stage::Asm => self.texts()?.asm.clone(),
             Stage::Ast | Stage::Checked => String::new(),
         })
     }

@@ -165,7 +165,11 @@ fn measure(
         }
         stdout::line(&serde_json::Value::Object(o).to_string())?;
     } else {
-        stdout::line(&format!("{}: loss {}", name(part), measured(&result)))?;
+        stdout::line(&format!(
+            "{}: loss {}",
+            name(part),
+            measured(&result, &settings.metrics)
+        ))?;
     }
     Ok(0)
 }

@@ -5,6 +5,8 @@
 //! 5 a number that is not finite; 130 and 143 interrupted after saving.
 
 mod args;
+mod costs;
+mod fix;
 mod load;
 mod opened;
 mod progress;
@@ -55,6 +57,29 @@ impl Failure {
 impl From<Diagnostic> for Failure {
     fn from(d: Diagnostic) -> Failure {
         Failure::plain(d)
+    }
+}
+
+impl From<crate::train::failure::Failure> for Failure {
+    fn from(f: crate::train::failure::Failure) -> Failure {
+        from_training(f)
+    }
+}
+
+/// Says into which texts an error points, where it was made without them.
+pub trait Within<T> {
+    fn within(self, sources: &Sources) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Failure>> Within<T> for Result<T, E> {
+    fn within(self, sources: &Sources) -> Result<T, Failure> {
+        self.map_err(|e| {
+            let mut failure = e.into();
+            if failure.sources.is_empty() {
+                failure.sources = sources.clone();
+            }
+            failure
+        })
     }
 }
 

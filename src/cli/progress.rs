@@ -1,29 +1,40 @@
 //! What a training run shows: a bar on a terminal, a line now and then elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Common;
+use super::render::printable;
+use crate::settings::{Baseline, Metric, TrainSettings};
 use crate::train::observe::{End, Event, Measured, Observer, StepReport, Summary};
 
-/// Without a terminal: a line after this long, or this many steps.
+/// Without a terminal: a line after this long, or this many steps, and of a short run this share.
 const EVERY: Duration = Duration::from_secs(10);
 const STEPS: u64 = 100;
+const LINES: u64 = 10;
+
+/// Lines of a text that is shown as the model learns.
+const SAMPLE_LINES: usize = 8;
 
 pub struct Progress {
     quiet: bool,
     bar: Option<ProgressBar>,
+    metrics: Vec<Metric>,
     total: u64,
+    begun: bool,
     /// Smoothed over some steps, to be read.
     loss: f64,
     rate: f64,
+    /// When the last line was written, and after which step.
     shown: (Instant, u64),
+    /// A measurement that no line has told of yet.
+    untold: Option<String>,
 }
 
 impl Progress {
-    pub fn new(common: &Common) -> Progress {
+    pub fn new(common: &Common, settings: &TrainSettings) -> Progress {
         let quiet = common.quiet;
         let terminal = std::io::stderr().is_terminal();
         let bar = (terminal && !quiet).then(|| {
@@ -38,18 +49,41 @@ impl Progress {
         Progress {
             quiet,
             bar,
+            metrics: settings.metrics.clone(),
             total: 0,
+            begun: false,
             loss: f64::NAN,
             rate: 0.0,
             shown: (Instant::now(), 0),
+            untold: None,
         }
+    }
+
+    /// Whether training got as far as its first step.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Ends the bar where an error ends the run.
+    pub fn abandon(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Whether it is time for another line.
+    fn due(&self, step: u64) -> bool {
+        let (at, last) = self.shown;
+        let steps = STEPS.max(self.total / LINES);
+        at.elapsed() >= EVERY || step >= last.saturating_add(steps)
     }
 
     fn line(&self, text: &str) {
         match (&self.bar, self.quiet) {
             (_, true) => {}
             (Some(bar), _) => bar.println(text),
-            (None, _) => eprintln!("{text}"),
+            // A reader of stderr that is gone is no reason to stop training.
+            (None, _) => drop(writeln!(std::io::stderr(), "{text}")),
         }
     }
 
@@ -80,8 +114,8 @@ impl Progress {
                 bar.set_message(message);
             }
             None => {
-                let (at, step) = self.shown;
-                if at.elapsed() >= EVERY || s.step >= step + STEPS {
+                // Where measurements come often, their lines tell of the loss too.
+                if self.due(s.step) && self.untold.is_none() {
                     self.shown = (Instant::now(), s.step);
                     self.line(&format!("step {}/{}  {message}", s.step, self.total));
                 }
@@ -89,10 +123,29 @@ impl Progress {
         }
     }
 
+    fn samples(&self, texts: &[String]) {
+        let texts: Vec<String> = texts.iter().map(|t| printable(t)).collect();
+        let one_line: usize = texts.iter().map(|t| t.chars().count() + 3).sum();
+        if one_line <= 100 && texts.iter().all(|t| !t.contains('\n')) {
+            self.line(&format!("    {}", texts.join("   ")));
+            return;
+        }
+        for text in &texts {
+            let mut lines = text.lines();
+            for line in lines.by_ref().take(SAMPLE_LINES) {
+                self.line(&format!("    {line}"));
+            }
+            if lines.next().is_some() {
+                self.line("    …");
+            }
+        }
+    }
+
     /// Ends the bar and says how it went.
     pub fn finish(&mut self, summary: &Summary) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        self.abandon();
+        if let Some(text) = self.untold.take() {
+            self.line(&text);
         }
         let how = match summary.end {
             End::Finished => "done",
@@ -109,7 +162,7 @@ impl Progress {
             text.push_str(&format!(", best {value:.4} at step {step}"));
         }
         if !self.quiet {
-            eprintln!("{text}");
+            let _ = writeln!(std::io::stderr(), "{text}");
         }
     }
 }
@@ -125,6 +178,7 @@ impl Observer for Progress {
                 ..
             } => {
                 self.total = *total_steps;
+                self.begun = true;
                 self.shown = (Instant::now(), *step);
                 if let Some(bar) = &self.bar {
                     bar.set_length(*total_steps);
@@ -152,14 +206,23 @@ impl Observer for Progress {
                 best,
             } => {
                 let star = if *best { "  (best)" } else { "" };
-                self.line(&format!(
-                    "step {step}, epoch {epoch}: train {train_loss:.4}  valid {}{star}",
-                    measured(valid)
-                ));
+                let text = format!(
+                    "step {step}/{}, epoch {epoch}: train {train_loss:.4}  valid {}{star}",
+                    self.total,
+                    measured(valid, &self.metrics)
+                );
+                if self.due(*step) || *step == self.total {
+                    self.shown = (Instant::now(), *step);
+                    self.untold = None;
+                    self.line(&text);
+                } else {
+                    self.untold = Some(text);
+                }
             }
             Event::Samples { texts, .. } => {
-                for text in *texts {
-                    self.line(&format!("    {}", text.escape_debug()));
+                // Beside the line of the measurement they belong to.
+                if self.untold.is_none() {
+                    self.samples(texts);
                 }
             }
             Event::Finished(_) => {}
@@ -167,13 +230,53 @@ impl Observer for Progress {
     }
 }
 
-/// Loss and metrics on one line.
-pub fn measured(m: &Measured) -> String {
+/// Loss and metrics on one line: `2.1013 (bigram 2.2916)  perplexity 8.18  copied 3.5%`.
+pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
     let mut text = format!("{:.4}", m.loss);
-    for (key, value) in &m.metrics {
-        text.push_str(&format!("  {key} {value:.4}"));
+    let rival = || m.metric("rival").unwrap_or(f64::NAN);
+    // In the unit of the loss, so beside it.
+    if metrics.contains(&Metric::Versus(Baseline::Bigram)) {
+        text.push_str(&format!(" (bigram {:.4})", rival()));
+    }
+    for metric in metrics {
+        let Some(value) = m.metric(metric.key()) else {
+            continue;
+        };
+        match metric {
+            Metric::Versus(Baseline::Bigram) => {}
+            Metric::Versus(Baseline::Column(name)) => {
+                let (name, rival) = (printable(name), readable(rival()));
+                text.push_str(&format!(
+                    "  squared error {value:.3} of that of {name} ({rival})"
+                ));
+            }
+            Metric::Copied | Metric::Accuracy => {
+                text.push_str(&format!("  {} {:.1}%", metric.key(), 100.0 * value));
+            }
+            Metric::Perplexity => text.push_str(&format!("  perplexity {value:.2}")),
+            Metric::BitsPerChar => text.push_str(&format!("  bits per char {value:.3}")),
+            Metric::Mae
+            | Metric::Mse
+            | Metric::Rmse
+            | Metric::F1
+            | Metric::Bleu
+            | Metric::Confusion => {
+                text.push_str(&format!("  {} {}", metric.key(), readable(value)));
+            }
+        }
     }
     text
+}
+
+/// Four digits that say something, whatever the size.
+fn readable(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".into(),
+        a if !(1e-3..1e6).contains(&a) => format!("{x:.3e}"),
+        a if a < 1.0 => format!("{x:.4}"),
+        a if a < 100.0 => format!("{x:.3}"),
+        _ => format!("{x:.1}"),
+    }
 }
 
 fn short(x: f64) -> String {
@@ -189,4 +292,34 @@ fn time(seconds: f64) -> String {
         return format!("{seconds:.1} s");
     }
     format!("{} min {:.0} s", (seconds / 60.0) as u64, seconds % 60.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measurement_reads_as_a_sentence() {
+        let m = Measured {
+            loss: 2.10134,
+            count: 1.0,
+            metrics: vec![
+                ("perplexity".into(), 8.1774),
+                ("versus".into(), 0.917),
+                ("rival".into(), 2.29161),
+                ("copied".into(), 0.035),
+            ],
+        };
+        let asked = [
+            Metric::Perplexity,
+            Metric::Versus(Baseline::Bigram),
+            Metric::Copied,
+        ];
+        assert_eq!(
+            measured(&m, &asked),
+            "2.1013 (bigram 2.2916)  perplexity 8.18  copied 3.5%"
+        );
+        assert_eq!(readable(0.0000123), "1.230e-5");
+        assert_eq!(readable(12.3456), "12.346");
+    }
 }

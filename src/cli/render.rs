@@ -24,7 +24,7 @@ pub fn show(diagnostics: &[Diagnostic], sources: &Sources, common: &Common) {
     let mut err = std::io::stderr().lock();
     for d in all.iter().take(MOST) {
         let text = if common.json {
-            json(d, sources)
+            format!("{}\n", json(d, sources))
         } else {
             text(d, sources, common)
         };
@@ -60,9 +60,8 @@ pub fn text(d: &Diagnostic, sources: &Sources, common: &Common) -> String {
         out = out.with_help(printable(help));
     }
     let file = d.labels.first().map(|l| l.span.file);
-    let report = match file {
-        Some(file) => {
-            let source = sources.get(file);
+    let report = match file.and_then(|file| Some((file, sources.find(file)?))) {
+        Some((file, source)) => {
             let (clipped, moved) = clip(&source.text);
             let own = d.labels.iter().filter(|l| l.span.file == file);
             let mut first = true;
@@ -125,33 +124,33 @@ fn clip(text: &str) -> (String, impl Fn(usize) -> usize + use<>) {
     (out, moved)
 }
 
-/// One JSON object a line.
-pub fn json(d: &Diagnostic, sources: &Sources) -> String {
+/// A diagnostic as an object: `code`, `severity`, `message`, `labels`, `help`, `fix`.
+pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
     let place = |s: Span| {
+        let source = sources.find(s.file)?;
         let (line, column) = sources.line_column(s);
-        serde_json::json!({
-            "file": sources.get(s.file).name, "line": line, "column": column,
+        Some(serde_json::json!({
+            "file": source.name, "line": line, "column": column,
             "start": s.start, "end": s.end,
-        })
+        }))
     };
     let labels: Vec<_> = d
         .labels
         .iter()
         .map(|l| serde_json::json!({"at": place(l.span), "text": l.text}))
         .collect();
-    let value = serde_json::json!({
+    serde_json::json!({
         "code": d.code,
         "severity": if d.is_error() { "error" } else { "warning" },
         "message": d.message,
         "labels": labels,
         "help": d.help,
         "fix": d.fix.as_ref().map(|f| serde_json::json!({"at": place(f.span), "text": f.text})),
-    });
-    format!("{value}\n")
+    })
 }
 
 /// Control characters of names and data never reach a terminal raw.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let shown = |c: char| -> String {
         if c.is_control() && c != '\n' && c != '\t' {
             c.escape_unicode().to_string()

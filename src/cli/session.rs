@@ -11,7 +11,7 @@ use super::args::Common;
 use super::load::Loaded;
 use crate::check::program::{self, Model};
 use crate::check::settings::{TrainBlock, apply_losses};
-use crate::data::Dataset;
+use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
@@ -237,6 +237,22 @@ pub fn known_bindings(
         }
     }
     Ok(())
+}
+
+/// Answers that reach the model through the data, seen only once the names of its columns are known.
+pub fn leaks(loaded: &Loaded, block: &TrainBlock, options: &LoadOptions<'_>) -> Vec<Diagnostic> {
+    let model = loaded
+        .models
+        .iter()
+        .find(|m| m.name == block.settings.model);
+    let data = loaded.experiment.data(&block.settings.data);
+    let (Some(model), Some(data)) = (model, data) else {
+        return Vec::new();
+    };
+    match crate::data::header(&data.spec, options) {
+        Some(header) => crate::check::leaks::check_data(model, &data.spec, Some(&header)),
+        None => Vec::new(),
+    }
 }
 
 /// The train block of a model, or of the file's first one.

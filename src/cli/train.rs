@@ -1,7 +1,7 @@
 //! `seqc train`: from a file (or a run to go on with) to a run folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,17 @@ use super::args::{Common, TrainArgs};
 use super::load::{Loaded, load, load_text};
 use super::progress::Progress;
 use super::session::{self, Backend, Compiler};
-use super::{Failure, from_training, render, stdout};
+use super::{Failure, Within, from_training, render, stdout};
 use crate::check::settings::TrainBlock;
-use crate::data::{Dataset, LoadOptions};
+use crate::data::{Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
-use crate::settings::Metric;
+use crate::settings::{Metric, TrainSettings};
+use crate::targets::cpu::memory;
+use crate::targets::executable::Executable;
+use crate::train::evaluate;
 use crate::train::folder::{self, Record, RunFolder};
-use crate::train::observe::End;
+use crate::train::init::ParamSpec;
+use crate::train::observe::{End, Summary};
 use crate::train::plan::{Plan, Start};
 use crate::train::run;
 
@@ -83,6 +87,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         ..LoadOptions::new(&base)
     };
     let dataset = dataset(&loaded, block, &options)?;
+    refuse_leaks(&loaded, block, &options)?;
     if args.dry_run {
         return once(common, args, &loaded, block, &dataset);
     }
@@ -92,9 +97,23 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         .map(|g| &g.settings);
     let record = Record::new(&args.file, bindings, &block.settings, generate, &dataset);
     let text = &loaded.sources.get(loaded.file.id).text;
-    let folder =
-        RunFolder::create(args.out.as_deref(), &runs(), record, text).map_err(from_training)?;
-    carry_out(common, args, &loaded, block, &dataset, folder)
+    let there = args.out.as_ref().is_some_and(|out| out.exists());
+    let job = Job {
+        common,
+        loaded: &loaded,
+        block,
+        dataset: &dataset,
+        max_steps: args.max_steps,
+    };
+    let made = || {
+        Ok(RunFolder::create(
+            args.out.as_deref(),
+            &runs(),
+            record,
+            text,
+        )?)
+    };
+    job.carry_out(made, Some(Fresh { there }))?.report(common)
 }
 
 fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure> {
@@ -110,8 +129,28 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
     };
     options.fits = Some(&record.fits);
     let dataset = dataset(&loaded, &block, &options)?;
+    refuse_leaks(&loaded, &block, &options)?;
     block.settings = record.train.clone();
-    carry_out(common, args, &loaded, &block, &dataset, folder)
+    let job = Job {
+        common,
+        loaded: &loaded,
+        block: &block,
+        dataset: &dataset,
+        max_steps: args.max_steps,
+    };
+    job.carry_out(|| Ok(folder), None)?.report(common)
+}
+
+/// What the names of the data's columns show of answers that the model would see.
+fn refuse_leaks(
+    loaded: &Loaded,
+    block: &TrainBlock,
+    options: &LoadOptions<'_>,
+) -> Result<(), Failure> {
+    match session::leaks(loaded, block, options) {
+        none if none.is_empty() => Ok(()),
+        found => Err(Failure::new(found, loaded.sources.clone())),
+    }
 }
 
 pub fn dataset(
@@ -152,18 +191,31 @@ pub fn refuse_unavailable(loaded: &Loaded, block: &TrainBlock) -> Result<(), Fai
     Err(Failure::new(all, loaded.sources.clone()))
 }
 
-/// Set by SIGINT and SIGTERM; a second signal ends the process at once.
-fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let flag = Arc::new(AtomicBool::new(false));
-    for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
-        // The order matters: the second arrival finds the flag set by the first.
-        let twice = signal_hook::flag::register_conditional_shutdown(signal, code, flag.clone());
-        twice
-            .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
-            .map_err(|e| Diagnostic::error("io::signal", format!("signals: {e}")))?;
+/// What SIGINT and SIGTERM leave: that one came, and the exit code it asks for.
+struct Interrupt {
+    came: Arc<AtomicBool>,
+    code: Arc<AtomicUsize>,
+}
+
+impl Interrupt {
+    /// The first signal is noted; a second one ends the process at once.
+    fn watch() -> Result<Interrupt, Failure> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        use signal_hook::flag;
+        let (came, code) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        for (signal, exit) in [(SIGINT, 130), (SIGTERM, 143)] {
+            // In the order in which they run: a second arrival finds what the first one set.
+            flag::register_conditional_shutdown(signal, exit, came.clone())
+                .and_then(|_| flag::register_usize(signal, code.clone(), exit as usize))
+                .and_then(|_| flag::register(signal, came.clone()))
+                .map_err(|e| Diagnostic::error("io::signal", format!("signals: {e}")))?;
+        }
+        Ok(Interrupt { came, code })
     }
-    Ok(flag)
+
+    fn exit_code(&self) -> u8 {
+        u8::try_from(self.code.load(Ordering::Relaxed)).unwrap_or(130)
+    }
 }
 
 /// Whether a metric reads predictions and not only the loss.
@@ -174,71 +226,170 @@ fn reads_predictions(metric: &Metric) -> bool {
     )
 }
 
-fn carry_out(
-    common: &Common,
-    args: &TrainArgs,
-    loaded: &Loaded,
-    block: &TrainBlock,
-    dataset: &Dataset,
-    folder: RunFolder,
-) -> Result<u8, Failure> {
-    let path = folder.path().to_path_buf();
-    let model = loaded.model(Some(&block.settings.model))?;
-    let model = session::bound(model, dataset, &block.settings);
-    let backend = Backend::cpu(common);
-    let mut compiler = Compiler {
-        frozen: session::frozen(&model, &block.settings),
-        model: &model,
-        backend: &backend,
-        ms: 0.0,
-    };
-    let samples = model.inputs.iter().any(|i| i.feeds_itself);
-    let predictions = block.settings.metrics.iter().any(reads_predictions);
-    let functions = compiler.functions(predictions, samples)?;
-    let generate = loaded
-        .experiment
-        .generate(&block.settings.model)
-        .map(|g| &g.settings);
-    let interrupt = interrupt()?;
-    let mut progress = Progress::new(common);
-    let weights = block.settings.weights.as_ref();
-    let start = weights.map_or(Start::Initial, |w| {
-        Start::Weights(folder.record.base.join(w))
-    });
-    let plan = Plan {
-        settings: &block.settings,
-        generate,
-        params: &session::specs(&model)?,
-        dataset,
-        functions,
-        folder,
-        start,
-        penalties: !model.penalties.is_empty(),
-        max_steps: args.max_steps,
-        interrupt: &interrupt,
-        save_every: SAVE_EVERY,
-        observer: &mut progress,
-        started: *STARTED,
-        compile_ms: compiler.ms,
-    };
-    let summary = run::train(plan).map_err(from_training)?;
-    progress.finish(&summary);
-    if common.json {
-        stdout::line(&summary.json().to_string())?;
-    } else if summary.end != End::Interrupted {
-        let next = match samples {
-            true => format!("seqc generate {}", path.display()),
-            false => format!("seqc eval {}", path.display()),
-        };
-        stdout::line(&format!("Run {}. Next: {next}", path.display()))?;
-    }
-    Ok(match summary.end {
-        End::Interrupted => 130,
-        End::Finished | End::Stopped | End::MaxSteps => 0,
-    })
+/// A run's folder that was made for it just now.
+struct Fresh {
+    /// The folder itself was there, empty.
+    there: bool,
 }
 
-/// One step on the first batch and nothing written.
+/// How a run went.
+struct Outcome {
+    summary: Summary,
+    exit: u8,
+    /// The model can write by itself.
+    generates: bool,
+}
+
+impl Outcome {
+    fn report(&self, common: &Common) -> Result<u8, Failure> {
+        let path = self.summary.run.display();
+        if common.json {
+            stdout::line(&self.summary.json().to_string())?;
+        } else if self.summary.end != End::Interrupted {
+            let verb = if self.generates { "generate" } else { "eval" };
+            stdout::line(&format!("Run {path}. Next: seqc {verb} {path}"))?;
+        }
+        Ok(self.exit)
+    }
+}
+
+struct Job<'a> {
+    common: &'a Common,
+    loaded: &'a Loaded,
+    block: &'a TrainBlock,
+    dataset: &'a Dataset,
+    max_steps: Option<u64>,
+}
+
+impl Job<'_> {
+    /// Compiles, then asks for the folder: what is refused before leaves nothing behind.
+    fn carry_out(
+        &self,
+        folder: impl FnOnce() -> Result<RunFolder, Failure>,
+        fresh: Option<Fresh>,
+    ) -> Result<Outcome, Failure> {
+        let settings = &self.block.settings;
+        let sources = &self.loaded.sources;
+        let model = self.loaded.model(Some(&settings.model))?;
+        let model = session::bound(model, self.dataset, settings);
+        let params = session::specs(&model).within(sources)?;
+        refuse_weights(&params, settings)?;
+        let backend = Backend::cpu(self.common);
+        let mut compiler = Compiler {
+            frozen: session::frozen(&model, settings),
+            model: &model,
+            backend: &backend,
+            ms: 0.0,
+        };
+        let generates = model.inputs.iter().any(|i| i.feeds_itself);
+        let predictions = settings.metrics.iter().any(reads_predictions);
+        let functions = compiler.functions(predictions, generates).within(sources)?;
+        refuse_batch(functions.train.start.as_ref(), self.dataset, settings)?;
+        let generate = self.loaded.experiment.generate(&settings.model);
+        let folder = folder()?;
+        let path = folder.path().to_path_buf();
+        let interrupt = Interrupt::watch()?;
+        let mut progress = Progress::new(self.common, settings);
+        let start = settings.weights.as_ref().map_or(Start::Initial, |w| {
+            Start::Weights(folder.record.base.join(w))
+        });
+        let plan = Plan {
+            settings,
+            generate: generate.map(|g| &g.settings),
+            params: &params,
+            dataset: self.dataset,
+            functions,
+            folder,
+            start,
+            penalties: !model.penalties.is_empty(),
+            max_steps: self.max_steps,
+            interrupt: &interrupt.came,
+            save_every: SAVE_EVERY,
+            observer: &mut progress,
+            started: *STARTED,
+            compile_ms: compiler.ms,
+        };
+        match run::train(plan) {
+            Ok(summary) => {
+                progress.finish(&summary);
+                let exit = match summary.end {
+                    End::Interrupted => interrupt.exit_code(),
+                    End::Finished | End::Stopped | End::MaxSteps => 0,
+                };
+                Ok(Outcome {
+                    summary,
+                    exit,
+                    generates,
+                })
+            }
+            Err(failure) => {
+                progress.abandon();
+                if let Some(fresh) = fresh.filter(|_| !progress.has_begun()) {
+                    fresh.remove(&path);
+                }
+                Err(failure).within(sources)
+            }
+        }
+    }
+}
+
+impl Fresh {
+    /// A run that never began leaves no folder.
+    fn remove(&self, path: &Path) {
+        let _ = std::fs::remove_dir_all(path);
+        if self.there {
+            let _ = std::fs::create_dir(path);
+        } else if path.parent() == Some(&runs()) {
+            // Goes only where no other run is in it.
+            let _ = std::fs::remove_dir(runs());
+        }
+    }
+}
+
+/// Copies of all weights that training holds: themselves, their gradients, and the optimizer's.
+const COPIES: u128 = 4;
+
+/// Weights that do not fit are refused before anything is compiled for them.
+fn refuse_weights(params: &[ParamSpec], settings: &TrainSettings) -> Result<(), Failure> {
+    let elements = params.iter().map(|p| {
+        let sizes = p.shape.iter().map(|n| *n as u128);
+        sizes.fold(1u128, u128::saturating_mul)
+    });
+    let elements = elements.fold(0u128, u128::saturating_add);
+    let needed = elements.saturating_mul(4 * COPIES);
+    refuse_beyond(needed, &format!("the weights of {}", settings.model))
+}
+
+/// A step of training that does not fit is refused before a folder is made for the run.
+fn refuse_batch(
+    train: &dyn Executable,
+    dataset: &Dataset,
+    settings: &TrainSettings,
+) -> Result<(), Failure> {
+    let batches = dataset.batches(Part::Train, &evaluate::epoch_plan(settings, 0));
+    let Some(batch) = batches.get(0) else {
+        return Ok(());
+    };
+    let sizes = train.signature().sizes.iter().map(|s| batch.size(s.name()));
+    let peak = sizes
+        .collect::<Option<Vec<usize>>>()
+        .and_then(|sizes| train.peak_bytes(&sizes));
+    refuse_beyond(peak.unwrap_or(0).into(), "a step of training")
+}
+
+fn refuse_beyond(needed: u128, what: &str) -> Result<(), Failure> {
+    let Some(available) = memory::available().filter(|a| needed > u128::from(*a)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{what} needs {} of memory, {} are available",
+        memory::bytes(needed),
+        memory::bytes(available.into())
+    );
+    Err(Diagnostic::error("resource::memory", message).into())
+}
+
+/// One step on the first batch and nothing kept.
 fn once(
     common: &Common,
     args: &TrainArgs,
@@ -246,34 +397,50 @@ fn once(
     block: &TrainBlock,
     dataset: &Dataset,
 ) -> Result<u8, Failure> {
-    let mut settings = block.settings.clone();
-    settings.validate = crate::settings::Validate::EveryEpoch;
-    let folder = tempfile_folder(args, &settings, dataset, loaded)?;
-    let args = TrainArgs {
-        max_steps: Some(1),
-        ..args.clone()
-    };
-    let path = folder.path().to_path_buf();
     let mut block = block.clone();
-    block.settings = settings;
+    block.settings.validate = crate::settings::Validate::EveryEpoch;
     let quiet = Common {
         quiet: true,
-        json: true,
         ..common.clone()
     };
-    let code = carry_out(&quiet, &args, loaded, &block, dataset, folder);
-    let _ = std::fs::remove_dir_all(path);
-    code
-}
-
-fn tempfile_folder(
-    args: &TrainArgs,
-    settings: &crate::settings::TrainSettings,
-    dataset: &Dataset,
-    loaded: &Loaded,
-) -> Result<RunFolder, Failure> {
-    let record = Record::new(&args.file, Default::default(), settings, None, dataset);
+    let job = Job {
+        common: &quiet,
+        loaded,
+        block: &block,
+        dataset,
+        max_steps: Some(1),
+    };
+    // Training writes as it goes; here into a folder that goes away.
     let dir = std::env::temp_dir().join(format!("seqc-dry-run-{}", std::process::id()));
+    let record = Record::new(
+        &args.file,
+        Default::default(),
+        &block.settings,
+        None,
+        dataset,
+    );
     let text = &loaded.sources.get(loaded.file.id).text;
-    RunFolder::create(Some(&dir), &dir, record, text).map_err(from_training)
+    let outcome = job.carry_out(
+        || Ok(RunFolder::create(Some(&dir), &dir, record, text)?),
+        None,
+    );
+    let _ = std::fs::remove_dir_all(&dir);
+    let outcome = outcome?;
+    let summary = &outcome.summary;
+    if common.json {
+        let mut json = summary.json();
+        if let Some(o) = json.as_object_mut() {
+            o.remove("run");
+        }
+        stdout::line(&json.to_string())?;
+    } else {
+        let loss = summary
+            .train_loss
+            .map_or(String::new(), |l| format!(", loss {l:.4}"));
+        stdout::line(&format!(
+            "{}: {} weights, compiled in {:.0} ms, {} step{loss}; nothing kept",
+            block.settings.model, summary.params, summary.compile_ms, summary.steps
+        ))?;
+    }
+    Ok(outcome.exit)
 }

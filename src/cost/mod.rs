@@ -80,8 +80,30 @@ impl fmt::Display for Cost {
 }
 
 impl Cost {
+    /// Elements of the weights of each part of the model, in the order of their first weights: a part
+    /// is what stands before the last dot of a path.
+    ///
+    /// # Errors
+    /// `shape::too-large` where a coefficient leaves `i64`.
+    pub fn by_part(&self) -> Result<Vec<(&str, Dim)>, Diagnostic> {
+        let mut parts: Vec<(&str, Dim)> = Vec::new();
+        for (path, n) in &self.weights {
+            let part = path.rsplit_once('.').map_or("", |(part, _)| part);
+            match parts.iter_mut().find(|(name, _)| *name == part) {
+                Some((_, sum)) => *sum = sum.checked_add(n).map_err(too_large)?,
+                None => parts.push((part, n.clone())),
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The number, where every size in it is known.
+    pub fn value(&self, d: &Dim) -> Option<i64> {
+        self.dims.eval_static(d)
+    }
+
     /// A polynomial by name, and what is left of it once the known sizes are numbers.
-    fn with_value(&self, d: &Dim) -> String {
+    pub fn with_value(&self, d: &Dim) -> String {
         let known = d.subst(&|s| self.dims.static_value(s).map(Dim::constant));
         match known {
             Ok(v) if v != *d => match v.as_const() {

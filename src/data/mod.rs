@@ -27,6 +27,6 @@ pub use batch::{Batch, BatchPlan, BatchSize, Batches, Tensor};
 pub use column::Column;
 pub use dataset::{Dataset, LoadOptions};
 pub use fit::{Affine, Fit, Fits, Inverse, SymbolKind, Undo, Vocabulary};
-pub use probe::probe;
+pub use probe::{header, probe};
 pub use spec::{DataSpec, Wanted};
 pub use split::Part;

@@ -6,13 +6,25 @@
 
 use super::columns::plan;
 use super::dataset::LoadOptions;
-use super::source::open;
 use super::source::path::resolve;
+use super::source::{Source, open};
 use super::spec::{DataSpec, SourceKind, Wanted};
 use crate::diagnostics::{Diagnostic, Severity};
 
 /// How much of a file is looked at, in bytes.
 const LOOK: u64 = 64 << 10;
+
+/// The names of the source's columns, where it has a first line of them that can be read.
+pub fn header(spec: &DataSpec, options: &LoadOptions) -> Option<Vec<String>> {
+    if !matches!(spec.source.kind, SourceKind::Csv(_) | SourceKind::Tsv(_)) {
+        return None;
+    }
+    let bound = options.bindings.get(&spec.name.node).map(|p| p.as_path());
+    match open(spec, options.base, bound, true, Some(LOOK)).ok()? {
+        Source::Records(records) => records.header,
+        Source::Rows { .. } | Source::Tensors(_) => None,
+    }
+}
 
 /// Whether the files can be read and have the columns asked for, as far as their beginning tells.
 pub fn probe(spec: &DataSpec, wanted: &Wanted, options: &LoadOptions) -> Vec<Diagnostic> {

@@ -1,0 +1,96 @@
+//! `seqc check --cost`: what each model costs, in closed form.
+//!
+//! In: a checked file. Out: weights by part of the model, FLOPs and memory, as text or JSON.
+
+use std::fmt::Write as _;
+
+use super::Failure;
+use super::Within;
+use super::load::Loaded;
+use crate::check::program::Model;
+use crate::cost::{Cost, cost};
+use crate::dim::{Binding, Dim, Role, Sym};
+use crate::lower::Options;
+use crate::pipeline::{self, Build};
+use crate::schedule::schedule;
+
+/// The cost of every model, by name.
+pub fn all(loaded: &Loaded) -> Result<Vec<(String, Cost)>, Failure> {
+    let of = |model: &Model| -> Result<Cost, Failure> {
+        let model = &with_open_sizes(model);
+        let build = Build::default();
+        let stages = |options, gradients| {
+            let made = build.stages(model, options, gradients);
+            made.map_err(pipeline::internal)
+        };
+        let trains = !model.predicts.is_empty();
+        let options = if trains {
+            Options::TRAIN
+        } else {
+            Options::PREDICT
+        };
+        let forward = stages(options, false)?.optimized;
+        let train = match trains {
+            true => stages(options, true)?.optimized,
+            false => forward.clone(),
+        };
+        let plan = schedule(&train)?;
+        Ok(cost(&forward, &train, &plan)?)
+    };
+    let one = |model: &Model| {
+        Ok((
+            String::clone(&model.name),
+            of(model).within(&loaded.sources)?,
+        ))
+    };
+    loaded.models.iter().map(one).collect()
+}
+
+/// The model with every size that only the data gives left open, as those of a call are, so that it can
+/// be planned and its memory stays a formula.
+fn with_open_sizes(model: &Model) -> Model {
+    let mut model = model.clone();
+    let open: Vec<(Sym, Role)> = model
+        .dims
+        .iter()
+        .filter(|e| e.binding == Binding::Static(None))
+        .map(|e| (e.sym.clone(), e.role))
+        .collect();
+    for (sym, role) in open {
+        model.dims.declare(sym, role, Binding::Launch);
+    }
+    model
+}
+
+pub fn text(models: &[(String, Cost)]) -> Result<String, Failure> {
+    let mut out = String::new();
+    for (name, cost) in models {
+        let _ = write!(out, "model {name}\n{cost}");
+        for (part, n) in cost.by_part()? {
+            let part = if part.is_empty() { name } else { part };
+            let _ = writeln!(out, "  weights of {part}: {}", cost.with_value(&n));
+        }
+    }
+    Ok(out)
+}
+
+pub fn json(models: &[(String, Cost)]) -> serde_json::Value {
+    let mut all = serde_json::Map::new();
+    for (name, cost) in models {
+        let both = |d: &Dim| serde_json::json!({ "formula": d.formula(), "value": cost.value(d) });
+        let weights: serde_json::Map<_, _> = cost
+            .weights
+            .iter()
+            .map(|(path, n)| (path.clone(), both(n)))
+            .collect();
+        let one = serde_json::json!({
+            "parameters": both(&cost.parameters),
+            "forward_flops": both(&cost.forward),
+            "backward_flops": both(&cost.backward),
+            "peak_bytes": cost.peak.to_string(),
+            "weights": weights,
+        });
+        all.insert(name.clone(), one);
+    }
+    all.into()
+}
