@@ -1,7 +1,7 @@
 //! The IR as text made to be read in review.
 //!
 //! In: a function. Out: one op a line with names from the source, shapes in a column, and the passes
-//! that made or moved the op behind `;`.
+//! that made or moved the op behind `;`. At most 100 columns.
 
 use std::fmt::{self, Write};
 
@@ -9,6 +9,7 @@ use super::op::*;
 use crate::dim::show;
 
 const SHAPE_COLUMN: usize = 52;
+const WIDTH: usize = 100;
 
 /// `name: f32[T,B,H]`.
 pub fn typed(func: &Func, id: ValueId) -> String {
@@ -25,38 +26,65 @@ fn elem(e: Elem) -> &'static str {
 
 impl fmt::Display for Func {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dims: Vec<String> = self.dims.iter().map(|e| e.sym.to_string()).collect();
-        writeln!(f, "fn {} [{}]", self.name, dims.join(" "))?;
-        for input in &self.inputs {
-            let role = match &input.role {
-                InputRole::Data(_) => "data",
-                InputRole::Previous(_) => "previous",
-                InputRole::Lengths(_) => "lengths",
-                InputRole::Carry(_) => "carried",
-            };
-            writeln!(f, "  in  {}   ; {role}", typed(self, input.value))?;
-        }
-        for p in &self.params {
-            writeln!(f, "  par {}", typed(self, p.value))?;
-        }
-        region(self, &self.body, 1, f)?;
-        for out in &self.outputs {
-            let role = match &out.role {
-                OutputRole::Loss => "loss".to_string(),
-                OutputRole::LossSum(n) => format!("loss sum {n}"),
-                OutputRole::LossCount(n) => format!("loss count {n}"),
-                OutputRole::Prediction(n) => format!("prediction {n}"),
-                OutputRole::Named(n) => format!("output {n}"),
-                OutputRole::Carry(n) => format!("carried {n}"),
-                OutputRole::Grad(n) => format!("gradient {n}"),
-            };
-            writeln!(f, "  out {:<24} = {}", role, self.value(out.value).name)?;
-        }
-        Ok(())
+        let mut out = String::new();
+        text(self, &mut out)?;
+        wrapped(f, &out)
     }
 }
 
-fn region(func: &Func, region: &Region, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn text(func: &Func, f: &mut String) -> fmt::Result {
+    let dims: Vec<String> = func.dims.iter().map(|e| e.sym.to_string()).collect();
+    writeln!(f, "fn {} [{}]", func.name, dims.join(" "))?;
+    for input in &func.inputs {
+        let role = match &input.role {
+            InputRole::Data(_) => "data",
+            InputRole::Previous(_) => "previous",
+            InputRole::Lengths(_) => "lengths",
+            InputRole::Carry(_) => "carried",
+        };
+        writeln!(f, "  in  {}   ; {role}", typed(func, input.value))?;
+    }
+    for p in &func.params {
+        writeln!(f, "  par {}", typed(func, p.value))?;
+    }
+    region(func, &func.body, 1, f)?;
+    for out in &func.outputs {
+        let role = match &out.role {
+            OutputRole::Loss => "loss".to_string(),
+            OutputRole::LossSum(n) => format!("loss sum {n}"),
+            OutputRole::LossCount(n) => format!("loss count {n}"),
+            OutputRole::Prediction(n) => format!("prediction {n}"),
+            OutputRole::Named(n) => format!("output {n}"),
+            OutputRole::Carry(n) => format!("carried {n}"),
+            OutputRole::Grad(n) => format!("gradient {n}"),
+        };
+        writeln!(f, "  out {:<24} = {}", role, func.value(out.value).name)?;
+    }
+    Ok(())
+}
+
+/// Writes a text; a line that is too long is broken after a space, with the rest indented further.
+pub fn wrapped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let mut rest = line.to_string();
+        while rest.chars().count() > WIDTH {
+            let end = rest
+                .char_indices()
+                .nth(WIDTH)
+                .map_or(rest.len(), |(i, _)| i);
+            let Some(cut) = rest[..end].rfind(' ').filter(|&c| c > indent + 6) else {
+                break;
+            };
+            writeln!(f, "{}", rest[..cut].trim_end())?;
+            rest = format!("{}{}", " ".repeat(indent + 4), rest[cut..].trim_start());
+        }
+        writeln!(f, "{rest}")?;
+    }
+    Ok(())
+}
+
+fn region(func: &Func, region: &Region, depth: usize, f: &mut String) -> fmt::Result {
     let pad = "  ".repeat(depth);
     for id in &region.ops {
         let op = func.op(*id);
@@ -116,7 +144,7 @@ fn region(func: &Func, region: &Region, depth: usize, f: &mut fmt::Formatter<'_>
     Ok(())
 }
 
-fn line(f: &mut fmt::Formatter<'_>, mut text: String, by: &[&'static str]) -> fmt::Result {
+fn line(f: &mut String, mut text: String, by: &[&'static str]) -> fmt::Result {
     if !by.is_empty() {
         while text.chars().count() < SHAPE_COLUMN + 16 {
             text.push(' ');

@@ -8,8 +8,7 @@ use std::fmt::{self, Write};
 use super::peak;
 use super::program::*;
 use crate::dim::{Dim, show};
-
-const WIDTH: usize = 100;
+use crate::ir::print::wrapped;
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,10 +22,7 @@ impl fmt::Display for Program {
             let _ = writeln!(out, "  peak {p} bytes of temporaries");
         }
         tasks(&mut out, self, &self.tasks, 2);
-        for line in out.lines() {
-            wrapped(f, line)?;
-        }
-        Ok(())
+        wrapped(f, &out)
     }
 }
 
@@ -56,24 +52,6 @@ fn buffer_line(b: &Buffer) -> String {
         (from, to) => write!(line, " tasks {from}–{to}"),
     };
     line
-}
-
-/// Breaks a long line after a space, with the rest indented further.
-fn wrapped(f: &mut fmt::Formatter<'_>, line: &str) -> fmt::Result {
-    let indent = line.len() - line.trim_start().len();
-    let mut rest = line.to_string();
-    while rest.chars().count() > WIDTH {
-        let end = rest
-            .char_indices()
-            .nth(WIDTH)
-            .map_or(rest.len(), |(i, _)| i);
-        let Some(cut) = rest[..end].rfind(' ').filter(|&c| c > indent + 6) else {
-            break;
-        };
-        writeln!(f, "{}", rest[..cut].trim_end())?;
-        rest = format!("{}{}", " ".repeat(indent + 4), &rest[cut + 1..]);
-    }
-    writeln!(f, "{rest}")
 }
 
 fn tasks(out: &mut String, p: &Program, list: &[Task], indent: usize) {

@@ -1,6 +1,6 @@
 //! Every model of `examples/` and `tests/cells/`, checked, at small sizes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use seqc::check::program::Model;
 use seqc::dim::{Binding, Role, Sym};
@@ -25,16 +25,20 @@ pub fn programs() -> Vec<PathBuf> {
     all
 }
 
-/// The checked models of a file, shrunk: every size small and different from the others.
-pub fn models(path: &PathBuf) -> Vec<Model> {
+/// The checked models of a file, with the sizes as written.
+pub fn checked(path: &Path) -> Vec<Model> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut sources = Sources::default();
     let id = sources.add(path.display().to_string(), text.as_str());
     let file = seqc::ast::parse::parse(&text, id).unwrap_or_else(|d| panic!("{path:?}: {d:?}"));
     let checked = seqc::check::check(&file, &mut sources);
     assert!(!checked.has_errors(), "{path:?}: {:?}", checked.diagnostics);
-    checked
-        .models
+    checked.models
+}
+
+/// The same shrunk: every size small and different from the others.
+pub fn models(path: &Path) -> Vec<Model> {
+    checked(path)
         .iter()
         .map(|m| shrunk(&with_vocabularies(m, &|_| Some(5))))
         .collect()
