@@ -11,7 +11,7 @@ use super::costs;
 use super::fix;
 use super::load::{Loaded, load};
 use super::{Failure, exit_code, render, session, stdout};
-use crate::check::settings::resolved;
+use crate::check::{resolved, settings};
 use crate::data::{LoadOptions, probe};
 use crate::diagnostics::Diagnostic;
 use crate::span::Sources;
@@ -124,8 +124,9 @@ fn against_data(
 fn text(loaded: &Loaded) -> String {
     let mut out = String::new();
     for model in &loaded.models {
-        out.push_str(&format!("{model}\n"));
+        out.push_str(&resolved::resolved(model));
+        out.push('\n');
     }
-    out.push_str(&resolved(&loaded.experiment));
+    out.push_str(&settings::resolved(&loaded.experiment));
     out
 }

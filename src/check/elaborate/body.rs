@@ -1,150 +1,20 @@
 //! The body of one definition: its declarations, then its equations in order.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
-use super::cell::Inner;
 use super::init::Weight;
-use super::value::{Tensor, Tokens, Value};
-use super::{Binding, Elab, Frame, FrameKind, Layer, LayerId, LayerKind, size};
-use crate::ast::node::{self, DeclKind, DefKind, ExprKind as Ast, Type, Unit};
+use super::input::Args;
+use super::value::{Tensor, Value};
+use super::{Binding, Elab, Frame, FrameKind, LayerId, size};
+use crate::ast::node::{self, DeclKind, Type, Unit};
 use crate::check::defs::{Entry, FnEntry};
 use crate::check::names::{Decl, Equation, Names, key};
 use crate::check::program::{Expr, ExprKind, VarId};
 use crate::diagnostics::Diagnostic;
-use crate::dim::{self, Dim, Role};
+use crate::dim::Dim;
 use crate::span::Span;
 
-/// What a use gives to a definition: the value of each input and context, and where it was given.
-pub(super) type Args = BTreeMap<String, (Tensor, Span)>;
-
 impl Elab<'_, '_> {
-    /// A frame with the sizes of `layer`'s definition, new names for those that its inputs bring,
-    /// and placeholders for times.
-    pub(super) fn frame(&mut self, layer: LayerId, entry: &Entry, names: &Names) -> Frame {
-        let kind = match entry.def.kind {
-            DefKind::Cell => FrameKind::Cell,
-            DefKind::Block => FrameKind::Block,
-            DefKind::Model => FrameKind::Model,
-        };
-        let mut f = Frame {
-            kind,
-            globals: entry.globals.clone(),
-            sizes: BTreeMap::new(),
-            names: BTreeMap::new(),
-            layer,
-            index_form: false,
-        };
-        let alone = matches!(self.layers[layer.0].kind, LayerKind::Root);
-        self.globals(&mut f, !alone);
-        if let LayerKind::Def { sizes, .. } = &self.layers[layer.0].kind {
-            f.sizes.extend(sizes.clone());
-        }
-        for new in names.new_sizes(&entry.def.sizes, &entry.globals) {
-            let d = match alone {
-                true => self.rigid(new),
-                false => self.solver.unknown(),
-            };
-            f.sizes.insert(new.to_string(), d);
-        }
-        f
-    }
-
-    /// A symbol that equals nothing but itself.
-    fn rigid(&mut self, name: &str) -> Dim {
-        self.solver
-            .declare(name, Role::Feature, dim::Binding::Static(None))
-    }
-
-    /// Checks a cell or block by itself.
-    pub(super) fn alone(&mut self, entry: &Rc<Entry>) {
-        let mut names = Names::of(&entry.def.body);
-        names.sort(&mut Vec::new());
-        self.stack.push(entry.def.name.node.clone());
-        let mut f = self.frame(LayerId(0), entry, &names);
-        for s in &entry.def.sizes {
-            let d = self.rigid(&s.name.node);
-            f.sizes.insert(s.name.node.clone(), d);
-        }
-        let mut args = Args::new();
-        for kind in [DeclKind::Input, DeclKind::Context] {
-            for d in names.of_kind(kind) {
-                if let Some(t) = self.declared(&f, &d) {
-                    args.insert(d.name.node.clone(), (t, d.name.span));
-                }
-            }
-        }
-        let states = self.states(&f, &names, "");
-        self.run(f, entry, &names, args, &states, &BTreeMap::new());
-        self.settle(entry.def.name.span);
-        self.weights_along_time();
-    }
-
-    /// Checks a function by itself; a parameter without a type is unknown and silent.
-    pub(super) fn function_alone(&mut self, entry: &Rc<FnEntry>) {
-        let mut f = Frame {
-            kind: FrameKind::Function,
-            globals: entry.globals.clone(),
-            sizes: BTreeMap::new(),
-            names: BTreeMap::new(),
-            layer: LayerId(0),
-            index_form: false,
-        };
-        self.globals(&mut f, false);
-        for (_, ty) in &entry.def.params {
-            for size in ty.iter().flat_map(|t| t.shape.iter().flatten()) {
-                if let Ast::Name(n) = &size.kind
-                    && !f.sizes.contains_key(n)
-                {
-                    let d = self.rigid(n);
-                    f.sizes.insert(n.clone(), d);
-                }
-            }
-        }
-        self.stack.push(entry.def.name.node.clone());
-        for (name, ty) in &entry.def.params {
-            let value = match ty {
-                None => Value::Poison,
-                Some(ty) => match self.of_type(&f, &name.node, Some(ty), name.span) {
-                    Some(t) => t.into(),
-                    None => Value::Poison,
-                },
-            };
-            f.names.insert(name.node.clone(), Binding::Value(value));
-        }
-        self.function_body(&mut f, entry);
-        self.settle(entry.def.name.span);
-    }
-
-    /// A variable of a declared type: what a definition on its own, or a model, is given.
-    pub(super) fn declared(&mut self, f: &Frame, d: &Decl) -> Option<Tensor> {
-        self.of_type(f, &d.name.node, d.ty, d.name.span)
-    }
-
-    fn of_type(&mut self, f: &Frame, name: &str, ty: Option<&Type>, span: Span) -> Option<Tensor> {
-        let shape = self.shape(f, ty, name)?;
-        let var = self.fresh_var(name, shape.clone(), span);
-        let mut t = variable(var, shape, span);
-        if let Some(Unit::Token | Unit::Class) = unit(ty) {
-            let v = self.solver.declare(
-                &format!("V_{name}"),
-                Role::Vocabulary,
-                dim::Binding::Static(None),
-            );
-            t.tokens = Some(Tokens { vocabulary: v });
-        }
-        Some(t)
-    }
-
-    /// The sizes of a type; none is a single number.
-    pub(super) fn shape(&mut self, f: &Frame, ty: Option<&Type>, name: &str) -> Option<Vec<Dim>> {
-        let _ = name;
-        let sizes = ty.and_then(|t| t.shape.as_deref()).unwrap_or_default();
-        let dims: Vec<Option<Dim>> = sizes.iter().map(|s| self.size(f, s, "X")).collect();
-        dims.into_iter().collect()
-    }
-
     /// Elaborates a body whose inputs, contexts and states are known; the value is its output.
     pub(super) fn run(
         &mut self,
@@ -198,7 +68,7 @@ impl Elab<'_, '_> {
     }
 
     /// Makes a weight, or finds it where the layer is used again.
-    fn param(&mut self, f: &mut Frame, d: &Decl) {
+    pub(super) fn param(&mut self, f: &mut Frame, d: &Decl) {
         if let Some(v) = d.value {
             self.error(
                 Diagnostic::error(
@@ -210,7 +80,7 @@ impl Elab<'_, '_> {
         }
         let shape = match d.ty {
             None => Some(None),
-            Some(_) => self.shape(f, d.ty, &d.name.node).map(Some),
+            Some(_) => self.shape(f, d.ty).map(Some),
         };
         let Some(shape) = shape else {
             f.names.insert(d.name.node.clone(), Binding::Unknown);
@@ -268,7 +138,7 @@ impl Elab<'_, '_> {
         id
     }
 
-    fn same_shape(&mut self, old: &[Dim], new: &[Dim], span: Span, name: &str) {
+    pub(super) fn same_shape(&mut self, old: &[Dim], new: &[Dim], span: Span, name: &str) {
         let agree = old.len() == new.len()
             && old
                 .iter()
@@ -295,7 +165,7 @@ impl Elab<'_, '_> {
         }
     }
 
-    fn equation(&mut self, f: &mut Frame, eq: &Equation, states: &[(String, usize)]) {
+    pub(super) fn equation(&mut self, f: &mut Frame, eq: &Equation, states: &[(String, usize)]) {
         if let Some(indices) = eq.indices {
             if !f.index_form {
                 f.index_form = true;
@@ -317,7 +187,7 @@ impl Elab<'_, '_> {
     }
 
     /// `i, f, o, g = split(z, 4)`.
-    fn several(&mut self, f: &mut Frame, eq: &Equation, states: &[(String, usize)]) {
+    pub(super) fn several(&mut self, f: &mut Frame, eq: &Equation, states: &[(String, usize)]) {
         let count = eq.names.len();
         let Some((value, parts, span)) = self.split_of(f, eq.value) else {
             self.error(
@@ -348,7 +218,7 @@ impl Elab<'_, '_> {
         }
     }
 
-    fn assign(
+    pub(super) fn assign(
         &mut self,
         f: &mut Frame,
         left: &node::Lhs,
@@ -373,7 +243,7 @@ impl Elab<'_, '_> {
     }
 
     /// `fwd = x |> scan GRU(256)`: the scan's own variable takes the name.
-    fn rename(&mut self, t: &Tensor, name: &str) {
+    pub(super) fn rename(&mut self, t: &Tensor, name: &str) {
         if let ExprKind::Var(v) = t.expr.kind
             && t.scan.as_ref().is_some_and(|s| s.sequence == Some(v))
             && !self.var_names.contains(name)
@@ -388,7 +258,7 @@ impl Elab<'_, '_> {
         }
     }
 
-    fn watch(&mut self, f: &Frame, names: &Names) {
+    pub(super) fn watch(&mut self, f: &Frame, names: &Names) {
         for w in &names.watches {
             match f.names.get(&w.node) {
                 Some(Binding::Value(Value::Tensor(t))) => {
@@ -409,7 +279,7 @@ impl Elab<'_, '_> {
         }
     }
 
-    fn output(
+    pub(super) fn output(
         &mut self,
         f: &mut Frame,
         entry: &Entry,
@@ -512,50 +382,11 @@ impl Elab<'_, '_> {
         }
     }
 
-    /// `words = Embed(E)`, or `gru = GRU(H)` inside a cell.
-    fn bind_layer(&mut self, f: &mut Frame, name: &node::Ident, call: &node::Expr) -> Binding {
-        let Some(layer) = self.make_layer(f, call, Some(&name.node), 0) else {
-            return Binding::Unknown;
-        };
-        let cell = match &self.layers[layer.0].kind {
-            LayerKind::Def { entry, .. } if entry.def.kind == DefKind::Cell => Some(entry.clone()),
-            _ => None,
-        };
-        match cell {
-            Some(entry) if f.kind == FrameKind::Cell => {
-                match self.inner(layer, &entry, &name.node, call.span) {
-                    Some(inner) => Binding::Inner(Rc::new(RefCell::new(inner))),
-                    None => Binding::Unknown,
-                }
-            }
-            _ => Binding::Layer(layer),
-        }
-    }
-
-    /// The states of a cell inside a cell exist before it runs: `gru.h` is the one before.
-    pub(super) fn inner(
-        &mut self,
-        layer: LayerId,
-        entry: &Rc<Entry>,
-        prefix: &str,
-        span: Span,
-    ) -> Option<Inner> {
-        let names = Names::of(&entry.def.body);
-        let frame = self.frame(layer, entry, &names);
-        let states = self.states(&frame, &names, &format!("{prefix}."));
-        Some(Inner {
-            layer,
-            entry: entry.clone(),
-            sizes: frame.sizes,
-            states,
-            ran: false,
-            span,
-        })
-    }
-
-    pub(super) fn new_layer(&mut self, kind: LayerKind, path: String, span: Span) -> LayerId {
-        self.layers.push(Layer::new(kind, path, span));
-        LayerId(self.layers.len() - 1)
+    /// The sizes of a type; none is a single number.
+    pub(super) fn shape(&mut self, f: &Frame, ty: Option<&Type>) -> Option<Vec<Dim>> {
+        let sizes = ty.and_then(|t| t.shape.as_deref()).unwrap_or_default();
+        let dims: Vec<Option<Dim>> = sizes.iter().map(|s| self.size(f, s, "X")).collect();
+        dims.into_iter().collect()
     }
 }
 

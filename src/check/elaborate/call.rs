@@ -1,66 +1,20 @@
-//! Functions: elementwise ones, reductions, random draws, the target's past, and the file's own.
+//! Functions: which one a name means, what it takes, and the file's own, inlined.
 
-use super::body::constant_or;
-use super::cell::expand;
-use super::ops::path_of;
+use super::expr::path_of;
 use super::value::{Pending, Tensor, Value};
-use super::{Binding, Elab, Frame, FrameKind, LayerKind};
+use super::{Binding, Elab, Frame, FrameKind};
 use crate::ast::node::{self, Arg, ExprKind as Ast};
-use crate::check::program::{Binary, Expr, ExprKind, Reduce, Unary};
+use crate::check::program::{Binary, Expr, ExprKind, Unary};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::dim::Dim;
 use crate::span::Span;
 
 /// What a call has: values in order (the piped one first) and named settings.
-struct Given<'a> {
-    values: Vec<(Value, Span)>,
+pub(super) struct Given<'a> {
+    pub values: Vec<(Value, Span)>,
     /// Positional arguments not evaluated yet, for numbers such as a probability.
-    rest: Vec<&'a node::Expr>,
-    named: Vec<(&'a node::Ident, &'a node::Expr)>,
-}
-
-fn elementwise(name: &str) -> Option<Unary> {
-    Some(match name {
-        "exp" => Unary::Exp,
-        "log" => Unary::Log,
-        "sqrt" => Unary::Sqrt,
-        "abs" => Unary::Abs,
-        "tanh" => Unary::Tanh,
-        "σ" | "sigmoid" => Unary::Sigmoid,
-        "relu" => Unary::Relu,
-        "gelu" => Unary::Gelu,
-        "silu" => Unary::Silu,
-        "softplus" => Unary::Softplus,
-        "sin" => Unary::Sin,
-        "cos" => Unary::Cos,
-        "step" => Unary::Step,
-        _ => return None,
-    })
-}
-
-/// How many values each function takes, and how many plain arguments may follow.
-fn takes(name: &str) -> Option<(usize, usize, &'static str)> {
-    if elementwise(name).is_some() {
-        return Some((1, 0, "x"));
-    }
-    Some(match name {
-        "sum" | "mean" | "softmax" | "first" | "last" | "final" | "reveal" => (1, 0, "x"),
-        "max" | "min" => (2, 0, "a, b"),
-        "clip" | "choose" => (
-            3,
-            0,
-            if name == "clip" {
-                "x, low, high"
-            } else {
-                "cond, a, b"
-            },
-        ),
-        "dropout" => (1, 1, "x, p"),
-        "zoneout" => (2, 1, "old, new, p"),
-        "previous" => (1, 1, "y"),
-        "normal" => (0, 0, ""),
-        _ => return None,
-    })
+    pub rest: Vec<&'a node::Expr>,
+    pub named: Vec<(&'a node::Ident, &'a node::Expr)>,
 }
 
 impl Elab<'_, '_> {
@@ -156,7 +110,7 @@ impl Elab<'_, '_> {
         self.primitive(f, name, span, given)
     }
 
-    fn no_function(&mut self, name: &str, span: Span) -> Value {
+    pub(super) fn no_function(&mut self, name: &str, span: Span) -> Value {
         if matches!(name, "route" | "mod" | "floor" | "split") {
             return match name {
                 "split" => self.error(
@@ -185,7 +139,13 @@ impl Elab<'_, '_> {
         self.error(d)
     }
 
-    fn primitive(&mut self, f: &mut Frame, name: &str, span: Span, given: Given) -> Value {
+    pub(super) fn primitive(
+        &mut self,
+        f: &mut Frame,
+        name: &str,
+        span: Span,
+        given: Given,
+    ) -> Value {
         let allowed: &[&str] = if name == "dropout" {
             &["share", "p"]
         } else {
@@ -302,12 +262,6 @@ impl Elab<'_, '_> {
         }
     }
 
-    pub(super) fn is_target(&self, v: crate::check::program::VarId) -> bool {
-        self.inputs
-            .iter()
-            .any(|i| i.var == v && i.kind == crate::check::program::InputKind::Target)
-    }
-
     pub(super) fn unknown_argument(
         &mut self,
         name: &str,
@@ -327,429 +281,8 @@ impl Elab<'_, '_> {
         self.error(d)
     }
 
-    /// `mean(x)`: over the features; a time needs to be named.
-    fn over_features(&mut self, name: &str, t: Tensor, at: Span, span: Span) -> Value {
-        let Some(t) = self.numeric(t, at).and_then(|t| self.decided(t)) else {
-            return Value::Poison;
-        };
-        let Some(last) = t.last().cloned() else {
-            return self.error(
-                Diagnostic::error(
-                    "shape::mismatch",
-                    format!("`{name}` runs over features; this is a number"),
-                )
-                .label(span, "nothing to run over")
-                .label(at, "a number"),
-            );
-        };
-        if self.solver.is_time(&last) {
-            let t_name = self.solver.show_dim(&last);
-            return self.error(
-                Diagnostic::error(
-                    "shape::time-as-feature",
-                    format!("`{name}` runs over features, but the last axis is the time {t_name}"),
-                )
-                .label(span, "over which axis?")
-                .help(format!(
-                    "write `{name}(…) over {t_name}` if the time is meant"
-                )),
-            );
-        }
-        let axis = t.expr.shape.len() - 1;
-        self.reduce_named(name, t, axis, span)
-    }
-
-    fn reduce_named(&mut self, name: &str, t: Tensor, axis: usize, span: Span) -> Value {
-        let op = match name {
-            "sum" => Reduce::Sum,
-            "mean" => Reduce::Mean,
-            "max" => Reduce::Max,
-            "min" => {
-                // min x = −max −x
-                let neg = self.unary(Unary::Neg, t.into(), span, span);
-                let Value::Tensor(neg) = neg else {
-                    return Value::Poison;
-                };
-                let max = self.reduce(Reduce::Max, *neg, axis, span);
-                return self.unary(Unary::Neg, max, span, span);
-            }
-            _ => {
-                let shape = t.expr.shape.clone();
-                return Tensor::new(Expr {
-                    kind: ExprKind::Softmax(Box::new(t.expr)),
-                    shape,
-                    span,
-                })
-                .lifted(t.lead)
-                .into();
-            }
-        };
-        self.reduce(op, t, axis, span)
-    }
-
-    /// `mean(h) over T`.
-    pub(super) fn over(
-        &mut self,
-        f: &mut Frame,
-        value: &node::Expr,
-        over_span: Span,
-        axes: &[node::Ident],
-        cond: Option<&node::Expr>,
-    ) -> Value {
-        let ([axis], None, Ast::Call { callee, args }) = (axes, cond, &value.kind) else {
-            return self.index_form(f, over_span);
-        };
-        let (Ast::Name(name), [arg]) = (&callee.kind, args.as_slice()) else {
-            return self.index_form(f, over_span);
-        };
-        if !matches!(name.as_str(), "sum" | "mean" | "max" | "min" | "softmax") {
-            return self.error(
-                Diagnostic::error(
-                    "call::arguments",
-                    format!("`{name}` does not run over an axis"),
-                )
-                .label(over_span, "belongs to sum, mean, max, min and softmax"),
-            );
-        }
-        let Some(wanted) = f.sizes.get(&axis.node).cloned() else {
-            return self.index_form(f, axis.span);
-        };
-        let Value::Tensor(t) = self.expr(f, &arg.value) else {
-            return Value::Poison;
-        };
-        let Some(t) = self
-            .numeric(*t, arg.value.span)
-            .and_then(|t| self.decided(t))
-        else {
-            return Value::Poison;
-        };
-        let wanted = self.solver.resolve(&wanted).unwrap_or(wanted);
-        let found: Vec<usize> = (t.lead..t.expr.shape.len())
-            .filter(|i| {
-                self.solver
-                    .resolve(&t.expr.shape[*i])
-                    .is_ok_and(|d| d == wanted)
-            })
-            .collect();
-        let [position] = found.as_slice() else {
-            let shown = self.solver.show(t.core());
-            let how = if found.is_empty() {
-                "no axis"
-            } else {
-                "more than one axis"
-            };
-            return self.error(
-                Diagnostic::error(
-                    "shape::mismatch",
-                    format!("{how} of {shown} is `{}`", axis.node),
-                )
-                .label(axis.span, "which axis?")
-                .label(arg.value.span, shown),
-            );
-        };
-        if name == "softmax" && *position + 1 != t.expr.shape.len() {
-            return self.unavailable("softmax over an axis that is not the last", over_span);
-        }
-        if name == "softmax" && self.solver.is_time(&t.expr.shape[*position]) {
-            return self.unavailable("softmax over a time", over_span);
-        }
-        self.reduce_named(name, t, *position, callee.span)
-    }
-
-    fn end_of(&mut self, name: &str, t: Tensor, at: Span, span: Span) -> Value {
-        if name == "final" {
-            return self.final_of(&t, at);
-        }
-        if t.both {
-            return self.error(
-                Diagnostic::error(
-                    "scan::last-of-both",
-                    format!("`{name}` of a scan both ways: one direction has only begun there"),
-                )
-                .label(span, "half of this has seen one step")
-                .help(match t.scan.is_some() {
-                    true => "`final(…)` takes the last value of each direction",
-                    false => "`final(…)` of the scan itself takes the last value of each direction",
-                }),
-            );
-        }
-        if !t.core().first().is_some_and(|d| self.solver.is_time(d)) || t.lead > 0 {
-            let shown = self.solver.show(t.core());
-            return self.error(
-                Diagnostic::error(
-                    "scan::no-time-axis",
-                    format!("`{name}` takes a sequence; this is {shown}"),
-                )
-                .label(span, "no time axis")
-                .label(at, shown),
-            );
-        }
-        if t.tokens.is_some() {
-            return self.unavailable(&format!("`{name}` of tokens"), span);
-        }
-        let shape = t.expr.shape[1..].to_vec();
-        let value = Box::new(t.expr);
-        let kind = match name {
-            "first" => ExprKind::First(value),
-            _ => ExprKind::Last(value),
-        };
-        Tensor::new(Expr { kind, shape, span }).into()
-    }
-
-    /// A probability in `[0, 1)` written out.
-    fn probability(&mut self, e: Option<&node::Expr>, name: &str, span: Span) -> Option<f64> {
-        let at = e.map_or(span, |e| e.span);
-        match e.and_then(|e| constant_or(Some(e), 0.0)) {
-            Some(p) if (0.0..1.0).contains(&p) => Some(p),
-            Some(p) => {
-                self.error(
-                    Diagnostic::error(
-                        "call::arguments",
-                        format!("`{name}` takes a probability in [0, 1), not {p}"),
-                    )
-                    .label(at, "out of range"),
-                );
-                None
-            }
-            None => {
-                self.error(
-                    Diagnostic::error(
-                        "call::arguments",
-                        format!("`{name}` takes a probability written as a number"),
-                    )
-                    .label(at, "for example 0.2"),
-                );
-                None
-            }
-        }
-    }
-
-    fn dropout(&mut self, f: &Frame, t: Tensor, at: Span, given: &Given, span: Span) -> Value {
-        let named = |n: &str| {
-            given
-                .named
-                .iter()
-                .find(|(i, _)| i.node == n)
-                .map(|(_, e)| *e)
-        };
-        let p = given.rest.first().copied().or(named("p"));
-        let share_time = match named("share") {
-            None => false,
-            Some(e) if matches!(&e.kind, Ast::Name(n) if n == "time") => true,
-            Some(e) => {
-                return self.error(
-                    Diagnostic::error("call::arguments", "`share` is `time`")
-                        .label(e.span, "unknown"),
-                );
-            }
-        };
-        let Some(p) = self.probability(p, "dropout", span) else {
-            return Value::Poison;
-        };
-        let Some(t) = self.numeric(t, at).and_then(|t| self.decided(t)) else {
-            return Value::Poison;
-        };
-        let path = self.random_path(f.layer, "dropout");
-        let shape = t.expr.shape.clone();
-        let mut d = Tensor::new(Expr {
-            kind: ExprKind::Dropout {
-                value: Box::new(t.expr),
-                p,
-                share_time,
-                path,
-            },
-            shape,
-            span,
-        });
-        d.lead = t.lead;
-        d.both = t.both;
-        d.recurrent = t.recurrent;
-        d.into()
-    }
-
-    fn zoneout(
-        &mut self,
-        f: &Frame,
-        values: Vec<(Tensor, Span)>,
-        given: &Given,
-        span: Span,
-    ) -> Value {
-        let Some(p) = self.probability(given.rest.first().copied(), "zoneout", span) else {
-            return Value::Poison;
-        };
-        let Some((mut parts, shape, lead)) = self.align(values, span, "zoneout") else {
-            return Value::Poison;
-        };
-        let (Some(new), Some(old)) = (parts.pop(), parts.pop()) else {
-            return Value::Poison;
-        };
-        let path = self.random_path(f.layer, "zoneout");
-        Tensor::new(Expr {
-            kind: ExprKind::Zoneout {
-                old: Box::new(old),
-                new: Box::new(new),
-                p,
-                path,
-            },
-            shape,
-            span,
-        })
-        .lifted(lead)
-        .into()
-    }
-
-    fn previous(&mut self, f: &Frame, t: Tensor, at: Span, given: &Given, span: Span) -> Value {
-        if f.kind == FrameKind::Cell {
-            return self.error(
-                Diagnostic::error(
-                    "cell::previous-inside",
-                    "`previous` is for sequences; a cell sees one step",
-                )
-                .label(span, "inside a cell")
-                .help("a value of the step before is a state: `state y`, then `y' = …`"),
-            );
-        }
-        let by = match given.rest.first() {
-            None => 1,
-            Some(e) => match constant_or(Some(e), 1.0) {
-                Some(k) if k.fract() == 0.0 && (1.0..=1e6).contains(&k) => k as u32,
-                _ => {
-                    return self.error(
-                        Diagnostic::error(
-                            "call::arguments",
-                            "`previous(x, k)` takes a whole k ≥ 1",
-                        )
-                        .label(e.span, "steps back"),
-                    );
-                }
-            },
-        };
-        if !t.core().first().is_some_and(|d| self.solver.is_time(d)) || t.lead > 0 {
-            let shown = self.solver.show(t.core());
-            return self.error(
-                Diagnostic::error(
-                    "scan::no-time-axis",
-                    format!("`previous` takes a sequence; this is {shown}"),
-                )
-                .label(span, "no step before")
-                .label(at, shown),
-            );
-        }
-        let shape = t.expr.shape.clone();
-        let target = t.input.filter(|v| self.is_target(*v));
-        let mut e = match target {
-            Some(v) => {
-                for i in &mut self.inputs {
-                    i.feeds_itself |= i.var == v;
-                }
-                Expr {
-                    kind: ExprKind::Previous(v),
-                    shape: shape.clone(),
-                    span,
-                }
-            }
-            None => t.expr.clone(),
-        };
-        let delay = if target.is_some() { by - 1 } else { by };
-        if delay > 0 {
-            if t.tokens.is_some() {
-                return self.unavailable("a delay of tokens", span);
-            }
-            e = Expr {
-                kind: ExprKind::Delay {
-                    value: Box::new(e),
-                    by: delay,
-                },
-                shape,
-                span,
-            };
-        }
-        let mut out = Tensor::new(e);
-        out.tokens = t.tokens;
-        out.into()
-    }
-
-    /// `split(z, 4)` or `z |> split(4)`: the value and the number of parts.
-    pub(super) fn split_of(&mut self, f: &mut Frame, e: &node::Expr) -> Option<(Value, i64, Span)> {
-        let is_split = |e: &node::Expr| matches!(&e.kind, Ast::Name(n) if n == "split");
-        let (value, args, span) = match &e.kind {
-            Ast::Paren(x) => return self.split_of(f, x),
-            Ast::Call { callee, args } if is_split(callee) && args.len() == 2 => {
-                (&args[0].value, &args[1], callee.span)
-            }
-            Ast::Pipe { input, stage, .. } if stage.scan.is_none() => match &stage.call.kind {
-                Ast::Call { callee, args } if is_split(callee) && args.len() == 1 => {
-                    (&**input, &args[0], callee.span)
-                }
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let parts = match constant_or(Some(&args.value), 0.0) {
-            Some(n) if n.fract() == 0.0 && (1.0..=1000.0).contains(&n) => n as i64,
-            _ => {
-                self.error(
-                    Diagnostic::error("call::arguments", "`split` takes a number of equal parts")
-                        .label(args.value.span, "for example 4"),
-                );
-                return Some((Value::Poison, 1, span));
-            }
-        };
-        let value = match self.expr(f, value) {
-            Value::Tensor(t) => match self.numeric(*t, span).and_then(|t| self.decided(t)) {
-                Some(t) => t.into(),
-                None => Value::Poison,
-            },
-            Value::Poison => Value::Poison,
-        };
-        Some((value, parts, span))
-    }
-
-    /// One of `parts` equal pieces of the last axis.
-    pub(super) fn part(&mut self, t: &Tensor, parts: u32, index: u32, span: Span) -> Value {
-        let Some(last) = t.last().cloned() else {
-            return self.error(
-                Diagnostic::error(
-                    "shape::mismatch",
-                    "`split` takes a vector; this is a number",
-                )
-                .label(span, "nothing to split"),
-            );
-        };
-        let piece = self.solver.unknown();
-        let all = piece.checked_mul(&Dim::constant(i64::from(parts)));
-        if !all.is_ok_and(|all| self.solver.unify(&all, &last).is_ok()) {
-            let shown = self.solver.show_dim(&last);
-            return match index {
-                0 => self.error(
-                    Diagnostic::error(
-                        "shape::mismatch",
-                        format!("{shown} features do not split into {parts} equal parts"),
-                    )
-                    .label(span, "parts must be equal"),
-                ),
-                _ => Value::Poison,
-            };
-        }
-        let mut shape = t.expr.shape.clone();
-        if let Some(d) = shape.last_mut() {
-            *d = piece;
-        }
-        Tensor::new(Expr {
-            kind: ExprKind::Split {
-                value: Box::new(t.expr.clone()),
-                parts,
-                index,
-            },
-            shape,
-            span,
-        })
-        .lifted(t.lead)
-        .into()
-    }
-
     /// A function of the file, inlined.
-    fn own_function(
+    pub(super) fn own_function(
         &mut self,
         f: &mut Frame,
         entry: &std::rc::Rc<crate::check::defs::FnEntry>,
@@ -866,77 +399,6 @@ impl Elab<'_, '_> {
         true
     }
 
-    /// Weights of a named layer: `words.table`, `rnn.Wf`.
-    pub(super) fn layer_field(
-        &mut self,
-        layer: super::LayerId,
-        name: &str,
-        field: &str,
-        at: Span,
-        span: Span,
-    ) -> Value {
-        if let Some(p) = self.layers[layer.0].params.get(field) {
-            return self.weight(p.0 as usize, span);
-        }
-        match self.layers[layer.0].kind.clone() {
-            LayerKind::Embed { size } if field == "table" => {
-                let v = self.solver.unknown();
-                let w = self.make_weight(layer, "table", vec![v, size], at);
-                self.weight(w, span)
-            }
-            LayerKind::Def { entry, .. } => {
-                let names = crate::check::names::Names::of(&entry.def.body);
-                let is = |kind| names.of_kind(kind).any(|d| d.name.node == field);
-                if is(node::DeclKind::State) {
-                    return self.error(
-                        Diagnostic::error(
-                            "cell::state-outside",
-                            format!("`{name}.{field}` is a state, read outside any scan"),
-                        )
-                        .label(at, "of which run?")
-                        .help(format!(
-                            "give the scan a name: `hs = … |> scan {name}`, then `final(hs.{field})`"
-                        )),
-                    );
-                }
-                if is(node::DeclKind::Param) {
-                    return self.unavailable("a weight read before its layer is used", at);
-                }
-                self.error(
-                    Diagnostic::error("name::unknown", format!("layer `{name}` has no `{field}`"))
-                        .label(at, "unknown field"),
-                )
-            }
-            LayerKind::Unknown => Value::Poison,
-            LayerKind::Linear { size, .. } if field == "W" => {
-                let from = self.solver.unknown();
-                let w = self.make_weight(layer, "W", vec![size, from], at);
-                self.weight(w, span)
-            }
-            LayerKind::Linear { size, bias: true } if field == "b" => {
-                let w = self.make_weight(layer, "b", vec![size], at);
-                self.weight(w, span)
-            }
-            LayerKind::Root | LayerKind::Linear { .. } | LayerKind::Embed { .. } => self.error(
-                Diagnostic::error("name::unknown", format!("layer `{name}` has no `{field}`"))
-                    .label(at, "unknown field"),
-            ),
-        }
-    }
-
-    /// A number per step of a value, as one feature.
-    pub(super) fn as_feature(&mut self, t: Tensor) -> Tensor {
-        if !t.last().is_none_or(|d| self.solver.is_time(d)) {
-            return t;
-        }
-        let axes = (0..t.expr.shape.len()).map(Some).chain([None]).collect();
-        let shape = [t.expr.shape.as_slice(), &[Dim::constant(1)]].concat();
-        let lead = t.lead;
-        let mut out = Tensor::new(expand(t.expr, axes, shape)).lifted(lead);
-        out.weight = t.weight;
-        out
-    }
-
     /// `yes` or `no`.
     pub(super) fn switch(&mut self, e: &node::Expr) -> Option<bool> {
         match path_of(e).as_deref() {
@@ -953,6 +415,50 @@ impl Elab<'_, '_> {
     }
 }
 
+pub(super) fn elementwise(name: &str) -> Option<Unary> {
+    Some(match name {
+        "exp" => Unary::Exp,
+        "log" => Unary::Log,
+        "sqrt" => Unary::Sqrt,
+        "abs" => Unary::Abs,
+        "tanh" => Unary::Tanh,
+        "σ" | "sigmoid" => Unary::Sigmoid,
+        "relu" => Unary::Relu,
+        "gelu" => Unary::Gelu,
+        "silu" => Unary::Silu,
+        "softplus" => Unary::Softplus,
+        "sin" => Unary::Sin,
+        "cos" => Unary::Cos,
+        "step" => Unary::Step,
+        _ => return None,
+    })
+}
+
+/// How many values each function takes, and how many plain arguments may follow.
+pub(super) fn takes(name: &str) -> Option<(usize, usize, &'static str)> {
+    if elementwise(name).is_some() {
+        return Some((1, 0, "x"));
+    }
+    Some(match name {
+        "sum" | "mean" | "softmax" | "first" | "last" | "final" | "reveal" => (1, 0, "x"),
+        "max" | "min" => (2, 0, "a, b"),
+        "clip" | "choose" => (
+            3,
+            0,
+            if name == "clip" {
+                "x, low, high"
+            } else {
+                "cond, a, b"
+            },
+        ),
+        "dropout" => (1, 1, "x, p"),
+        "zoneout" => (2, 1, "old, new, p"),
+        "previous" => (1, 1, "y"),
+        "normal" => (0, 0, ""),
+        _ => return None,
+    })
+}
+
 /// The value of an inlined body, seen from where it was used: what depends on a lifted input is
 /// lifted over what that input was lifted over outside.
 pub(super) fn lower_lead(value: Value, leads: &[(Vec<Dim>, usize)]) -> Value {
@@ -966,7 +472,7 @@ pub(super) fn lower_lead(value: Value, leads: &[(Vec<Dim>, usize)]) -> Value {
     }
 }
 
-fn count(n: usize) -> String {
+pub(super) fn count(n: usize) -> String {
     match n {
         0 => "no values".into(),
         1 => "1 value".into(),

@@ -4,16 +4,36 @@
 //! In: one model (or one definition on its own), its names sorted, and the other definitions. Out:
 //! a [`Model`], or diagnostics. A value whose shape is unknown because of an error is
 //! [`Value::Poison`]; whatever depends on it is silent.
+//!
+//! ```text
+//!  alone, predict    a definition by itself; a model: where elaboration starts
+//!  body              declarations, then equations in order
+//!  expr ─ ops, product, reduce, time, random, call      what stands right of `=`
+//!  layer ─ make, linear, cell, scan ─ input, state      what stands right of `|>`
+//!  size, init        round brackets; how weights start
+//!  finish            sizes put in, limits, the Model
+//! ```
 
+mod alone;
 mod body;
 mod call;
 mod cell;
+mod expr;
 mod finish;
 mod init;
+mod input;
 mod layer;
+mod linear;
+mod make;
 mod ops;
 mod predict;
+mod product;
+mod random;
+mod reduce;
+mod scan;
 mod size;
+mod state;
+mod time;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +46,9 @@ use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 use crate::span::Span;
 
-use cell::{Inner, StateSlot};
+use cell::Inner;
 use init::Weight;
+use state::StateSlot;
 use value::{Tensor, Value};
 
 /// Index of a layer: an instance with weights, shared by every use of its name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::body::{unit, variable};
-use super::cell::expand;
+use super::input::expand;
 use super::value::{Tensor, Tokens, Value};
 use super::{Binding, Elab, Frame, LayerId};
 use crate::ast::node::{self, DeclKind, Ident, Unit};
@@ -68,7 +68,7 @@ impl Elab<'_, '_> {
     fn input(&mut self, f: &mut Frame, d: &Decl) {
         let name = &d.name.node;
         let unit = unit(d.ty).unwrap_or(Unit::Number);
-        let Some(shape) = self.shape(f, d.ty, name) else {
+        let Some(shape) = self.shape(f, d.ty) else {
             f.names.insert(name.clone(), Binding::Unknown);
             return;
         };

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::cell::ScanInfo;
+use super::scan::ScanInfo;
 use crate::check::program::{Expr, VarId};
 use crate::dim::Dim;
 

@@ -1,0 +1,244 @@
+//! Reductions and `split`: what runs along one axis of a value.
+
+use super::body::constant_or;
+use super::value::{Tensor, Value};
+use super::{Elab, Frame};
+use crate::ast::node::{self, ExprKind as Ast};
+use crate::check::program::{Expr, ExprKind, Reduce, Unary};
+use crate::diagnostics::Diagnostic;
+use crate::dim::Dim;
+use crate::span::Span;
+
+impl Elab<'_, '_> {
+    /// `mean(x)`: over the features; a time needs to be named.
+    pub(super) fn over_features(&mut self, name: &str, t: Tensor, at: Span, span: Span) -> Value {
+        let Some(t) = self.numeric(t, at).and_then(|t| self.decided(t)) else {
+            return Value::Poison;
+        };
+        let Some(last) = t.last().cloned() else {
+            return self.error(
+                Diagnostic::error(
+                    "shape::mismatch",
+                    format!("`{name}` runs over features; this is a number"),
+                )
+                .label(span, "nothing to run over")
+                .label(at, "a number"),
+            );
+        };
+        if self.solver.is_time(&last) {
+            let t_name = self.solver.show_dim(&last);
+            return self.error(
+                Diagnostic::error(
+                    "shape::time-as-feature",
+                    format!("`{name}` runs over features, but the last axis is the time {t_name}"),
+                )
+                .label(span, "over which axis?")
+                .help(format!(
+                    "write `{name}(…) over {t_name}` if the time is meant"
+                )),
+            );
+        }
+        let axis = t.expr.shape.len() - 1;
+        self.reduce_named(name, t, axis, span)
+    }
+
+    pub(super) fn reduce_named(&mut self, name: &str, t: Tensor, axis: usize, span: Span) -> Value {
+        let op = match name {
+            "sum" => Reduce::Sum,
+            "mean" => Reduce::Mean,
+            "max" => Reduce::Max,
+            "min" => {
+                // min x = −max −x
+                let neg = self.unary(Unary::Neg, t.into(), span, span);
+                let Value::Tensor(neg) = neg else {
+                    return Value::Poison;
+                };
+                let max = self.reduce(Reduce::Max, *neg, axis, span);
+                return self.unary(Unary::Neg, max, span, span);
+            }
+            _ => {
+                let shape = t.expr.shape.clone();
+                return Tensor::new(Expr {
+                    kind: ExprKind::Softmax(Box::new(t.expr)),
+                    shape,
+                    span,
+                })
+                .lifted(t.lead)
+                .into();
+            }
+        };
+        self.reduce(op, t, axis, span)
+    }
+
+    /// `mean(h) over T`.
+    pub(super) fn over(
+        &mut self,
+        f: &mut Frame,
+        value: &node::Expr,
+        over_span: Span,
+        axes: &[node::Ident],
+        cond: Option<&node::Expr>,
+    ) -> Value {
+        let ([axis], None, Ast::Call { callee, args }) = (axes, cond, &value.kind) else {
+            return self.index_form(f, over_span);
+        };
+        let (Ast::Name(name), [arg]) = (&callee.kind, args.as_slice()) else {
+            return self.index_form(f, over_span);
+        };
+        if !matches!(name.as_str(), "sum" | "mean" | "max" | "min" | "softmax") {
+            return self.error(
+                Diagnostic::error(
+                    "call::arguments",
+                    format!("`{name}` does not run over an axis"),
+                )
+                .label(over_span, "belongs to sum, mean, max, min and softmax"),
+            );
+        }
+        let Some(wanted) = f.sizes.get(&axis.node).cloned() else {
+            return self.index_form(f, axis.span);
+        };
+        let Value::Tensor(t) = self.expr(f, &arg.value) else {
+            return Value::Poison;
+        };
+        let Some(t) = self
+            .numeric(*t, arg.value.span)
+            .and_then(|t| self.decided(t))
+        else {
+            return Value::Poison;
+        };
+        let wanted = self.solver.resolve(&wanted).unwrap_or(wanted);
+        let found: Vec<usize> = (t.lead..t.expr.shape.len())
+            .filter(|i| {
+                self.solver
+                    .resolve(&t.expr.shape[*i])
+                    .is_ok_and(|d| d == wanted)
+            })
+            .collect();
+        let [position] = found.as_slice() else {
+            let shown = self.solver.show(t.core());
+            let how = if found.is_empty() {
+                "no axis"
+            } else {
+                "more than one axis"
+            };
+            return self.error(
+                Diagnostic::error(
+                    "shape::mismatch",
+                    format!("{how} of {shown} is `{}`", axis.node),
+                )
+                .label(axis.span, "which axis?")
+                .label(arg.value.span, shown),
+            );
+        };
+        if name == "softmax" && *position + 1 != t.expr.shape.len() {
+            return self.unavailable("softmax over an axis that is not the last", over_span);
+        }
+        if name == "softmax" && self.solver.is_time(&t.expr.shape[*position]) {
+            return self.unavailable("softmax over a time", over_span);
+        }
+        self.reduce_named(name, t, *position, callee.span)
+    }
+
+    /// `split(z, 4)` or `z |> split(4)`: the value and the number of parts.
+    pub(super) fn split_of(&mut self, f: &mut Frame, e: &node::Expr) -> Option<(Value, i64, Span)> {
+        let is_split = |e: &node::Expr| matches!(&e.kind, Ast::Name(n) if n == "split");
+        let (value, args, span) = match &e.kind {
+            Ast::Paren(x) => return self.split_of(f, x),
+            Ast::Call { callee, args } if is_split(callee) && args.len() == 2 => {
+                (&args[0].value, &args[1], callee.span)
+            }
+            Ast::Pipe { input, stage, .. } if stage.scan.is_none() => match &stage.call.kind {
+                Ast::Call { callee, args } if is_split(callee) && args.len() == 1 => {
+                    (&**input, &args[0], callee.span)
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let parts = match constant_or(Some(&args.value), 0.0) {
+            Some(n) if n.fract() == 0.0 && (1.0..=1000.0).contains(&n) => n as i64,
+            _ => {
+                self.error(
+                    Diagnostic::error("call::arguments", "`split` takes a number of equal parts")
+                        .label(args.value.span, "for example 4"),
+                );
+                return Some((Value::Poison, 1, span));
+            }
+        };
+        let value = match self.expr(f, value) {
+            Value::Tensor(t) => match self.numeric(*t, span).and_then(|t| self.decided(t)) {
+                Some(t) => t.into(),
+                None => Value::Poison,
+            },
+            Value::Poison => Value::Poison,
+        };
+        Some((value, parts, span))
+    }
+
+    /// One of `parts` equal pieces of the last axis.
+    pub(super) fn part(&mut self, t: &Tensor, parts: u32, index: u32, span: Span) -> Value {
+        let Some(last) = t.last().cloned() else {
+            return self.error(
+                Diagnostic::error(
+                    "shape::mismatch",
+                    "`split` takes a vector; this is a number",
+                )
+                .label(span, "nothing to split"),
+            );
+        };
+        let piece = self.solver.unknown();
+        let all = piece.checked_mul(&Dim::constant(i64::from(parts)));
+        if !all.is_ok_and(|all| self.solver.unify(&all, &last).is_ok()) {
+            let shown = self.solver.show_dim(&last);
+            return match index {
+                0 => self.error(
+                    Diagnostic::error(
+                        "shape::mismatch",
+                        format!("{shown} features do not split into {parts} equal parts"),
+                    )
+                    .label(span, "parts must be equal"),
+                ),
+                _ => Value::Poison,
+            };
+        }
+        let mut shape = t.expr.shape.clone();
+        if let Some(d) = shape.last_mut() {
+            *d = piece;
+        }
+        Tensor::new(Expr {
+            kind: ExprKind::Split {
+                value: Box::new(t.expr.clone()),
+                parts,
+                index,
+            },
+            shape,
+            span,
+        })
+        .lifted(t.lead)
+        .into()
+    }
+
+    pub(super) fn reduce_last(&mut self, op: Reduce, x: Value, span: Span) -> Value {
+        let Value::Tensor(t) = x else {
+            return Value::Poison;
+        };
+        let axis = t.expr.shape.len() - 1;
+        self.reduce(op, *t, axis, span)
+    }
+
+    pub(super) fn reduce(&mut self, op: Reduce, t: Tensor, axis: usize, span: Span) -> Value {
+        let mut shape = t.expr.shape.clone();
+        shape.remove(axis);
+        let mut r = Tensor::new(Expr {
+            kind: ExprKind::Reduce {
+                op,
+                value: Box::new(t.expr),
+                axis,
+            },
+            shape,
+            span,
+        });
+        r.lead = t.lead;
+        r.into()
+    }
+}
