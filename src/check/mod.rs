@@ -13,11 +13,13 @@ mod defs;
 mod elaborate;
 pub mod leaks;
 mod names;
+mod order;
 pub mod print;
 pub mod program;
 pub mod resolved;
 pub mod settings;
 mod solve;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -6,8 +6,9 @@
 
 use std::fmt::Write;
 
-use super::print::{self, dim, shape, unit, wrapped};
+use super::print::wrapped;
 use super::program::{Head, InputKind, Loss, Model, Param};
+use super::words::{dim, init, shape, unit};
 use crate::dim::Dim;
 
 /// Every default of a model filled in; lines start with `#`.
@@ -52,7 +53,7 @@ pub fn resolved(model: &Model) -> String {
             [
                 p.path.clone(),
                 shape(&p.shape),
-                print::init(p.init),
+                init(p.init),
                 entries(model, p),
             ]
         })

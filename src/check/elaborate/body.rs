@@ -7,7 +7,7 @@ use super::input::Args;
 use super::value::{Tensor, Value};
 use super::{Binding, Elab, Frame, FrameKind, LayerId, size};
 use crate::ast::node::{self, DeclKind, Type, Unit};
-use crate::check::defs::{Entry, FnEntry};
+use crate::check::defs::Entry;
 use crate::check::names::{Decl, Equation, Names, key};
 use crate::check::program::{Expr, ExprKind, VarId};
 use crate::diagnostics::Diagnostic;
@@ -356,29 +356,6 @@ impl Elab<'_, '_> {
                 .label(def.name.span, "gives no value"),
             ),
             (FrameKind::Model, _) => Value::Poison,
-        }
-    }
-
-    /// The body of a function whose parameters are bound.
-    pub(super) fn function_body(&mut self, f: &mut Frame, entry: &FnEntry) -> Value {
-        match &entry.def.body {
-            node::FnBody::Expr(e) => self.expr(f, e),
-            node::FnBody::Stmts(stmts) => {
-                let mut names = Names::of(stmts);
-                names.sort(&mut Vec::new());
-                self.prepare(f, &names);
-                self.equations(f, &names, &[]);
-                match names.outputs.as_slice() {
-                    [e] => self.expr(f, e),
-                    _ => self.error(
-                        Diagnostic::error(
-                            "cell::output-required",
-                            format!("`{}` needs one `output`", entry.def.name.node),
-                        )
-                        .label(entry.def.name.span, "gives no value"),
-                    ),
-                }
-            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::call::lower_lead;
+use super::function::lower_lead;
 use super::input::Args;
 use super::make::call_of;
 use super::value::{Tensor, Value};

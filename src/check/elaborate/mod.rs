@@ -20,8 +20,10 @@ mod call;
 mod cell;
 mod expr;
 mod finish;
+mod function;
 mod init;
 mod input;
+mod instance;
 mod layer;
 mod linear;
 mod make;
@@ -40,7 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::defs::{Defs, Entry, FnEntry, Globals};
-use super::program::{self, Expr, ExprKind, Input, Model, ParamId, Stmt, Var, VarId};
+use super::program::{self, Expr, ExprKind, Input, Model, Stmt, Var, VarId};
 use super::solve::Solver;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -48,8 +50,9 @@ use crate::span::Span;
 
 use cell::Inner;
 use init::Weight;
+use instance::{Layer, LayerKind, Taken};
 use state::StateSlot;
-use value::{Tensor, Value};
+use value::{Tensor, Value, deeper};
 
 /// Index of a layer: an instance with weights, shared by every use of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,40 +66,6 @@ const MAX_EXPRS_OF_FILE: usize = 200_000;
 const MAX_DEPTH: usize = 64;
 /// Levels of one inlined expression before its value gets a name.
 const MAX_NESTING: usize = 24;
-
-/// What a layer is an instance of.
-#[derive(Clone, Debug)]
-enum LayerKind {
-    /// The model, or the definition checked on its own.
-    Root,
-    Def {
-        entry: Rc<Entry>,
-        sizes: BTreeMap<String, Dim>,
-    },
-    Linear {
-        /// Given, or found from what the result is compared with.
-        size: Dim,
-        bias: bool,
-    },
-    Embed {
-        size: Dim,
-    },
-    /// An error was reported where it was made.
-    Unknown,
-}
-
-#[derive(Debug)]
-struct Layer {
-    kind: LayerKind,
-    path: String,
-    span: Span,
-    /// Weights made so far, by their name in the definition.
-    params: BTreeMap<String, ParamId>,
-    /// Layers inside, by where they are written (and a number for copies).
-    subs: BTreeMap<(Span, usize), LayerId>,
-    /// Last parts of paths already given inside this layer.
-    used: Taken,
-}
 
 /// What a name means while a body is elaborated.
 #[derive(Clone, Debug)]
@@ -354,38 +323,6 @@ impl<'a, 'd> Elab<'a, 'd> {
     }
 }
 
-impl Layer {
-    fn new(kind: LayerKind, path: String, span: Span) -> Layer {
-        Layer {
-            kind,
-            path,
-            span,
-            params: BTreeMap::new(),
-            subs: BTreeMap::new(),
-            used: Taken::default(),
-        }
-    }
-}
-
-/// Names given out, numbered where they repeat: `lstm`, `lstm_2`.
-#[derive(Debug, Default)]
-struct Taken {
-    names: BTreeSet<String>,
-    last: BTreeMap<String, usize>,
-}
-
-impl Taken {
-    fn give(&mut self, base: &str) -> String {
-        let mut name = base.to_string();
-        while !self.names.insert(name.clone()) {
-            let n = self.last.entry(base.to_string()).or_insert(1);
-            *n += 1;
-            name = format!("{base}_{n}");
-        }
-        name
-    }
-}
-
 /// Elaborates a model. `None` where it has errors or needs what is not available.
 pub fn model(defs: &mut Defs, entry: &Entry, out: &mut Vec<Diagnostic>) -> Option<Model> {
     let mut e = Elab::new(defs, entry.def.name.span);
@@ -406,36 +343,6 @@ pub fn function(defs: &mut Defs, entry: &Rc<FnEntry>, out: &mut Vec<Diagnostic>)
     let mut e = Elab::new(defs, entry.def.name.span);
     e.function_alone(entry);
     out.append(&mut e.diagnostics);
-}
-
-/// Whether an expression has more than `levels` levels.
-fn deeper(e: &Expr, levels: usize) -> bool {
-    let Some(left) = levels.checked_sub(1) else {
-        return true;
-    };
-    match &e.kind {
-        ExprKind::Number(_)
-        | ExprKind::Var(_)
-        | ExprKind::Param(_)
-        | ExprKind::Previous(_)
-        | ExprKind::Normal { .. }
-        | ExprKind::Reveal(_) => false,
-        ExprKind::Delay { value, .. }
-        | ExprKind::Unary(_, value)
-        | ExprKind::Expand { value, .. }
-        | ExprKind::Split { value, .. }
-        | ExprKind::Reduce { value, .. }
-        | ExprKind::Softmax(value)
-        | ExprKind::First(value)
-        | ExprKind::Last(value)
-        | ExprKind::Embed { index: value, .. }
-        | ExprKind::Dropout { value, .. } => deeper(value, left),
-        ExprKind::Binary(_, a, b)
-        | ExprKind::Dot(a, b)
-        | ExprKind::Zoneout { old: a, new: b, .. } => deeper(a, left) || deeper(b, left),
-        ExprKind::Choose(a, b, c) => [a, b, c].iter().any(|e| deeper(e, left)),
-        ExprKind::Concat(parts) => parts.iter().any(|e| deeper(e, left)),
-    }
 }
 
 /// A number as an expression.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::scan::ScanInfo;
-use crate::check::program::{Expr, VarId};
+use crate::check::program::{Expr, ExprKind, VarId};
 use crate::dim::Dim;
 
 /// The value of an expression, or the trace of an error that has been reported.
@@ -93,5 +93,35 @@ impl Tensor {
 
     pub fn last(&self) -> Option<&Dim> {
         self.core().last()
+    }
+}
+
+/// Whether an expression has more than `levels` levels.
+pub fn deeper(e: &Expr, levels: usize) -> bool {
+    let Some(left) = levels.checked_sub(1) else {
+        return true;
+    };
+    match &e.kind {
+        ExprKind::Number(_)
+        | ExprKind::Var(_)
+        | ExprKind::Param(_)
+        | ExprKind::Previous(_)
+        | ExprKind::Normal { .. }
+        | ExprKind::Reveal(_) => false,
+        ExprKind::Delay { value, .. }
+        | ExprKind::Unary(_, value)
+        | ExprKind::Expand { value, .. }
+        | ExprKind::Split { value, .. }
+        | ExprKind::Reduce { value, .. }
+        | ExprKind::Softmax(value)
+        | ExprKind::First(value)
+        | ExprKind::Last(value)
+        | ExprKind::Embed { index: value, .. }
+        | ExprKind::Dropout { value, .. } => deeper(value, left),
+        ExprKind::Binary(_, a, b)
+        | ExprKind::Dot(a, b)
+        | ExprKind::Zoneout { old: a, new: b, .. } => deeper(a, left) || deeper(b, left),
+        ExprKind::Choose(a, b, c) => [a, b, c].iter().any(|e| deeper(e, left)),
+        ExprKind::Concat(parts) => parts.iter().any(|e| deeper(e, left)),
     }
 }
