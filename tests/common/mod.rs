@@ -1,6 +1,7 @@
 //! Shared by the test drivers: sizes, random tensors and central differences.
 #![allow(dead_code)]
 
+pub mod machine;
 pub mod models;
 
 use seqc::dim::{Dim, Sym};
@@ -10,8 +11,13 @@ use seqc::philox::{Domain, Place, key, path_hash};
 
 /// A reproducible tensor of standard normal draws.
 pub fn normal(shape: &[usize], name: &str) -> Tensor {
+    drawn(7, shape, name)
+}
+
+/// The same from another seed.
+pub fn drawn(seed: u64, shape: &[usize], name: &str) -> Tensor {
     let place = Place {
-        key: key(7, Domain::Data),
+        key: key(seed, Domain::Data),
         path: path_hash(name),
         step: 0,
     };

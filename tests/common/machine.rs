@@ -1,0 +1,134 @@
+//! A function as machine code, called with made-up data and compared with the interpreter.
+//!
+//! In: functions. Out: their results as the machine gives them.
+
+use seqc::dim::{Dim, Sym};
+use seqc::ir::interp::{Draw, Tensor, run};
+use seqc::ir::{Elem, Func, InputRole, OutputRole};
+use seqc::schedule::program::Program;
+use seqc::targets::cpu::exec::{self, CpuExecutable};
+use seqc::targets::cpu::isa::Isa;
+use seqc::targets::executable::{self, Arg, Call, Executable};
+
+pub fn sizes(func: &Func, b: i64, t: i64) -> Vec<(Sym, i64)> {
+    let value = |s: Sym| {
+        let n = if s.name() == "B" { b } else { t };
+        (s, n)
+    };
+    func.dims.launch_syms().into_iter().map(value).collect()
+}
+
+/// The same numbers in f32, so that both sides start from equal bits.
+fn rounded(all: Vec<Tensor>) -> Vec<Tensor> {
+    let round = |mut t: Tensor| {
+        t.data.iter_mut().for_each(|x| *x = f64::from(*x as f32));
+        t
+    };
+    all.into_iter().map(round).collect()
+}
+
+enum Owned {
+    F32(Vec<f32>),
+    I32(Vec<i32>),
+}
+
+/// The arguments of one call.
+#[derive(Clone)]
+pub struct Data {
+    pub sizes: Vec<(Sym, i64)>,
+    pub inputs: Vec<Tensor>,
+    pub params: Vec<Tensor>,
+}
+
+impl Data {
+    pub fn new(func: &Func, b: i64, t: i64, lens: &[usize]) -> Data {
+        let sizes = sizes(func, b, t);
+        let mut inputs = rounded(super::inputs(func, &sizes, lens, 5));
+        for (input, tensor) in func.inputs.iter().zip(&mut inputs) {
+            // A time axis may be of a fixed size.
+            if let InputRole::Lengths(axis) = &input.role {
+                let steps = super::shape_of(func, &[Dim::named(axis)], &sizes)[0] as f64;
+                tensor.data.iter_mut().for_each(|l| *l = l.min(steps));
+            }
+        }
+        Data {
+            inputs,
+            params: rounded(super::params(func, &sizes, 0.5)),
+            sizes,
+        }
+    }
+
+    /// Outputs, then gradients.
+    pub fn call(&self, func: &Func, x: &mut CpuExecutable) -> (Vec<Vec<f32>>, Vec<f32>) {
+        let one = |(i, t): (&seqc::ir::Input, &Tensor)| match func.value(i.value).ty.elem {
+            Elem::F32 => Owned::F32(t.data.iter().map(|x| *x as f32).collect()),
+            Elem::I32 => Owned::I32(t.data.iter().map(|x| *x as i32).collect()),
+        };
+        let owned: Vec<Owned> = func.inputs.iter().zip(&self.inputs).map(one).collect();
+        fn arg(o: &Owned) -> Arg<'_> {
+            match o {
+                Owned::F32(x) => Arg::F32(x),
+                Owned::I32(x) => Arg::I32(x),
+            }
+        }
+        let inputs: Vec<Arg<'_>> = owned.iter().map(arg).collect();
+        let params: Vec<f32> = self
+            .params
+            .iter()
+            .flat_map(|t| t.data.iter().map(|x| *x as f32))
+            .collect();
+        let mut outputs = vec![Vec::new(); x.signature().outputs.len()];
+        let mut grads = vec![
+            f32::NAN;
+            if x.signature().has_grads {
+                params.len()
+            } else {
+                0
+            }
+        ];
+        let sizes: Vec<usize> = self.sizes.iter().map(|(_, n)| *n as usize).collect();
+        x.run(Call {
+            sizes: &sizes,
+            params: &params,
+            inputs: &inputs,
+            outputs: &mut outputs,
+            grads: &mut grads,
+            draw: executable::Draw { seed: 1, step: 3 },
+        })
+        .unwrap_or_else(|e| panic!("{}: {e:?}", func.name));
+        (outputs, grads)
+    }
+
+    pub fn expected(&self, func: &Func) -> Vec<Tensor> {
+        let draw = Draw { seed: 1, step: 3 };
+        run(func, &self.sizes, &self.inputs, &self.params, draw).expect("runs")
+    }
+
+    pub fn compare(&self, what: &str, func: &Func, want: &[Tensor], x: &mut CpuExecutable) {
+        let (outputs, grads) = self.call(func, x);
+        let mut results = outputs.iter();
+        for (o, t) in func.outputs.iter().zip(want) {
+            let got: Vec<f32> = match &o.role {
+                OutputRole::Grad(path) => {
+                    let params = &x.signature().params;
+                    let p = params.iter().find(|p| &p.path == path).expect("a weight");
+                    grads[p.offset..p.offset + p.len].to_vec()
+                }
+                _ => results.next().expect("an output for each").clone(),
+            };
+            let got: Vec<f64> = got.into_iter().map(f64::from).collect();
+            let d = super::distance(&got, &t.data);
+            assert!(d < 1e-5, "{what}: {:?} differs by {d:e}", o.role);
+        }
+    }
+}
+
+pub fn compiled(program: &Program, isa: Isa, threads: usize, always_divide: bool) -> CpuExecutable {
+    let options = exec::Options {
+        threads,
+        isa,
+        always_divide,
+        ..exec::Options::default()
+    };
+    exec::compile(program, &options).unwrap_or_else(|e| panic!("{e:?}\n{program}"))
+}
