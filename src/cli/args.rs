@@ -77,6 +77,10 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Formats files in place.
     Fmt(FmtArgs),
+    /// Says what was found on this machine.
+    Doctor,
+    /// Writes a starter file.
+    New(NewArgs),
 }
 
 #[derive(clap::Args, Debug)]
@@ -137,6 +141,12 @@ pub struct EmitArgs {
     /// The machine to generate for, instead of this one.
     #[arg(long, value_enum, value_name = "TARGET")]
     pub target: Option<Target>,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct NewArgs {
+    /// The file's name; `.seq` is added.
+    pub name: String,
 }
 
 #[derive(clap::Args, Debug)]
@@ -255,9 +265,13 @@ pub enum Format {
 pub struct PredictArgs {
     /// A run folder.
     pub run: PathBuf,
-    /// Inputs, in the form of the run's data.
+    /// Inputs in the form of the run's data; or `.safetensors`, a tensor for each field by name; or, where
+    /// the data was made up, CSV with a column for each field (`x.0`, `x.1` for one of several numbers).
     pub input: PathBuf,
-    /// The form of the result.
+    /// The form of the result. csv: a line for each example and step; a class or token `y` gives the
+    /// likeliest label `y`, its probability `y.p` and those of all labels, `y.0` and on. jsonl: an object
+    /// for each example, with `y`, `y.p`, `y.all`. Numbers are in the unit of their column of the data.
+    /// safetensors: a tensor `[example, step, value]` for each prediction, as the model computes it.
     #[arg(long, value_enum, default_value = "csv")]
     pub to: Format,
     /// Writes here instead of stdout.

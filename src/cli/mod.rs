@@ -9,17 +9,20 @@ mod costs;
 mod fix;
 mod load;
 mod opened;
+mod predicted;
 mod progress;
 mod render;
 mod session;
 mod stdout;
 
 mod check;
+mod doctor;
 mod emit;
 mod eval;
 mod explain;
 mod fmt;
 mod generate;
+mod new;
 mod predict;
 mod train;
 
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
+    std::panic::set_hook(Box::new(report_panic));
     // Passes walk trees recursively: nesting is limited, and this is ample for the limit.
     let worker = std::thread::Builder::new()
         .stack_size(64 << 20)
@@ -126,6 +130,22 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// One line for what is always a fault of ours.
+fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
+    use std::io::Write as _;
+    let message = info.payload_as_str().unwrap_or("no message");
+    let first = message.lines().next().unwrap_or_default();
+    let place = info
+        .location()
+        .map_or(String::new(), |l| format!(" at {l}"));
+    // Nothing can be done about a stderr that is closed.
+    let _ = writeln!(
+        std::io::stderr(),
+        "seqc has a fault, please report it: {}{place}",
+        render::printable(first)
+    );
+}
+
 fn run(args: Args) -> u8 {
     let common = args.common.clone();
     let outcome = match &args.verb {
@@ -137,6 +157,8 @@ fn run(args: Args) -> u8 {
         Verb::Emit(a) => emit::run(&common, a),
         Verb::Explain(a) => explain::run(a),
         Verb::Fmt(a) => fmt::run(a),
+        Verb::Doctor => doctor::run(&common),
+        Verb::New(a) => new::run(a),
     };
     match outcome {
         Ok(code) => code,

@@ -1,29 +1,25 @@
 //! `seqc predict`: a trained model on new inputs, given in the form of the run's data.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use super::args::{Common, Format, PredictArgs};
 use super::load::plain;
 use super::opened::{Opened, best};
+use super::predicted::{self, Rows};
 use super::{Failure, from_training, stdout};
-use crate::data::spec::FieldRole;
-use crate::data::{LoadOptions, Part};
+use crate::data::spec::{
+    ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, FieldRole, PathText, SourceKind, Split, SplitBy,
+    Table, Unit,
+};
+use crate::data::{DataSpec, Dataset, LoadOptions, Part, Vocabulary};
 use crate::diagnostics::Diagnostic;
-use crate::dim::Dim;
+use crate::dim::{Dim, Sym};
 use crate::lower::Options;
+use crate::span::{Span, Spanned};
 use crate::targets::executable::Role;
 use crate::train::evaluate;
-use crate::train::weights::{Named, encode};
-
-/// One result of one example: its steps' values, or a single row where it has no time.
-struct Rows {
-    timed: bool,
-    /// Values of a step.
-    width: usize,
-    values: Vec<f32>,
-}
 
 pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
     let mut opened = Opened::new(&args.run, common)?;
@@ -38,7 +34,8 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
     options.bindings.insert(name, args.input.clone());
     options.only = Some(Part::Test);
     options.fits = Some(&opened.record.fits);
-    let dataset = super::train::dataset(&opened.loaded, &opened.block, &options)?;
+    let dataset = Dataset::load(&spec(&opened, &args.input)?, &opened.block.wanted, &options)
+        .map_err(|found| Failure::new(found, opened.loaded.sources.clone()))?;
 
     let mut stage = opened.stage(Options::PREDICT)?;
     let signature = stage.start.signature().clone();
@@ -67,16 +64,19 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
                 if !matches!(slot.role, Role::Prediction(_) | Role::Named(_)) {
                     continue;
                 }
-                let time = slot
-                    .shape
-                    .first()
-                    .and_then(Dim::as_sym)
-                    .map(|s| s.name().to_string());
-                let lens = time.as_deref().and_then(|t| batch.lengths(t));
+                // `[T, B, …]` or `[B, …]`; a time that is fixed is a number.
+                let batch_at = |d: &Dim| d.as_sym().is_some_and(|s| s.name() == "B");
+                let time = match slot.shape.iter().position(batch_at) {
+                    Some(1) => slot.shape.first(),
+                    _ => None,
+                };
+                let size = |s: &Sym| i64::try_from(batch.size(s.name())?).ok();
                 let steps = time
-                    .as_deref()
-                    .filter(|t| *t != "B")
-                    .and_then(|t| batch.size(t));
+                    .and_then(|t| t.eval(&size))
+                    .and_then(|n| usize::try_from(n).ok());
+                let lens = time
+                    .and_then(Dim::as_sym)
+                    .and_then(|t| batch.lengths(t.name()));
                 let width = values.len() / (batch.rows * steps.unwrap_or(1)).max(1);
                 for (row, example) in batch.examples.iter().enumerate() {
                     let mut own = Vec::new();
@@ -101,11 +101,15 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
         },
     )
     .map_err(from_training)?;
+    let labels: Vec<Option<&Vocabulary>> = names
+        .iter()
+        .map(|name| opened.record.field(name)?.vocabulary.as_ref())
+        .collect();
     let all: Vec<Vec<Rows>> = results.into_values().collect();
     let bytes = match args.to {
-        Format::Csv => csv(&names, &all).into_bytes(),
-        Format::Jsonl => jsonl(&names, &all).into_bytes(),
-        Format::Safetensors => safetensors(&names, &all)?,
+        Format::Csv => predicted::csv(&in_units(&opened, &names, all), &names, &labels),
+        Format::Jsonl => predicted::jsonl(&in_units(&opened, &names, all), &names, &labels),
+        Format::Safetensors => predicted::safetensors(&all, &names)?,
     };
     match &args.output {
         Some(path) => std::fs::write(path, bytes).map_err(|e| {
@@ -117,112 +121,79 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// A line for each example and step: example, step, then the values of every prediction.
-fn csv(names: &[String], all: &[Vec<Rows>]) -> String {
-    let mut out = String::from("example,step");
-    if let Some(first) = all.first() {
-        for (name, r) in names.iter().zip(first) {
-            for k in 0..r.width {
-                let _ = match r.width {
-                    1 => write!(out, ",{name}"),
-                    _ => write!(out, ",{name}.{k}"),
-                };
-            }
-        }
-    }
-    out.push('\n');
-    for (i, example) in all.iter().enumerate() {
-        let steps = example
-            .iter()
-            .filter(|r| r.timed)
-            .map(|r| r.values.len() / r.width.max(1))
-            .max();
-        for t in 0..steps.unwrap_or(1) {
-            let _ = write!(out, "{i},{t}");
-            for r in example {
-                let at = if r.timed { t * r.width } else { 0 };
-                for k in 0..r.width {
-                    match r.values.get(at + k) {
-                        Some(v) => {
-                            let _ = write!(out, ",{v}");
-                        }
-                        None => out.push(','),
-                    }
-                }
-            }
-            out.push('\n');
-        }
-    }
-    out
-}
-
-/// An object for each example.
-fn jsonl(names: &[String], all: &[Vec<Rows>]) -> String {
-    let mut out = String::new();
-    for example in all {
-        let mut o = serde_json::Map::new();
-        for (name, r) in names.iter().zip(example) {
-            let rows: Vec<serde_json::Value> = r
-                .values
-                .chunks(r.width.max(1))
-                .map(|row| {
-                    if r.width == 1 {
-                        row[0].into()
-                    } else {
-                        row.into()
-                    }
-                })
-                .collect();
-            let value = match (r.timed, rows.len()) {
-                (false, 1) => rows.into_iter().next().unwrap_or_default(),
-                _ => rows.into(),
-            };
-            o.insert(name.clone(), value);
-        }
-        let _ = writeln!(out, "{}", serde_json::Value::Object(o));
-    }
-    out
-}
-
-/// A tensor `[examples, steps, values]` for each prediction, zeros after an example's end, with
-/// `<name>.len` beside it; `[examples, values]` where there is no time.
-fn safetensors(names: &[String], all: &[Vec<Rows>]) -> Result<Vec<u8>, Failure> {
-    let mut held: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
-    for (i, name) in names.iter().enumerate() {
-        let of: Vec<&Rows> = all.iter().filter_map(|e| e.get(i)).collect();
-        let width = of.first().map_or(1, |r| r.width);
-        let timed = of.first().is_some_and(|r| r.timed);
-        let steps = of
-            .iter()
-            .map(|r| r.values.len() / width.max(1))
-            .max()
-            .unwrap_or(0);
-        let mut values = Vec::with_capacity(of.len() * steps * width);
-        for r in &of {
-            values.extend_from_slice(&r.values);
-            values.resize(values.len() + steps * width - r.values.len(), 0.0);
-        }
-        let shape = if timed {
-            vec![of.len(), steps, width]
-        } else {
-            vec![of.len(), width]
+/// Numbers in the unit of their column of the data, not as the model was trained on them.
+fn in_units(opened: &Opened, names: &[String], mut all: Vec<Vec<Rows>>) -> Vec<Vec<Rows>> {
+    for (k, name) in names.iter().enumerate() {
+        let Some(field) = opened.record.field(name) else {
+            continue;
         };
-        held.push((name.clone(), shape, values));
-        if timed {
-            let lens = of
-                .iter()
-                .map(|r| (r.values.len() / width.max(1)) as f32)
-                .collect();
-            held.push((format!("{name}.len"), vec![of.len()], lens));
+        if field.unit != Unit::Number || field.inverse.is_identity() {
+            continue;
+        }
+        for r in all.iter_mut().filter_map(|example| example.get_mut(k)) {
+            for (i, v) in r.values.iter_mut().enumerate() {
+                let feature = i % r.width.max(1);
+                *v = field.inverse.apply(feature, f64::from(*v)) as f32;
+            }
         }
     }
-    let tensors: Vec<Named<'_>> = held
-        .iter()
-        .map(|(name, shape, values)| Named {
-            name: name.clone(),
-            shape: shape.clone(),
-            values,
+    all
+}
+
+/// The run's data block, reading what the command line names: the columns it makes, where the input is
+/// of the same form; else fields as they are, by name.
+fn spec(opened: &Opened, input: &Path) -> Result<DataSpec, Failure> {
+    let name = &opened.block.settings.data;
+    let data = opened.loaded.experiment.data(name).ok_or_else(|| {
+        let message = format!("the file has no data block {name}");
+        Diagnostic::error("usage::no-data", message)
+    })?;
+    let mut spec = data.spec.clone();
+    let tensors = input.extension().is_some_and(|e| e == "safetensors");
+    let made_up = matches!(spec.source.kind, SourceKind::Rows { .. });
+    let of_its_form = !made_up && tensors == matches!(spec.source.kind, SourceKind::Tensors(_));
+    if of_its_form {
+        return Ok(spec);
+    }
+    let path = PathText::new(input.display().to_string(), spec.source.span);
+    (spec.keep, spec.columns) = (None, Vec::new());
+    spec.split = Split::Parts {
+        shares: [0.0, 0.0, 100.0],
+        by: SplitBy::Time,
+        span: spec.span,
+    };
+    spec.source.kind = if tensors {
+        SourceKind::Tensors(path)
+    } else {
+        for field in &opened.block.wanted.fields {
+            let features = opened
+                .record
+                .field(&field.name)
+                .map_or(&[][..], |f| &f.features);
+            spec.columns
+                .extend(beside(&field.name, features, spec.source.span));
+        }
+        SourceKind::Csv(Table {
+            path,
+            header: true,
+            sort: None,
+            blocks: false,
         })
-        .collect();
-    encode(&tensors).map_err(from_training)
+    };
+    Ok(spec)
+}
+
+/// A field of several numbers out of the columns `x.0`, `x.1`, …
+fn beside(name: &str, features: &[usize], span: Span) -> Option<ColumnSpec> {
+    let [n] = features else { return None };
+    let column = |k| ColumnRef::Named(format!("{name}.{k}"));
+    Some(ColumnSpec {
+        name: Spanned::new(name.to_string(), span),
+        indices: Vec::new(),
+        value: ColumnExpr {
+            kind: ColumnKind::Columns((0..*n).map(column).collect()),
+            span,
+        },
+        span,
+    })
 }

@@ -103,9 +103,9 @@ impl Progress {
             blend(self.rate, speed)
         };
         let message = format!(
-            "epoch {}  loss {:.4}  {}/s",
+            "epoch {}  loss {}  {}/s",
             s.epoch + 1,
-            self.loss,
+            loss(self.loss),
             short(self.rate)
         );
         match &self.bar {
@@ -159,7 +159,7 @@ impl Progress {
             time(summary.seconds)
         );
         if let Some((step, value)) = summary.best {
-            text.push_str(&format!(", best {value:.4} at step {step}"));
+            text.push_str(&format!(", best {} at step {step}", loss(value)));
         }
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{text}");
@@ -207,8 +207,9 @@ impl Observer for Progress {
             } => {
                 let star = if *best { "  (best)" } else { "" };
                 let text = format!(
-                    "step {step}/{}, epoch {epoch}: train {train_loss:.4}  valid {}{star}",
+                    "step {step}/{}, epoch {epoch}: train {}  valid {}{star}",
                     self.total,
+                    loss(*train_loss),
                     measured(valid, &self.metrics)
                 );
                 if self.due(*step) || *step == self.total {
@@ -232,7 +233,7 @@ impl Observer for Progress {
 
 /// Loss and metrics on one line: `2.1013 (bigram 2.2916)  perplexity 8.18  copied 3.5%`.
 pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
-    let mut text = format!("{:.4}", m.loss);
+    let mut text = loss(m.loss);
     let rival = || m.metric("rival").unwrap_or(f64::NAN);
     // In the unit of the loss, so beside it.
     if metrics.contains(&Metric::Versus(Baseline::Bigram)) {
@@ -246,8 +247,9 @@ pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
             Metric::Versus(Baseline::Bigram) => {}
             Metric::Versus(Baseline::Column(name)) => {
                 let (name, rival) = (printable(name), readable(rival()));
+                let value = readable(value);
                 text.push_str(&format!(
-                    "  squared error {value:.3} of that of {name} ({rival})"
+                    "  squared error {value} of that of {name} ({rival})"
                 ));
             }
             Metric::Copied | Metric::Accuracy => {
@@ -266,6 +268,14 @@ pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
         }
     }
     text
+}
+
+/// A loss with the digits that are compared, small ones in full.
+fn loss(x: f64) -> String {
+    match x.abs() {
+        a if a < 1e-3 && a > 0.0 => format!("{x:.3e}"),
+        _ => format!("{x:.4}"),
+    }
 }
 
 /// Four digits that say something, whatever the size.

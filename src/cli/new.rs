@@ -1,0 +1,33 @@
+//! `seqc new NAME`: a starter file that trains as it is.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::args::NewArgs;
+use super::load::plain;
+use super::{Failure, stdout};
+use crate::diagnostics::Diagnostic;
+
+const STARTER: &str = include_str!("starter.seq");
+
+pub fn run(args: &NewArgs) -> Result<u8, Failure> {
+    let mut name = args.name.clone();
+    if !name.ends_with(".seq") {
+        name.push_str(".seq");
+    }
+    let path = PathBuf::from(&name);
+    // Opened only where nothing has the name: nothing is overwritten.
+    let file = std::fs::File::create_new(&path);
+    let written = file.and_then(|mut f| f.write_all(STARTER.replace("FILE", &name).as_bytes()));
+    written.map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Diagnostic::error("usage::exists", format!("{name} is there already"))
+        }
+        _ => Diagnostic::error(
+            "io::write",
+            format!("{name} cannot be written: {}", plain(&e)),
+        ),
+    })?;
+    stdout::line(&format!("Wrote {name}. Next: seqc train {name}"))?;
+    Ok(0)
+}
