@@ -10,7 +10,7 @@ use super::args::{CheckArgs, Common};
 use super::costs;
 use super::fix;
 use super::load::{Loaded, load};
-use super::{Failure, exit_code, render, session, stdout};
+use super::{Failure, first_exit_code, render, session, stdout};
 use crate::check::{resolved, settings};
 use crate::data::{LoadOptions, probe};
 use crate::diagnostics::Diagnostic;
@@ -51,8 +51,8 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
             true => all.extend(diagnostics.iter().map(|d| render::json(d, sources))),
             false => render::show(diagnostics, sources, common),
         }
-        if let Some(first) = diagnostics.iter().find(|d| d.is_error()) {
-            code = code.max(exit.unwrap_or_else(|| exit_code(first)));
+        if let Some(own) = first_exit_code(diagnostics, sources) {
+            code = code.max(exit.unwrap_or(own));
             continue;
         }
         let Ok(loaded) = loaded else { continue };

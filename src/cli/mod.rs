@@ -106,6 +106,16 @@ pub fn exit_code(d: &Diagnostic) -> u8 {
     }
 }
 
+/// The exit code of the first error; one in a `--set` is a mistake in the command.
+fn first_exit_code(diagnostics: &[Diagnostic], sources: &Sources) -> Option<u8> {
+    let first = diagnostics.iter().find(|d| d.is_error())?;
+    let place = first.labels.first().and_then(|l| sources.find(l.span.file));
+    Some(match place {
+        Some(source) if source.name == "--set" => 2,
+        _ => exit_code(first),
+    })
+}
+
 pub fn main() -> ExitCode {
     std::sync::LazyLock::force(&train::STARTED);
     let args = match Args::try_parse() {
@@ -163,13 +173,8 @@ fn run(args: Args) -> u8 {
     match outcome {
         Ok(code) => code,
         Err(failure) => {
-            let exit = failure.exit.or_else(|| {
-                failure
-                    .diagnostics
-                    .iter()
-                    .find(|d| d.is_error())
-                    .map(exit_code)
-            });
+            let by_code = || first_exit_code(&failure.diagnostics, &failure.sources);
+            let exit = failure.exit.or_else(by_code);
             render::show(&failure.diagnostics, &failure.sources, &common);
             exit.unwrap_or(1)
         }
