@@ -58,6 +58,26 @@ impl Data {
         }
     }
 
+    /// All sequences of full length, numbers by role and weights by path.
+    pub fn given(
+        func: &Func,
+        b: i64,
+        t: i64,
+        numbers: &dyn Fn(&InputRole) -> Vec<f64>,
+        weights: &dyn Fn(&str) -> Vec<f64>,
+    ) -> Data {
+        let mut data = Data::new(func, b, t, &vec![t as usize; b as usize]);
+        for (input, tensor) in func.inputs.iter().zip(&mut data.inputs) {
+            if !matches!(input.role, InputRole::Lengths(_)) {
+                *tensor = Tensor::new(tensor.shape.clone(), numbers(&input.role));
+            }
+        }
+        for (param, tensor) in func.params.iter().zip(&mut data.params) {
+            *tensor = Tensor::new(tensor.shape.clone(), weights(&param.path));
+        }
+        data
+    }
+
     /// Outputs, then gradients.
     pub fn call(&self, func: &Func, x: &mut CpuExecutable) -> (Vec<Vec<f32>>, Vec<f32>) {
         let one = |(i, t): (&seqc::ir::Input, &Tensor)| match func.value(i.value).ty.elem {

@@ -28,11 +28,16 @@ pub fn programs() -> Vec<PathBuf> {
 /// The checked models of a file, with the sizes as written.
 pub fn checked(path: &Path) -> Vec<Model> {
     let text = std::fs::read_to_string(path).unwrap();
+    written(&path.display().to_string(), &text)
+}
+
+/// The checked models of a text.
+pub fn written(name: &str, text: &str) -> Vec<Model> {
     let mut sources = Sources::default();
-    let id = sources.add(path.display().to_string(), text.as_str());
-    let file = seqc::ast::parse::parse(&text, id).unwrap_or_else(|d| panic!("{path:?}: {d:?}"));
+    let id = sources.add(name, text);
+    let file = seqc::ast::parse::parse(text, id).unwrap_or_else(|d| panic!("{name}: {d:?}"));
     let checked = seqc::check::check(&file, &mut sources);
-    assert!(!checked.has_errors(), "{path:?}: {:?}", checked.diagnostics);
+    assert!(!checked.has_errors(), "{name}: {:?}", checked.diagnostics);
     checked.models
 }
 
