@@ -25,7 +25,7 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
         return stdout::line(&serde_json::json!({ "generated": texts }).to_string()).map(|()| 0);
     }
     for g in &all {
-        stdout::line(&g.text())?;
+        stdout::foreign(&g.text())?;
     }
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! Results go through here, so that a reader that stops listening (`seqc … | head`) ends us quietly.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use super::Failure;
 use crate::diagnostics::Diagnostic;
@@ -23,7 +23,15 @@ pub fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// The same with a newline.
+/// A line of what a model or data wrote: its control characters never reach a terminal raw.
+pub fn foreign(text: &str) -> Result<(), Failure> {
+    match io::stdout().is_terminal() {
+        true => line(&super::render::printable(text)),
+        false => line(text),
+    }
+}
+
+/// Text and a newline.
 pub fn line(text: &str) -> Result<(), Failure> {
     write(&format!("{text}\n"))
 }
