@@ -1,4 +1,6 @@
 //! The binary itself: exit codes, what goes to stdout and to stderr, and what is left on the disk.
+//!
+//! Longer than most files: one list of what the command promises, a test for each promise.
 
 use std::fs;
 use std::path::Path;

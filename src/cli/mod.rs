@@ -7,11 +7,13 @@
 mod args;
 mod costs;
 mod fix;
+mod interrupt;
 mod load;
 mod opened;
 mod predicted;
 mod progress;
 mod render;
+mod room;
 mod session;
 mod stdout;
 

@@ -1,24 +1,21 @@
 //! `seqc train`: from a file (or a run to go on with) to a run folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::args::{Common, TrainArgs};
+use super::interrupt::Interrupt;
 use super::load::{Loaded, load, load_text};
 use super::progress::Progress;
+use super::room::{refuse_batch, refuse_weights};
 use super::session::{self, Backend, Compiler};
 use super::{Failure, Within, from_training, render, stdout};
 use crate::check::settings::TrainBlock;
-use crate::data::{Dataset, LoadOptions, Part};
+use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
-use crate::settings::{Metric, TrainSettings};
-use crate::targets::cpu::memory;
-use crate::targets::executable::Executable;
-use crate::train::evaluate;
+use crate::settings::Metric;
 use crate::train::folder::{self, Record, RunFolder};
-use crate::train::init::ParamSpec;
 use crate::train::observe::{End, Summary};
 use crate::train::plan::{Plan, Start};
 use crate::train::run;
@@ -191,33 +188,6 @@ pub fn refuse_unavailable(loaded: &Loaded, block: &TrainBlock) -> Result<(), Fai
     Err(Failure::new(all, loaded.sources.clone()))
 }
 
-/// What SIGINT and SIGTERM leave: that one came, and the exit code it asks for.
-struct Interrupt {
-    came: Arc<AtomicBool>,
-    code: Arc<AtomicUsize>,
-}
-
-impl Interrupt {
-    /// The first signal is noted; a second one ends the process at once.
-    fn watch() -> Result<Interrupt, Failure> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        use signal_hook::flag;
-        let (came, code) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
-        for (signal, exit) in [(SIGINT, 130), (SIGTERM, 143)] {
-            // In the order in which they run: a second arrival finds what the first one set.
-            flag::register_conditional_shutdown(signal, exit, came.clone())
-                .and_then(|_| flag::register_usize(signal, code.clone(), exit as usize))
-                .and_then(|_| flag::register(signal, came.clone()))
-                .map_err(|e| Diagnostic::error("io::signal", format!("signals: {e}")))?;
-        }
-        Ok(Interrupt { came, code })
-    }
-
-    fn exit_code(&self) -> u8 {
-        u8::try_from(self.code.load(Ordering::Relaxed)).unwrap_or(130)
-    }
-}
-
 /// Whether a metric reads predictions and not only the loss.
 fn reads_predictions(metric: &Metric) -> bool {
     !matches!(
@@ -344,49 +314,6 @@ impl Fresh {
             let _ = std::fs::remove_dir(runs());
         }
     }
-}
-
-/// Copies of all weights that training holds: themselves, their gradients, and the optimizer's.
-const COPIES: u128 = 4;
-
-/// Weights that do not fit are refused before anything is compiled for them.
-fn refuse_weights(params: &[ParamSpec], settings: &TrainSettings) -> Result<(), Failure> {
-    let elements = params.iter().map(|p| {
-        let sizes = p.shape.iter().map(|n| *n as u128);
-        sizes.fold(1u128, u128::saturating_mul)
-    });
-    let elements = elements.fold(0u128, u128::saturating_add);
-    let needed = elements.saturating_mul(4 * COPIES);
-    refuse_beyond(needed, &format!("the weights of {}", settings.model))
-}
-
-/// A step of training that does not fit is refused before a folder is made for the run.
-fn refuse_batch(
-    train: &dyn Executable,
-    dataset: &Dataset,
-    settings: &TrainSettings,
-) -> Result<(), Failure> {
-    let batches = dataset.batches(Part::Train, &evaluate::epoch_plan(settings, 0));
-    let Some(batch) = batches.get(0) else {
-        return Ok(());
-    };
-    let sizes = train.signature().sizes.iter().map(|s| batch.size(s.name()));
-    let peak = sizes
-        .collect::<Option<Vec<usize>>>()
-        .and_then(|sizes| train.peak_bytes(&sizes));
-    refuse_beyond(peak.unwrap_or(0).into(), "a step of training")
-}
-
-fn refuse_beyond(needed: u128, what: &str) -> Result<(), Failure> {
-    let Some(available) = memory::available().filter(|a| needed > u128::from(*a)) else {
-        return Ok(());
-    };
-    let message = format!(
-        "{what} needs {} of memory, {} are available",
-        memory::bytes(needed),
-        memory::bytes(available.into())
-    );
-    Err(Diagnostic::error("resource::memory", message).into())
 }
 
 /// One step on the first batch and nothing kept.

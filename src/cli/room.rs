@@ -1,0 +1,56 @@
+//! Whether there is memory for a run, asked before anything is made for it.
+//!
+//! In: weights, the compiled step and its first batch. Out: `resource::memory` where they need more than
+//! the machine has left.
+
+use super::Failure;
+use crate::data::{Dataset, Part};
+use crate::diagnostics::Diagnostic;
+use crate::settings::TrainSettings;
+use crate::targets::cpu::memory;
+use crate::targets::executable::Executable;
+use crate::train::evaluate;
+use crate::train::init::ParamSpec;
+
+/// Copies of all weights that training holds: themselves, their gradients, and the optimizer's.
+const COPIES: u128 = 4;
+
+/// Weights that do not fit are refused before anything is compiled for them.
+pub fn refuse_weights(params: &[ParamSpec], settings: &TrainSettings) -> Result<(), Failure> {
+    let elements = params.iter().map(|p| {
+        let sizes = p.shape.iter().map(|n| *n as u128);
+        sizes.fold(1u128, u128::saturating_mul)
+    });
+    let elements = elements.fold(0u128, u128::saturating_add);
+    let needed = elements.saturating_mul(4 * COPIES);
+    refuse_beyond(needed, &format!("the weights of {}", settings.model))
+}
+
+/// A step of training that does not fit is refused before a folder is made for the run.
+pub fn refuse_batch(
+    train: &dyn Executable,
+    dataset: &Dataset,
+    settings: &TrainSettings,
+) -> Result<(), Failure> {
+    let batches = dataset.batches(Part::Train, &evaluate::epoch_plan(settings, 0));
+    let Some(batch) = batches.get(0) else {
+        return Ok(());
+    };
+    let sizes = train.signature().sizes.iter().map(|s| batch.size(s.name()));
+    let peak = sizes
+        .collect::<Option<Vec<usize>>>()
+        .and_then(|sizes| train.peak_bytes(&sizes));
+    refuse_beyond(peak.unwrap_or(0).into(), "a step of training")
+}
+
+fn refuse_beyond(needed: u128, what: &str) -> Result<(), Failure> {
+    let Some(available) = memory::available().filter(|a| needed > u128::from(*a)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{what} needs {} of memory, {} are available",
+        memory::bytes(needed),
+        memory::bytes(available.into())
+    );
+    Err(Diagnostic::error("resource::memory", message).into())
+}
