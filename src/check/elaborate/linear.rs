@@ -4,7 +4,7 @@ use super::init::Weight;
 use super::value::{Tensor, Value};
 use super::{Elab, LayerId, LayerKind};
 use crate::ast::node;
-use crate::check::program::{Expr, ExprKind, ParamId};
+use crate::check::program::{Expr, ExprKind, Init, ParamId};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 use crate::span::Span;
@@ -118,7 +118,10 @@ impl Elab<'_, '_> {
             Some(w) => w.0 as usize,
             None => {
                 let shape = vec![tokens.vocabulary.clone(), size.clone()];
-                self.make_weight(layer, "table", shape, span)
+                let w = self.make_weight(layer, "table", shape, span);
+                // Rows are read one by one: each starts at the scale of a normalised input.
+                self.weights[w].given = Some(Init::Normal(1.0));
+                w
             }
         };
         let Value::Tensor(w) = self.weight(table, span) else {
@@ -178,13 +181,18 @@ impl Elab<'_, '_> {
         at: Span,
         span: Span,
     ) -> Value {
-        if let Some(p) = self.layers[layer.0].params.get(field) {
+        if let Some(p) = self.layers[layer.0].params.get(field).copied() {
+            if matches!(self.layers[layer.0].kind, LayerKind::Embed { .. }) {
+                self.weights[p.0 as usize].given = Some(Init::Xavier);
+            }
             return self.weight(p.0 as usize, span);
         }
         match self.layers[layer.0].kind.clone() {
             LayerKind::Embed { size } if field == "table" => {
                 let v = self.solver.unknown();
                 let w = self.make_weight(layer, "table", vec![v, size], at);
+                // A table that is also a product's weight starts as one.
+                self.weights[w].given = Some(Init::Xavier);
                 self.weight(w, span)
             }
             LayerKind::Def { entry, .. } => {
