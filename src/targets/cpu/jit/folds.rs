@@ -113,9 +113,18 @@ impl Emitter<'_, '_, '_, '_> {
                 }
                 Effect::Fold { op, value, .. } => {
                     let w = s.block.width;
+                    let product = self.absorbed_product(*value);
                     for (v, p) in partial[k].iter_mut().enumerate() {
-                        let x = self.value(s, *value, v);
-                        *p = Self::fold(self.asm, w, *op, *p, x);
+                        *p = match product {
+                            Some((x, y)) => {
+                                let (x, y) = (self.operand(s, x, v, w), self.operand(s, y, v, w));
+                                self.asm.fma(x, y, *p)
+                            }
+                            None => {
+                                let x = self.value(s, *value, v);
+                                Self::fold(self.asm, w, *op, *p, x)
+                            }
+                        };
                     }
                 }
             }

@@ -24,7 +24,7 @@ use super::machine::internal;
 use super::nest::Nest;
 use super::points::{Computed, operands, weight};
 use crate::diagnostics::Diagnostic;
-use crate::schedule::program::{Binary, Effect, Elem, Expr, ExprId, Loop};
+use crate::schedule::program::{Binary, Effect, Elem, Expr, ExprId, FoldOp, Loop};
 
 /// Vectors in a block that sums columns: a cache line of sixteen floats.
 const COLUMN_VECTORS: usize = 4;
@@ -176,6 +176,19 @@ impl Emitter<'_, '_, '_, '_> {
         for i in 0..self.l.exprs.len() {
             if let Some((product, _)) = self.fused(i, &uses) {
                 self.absorbed[product] = true;
+            }
+        }
+        for e in &self.l.effects {
+            if let Effect::Fold {
+                op: FoldOp::Sum,
+                value,
+                ..
+            } = e
+            {
+                let i = value.0 as usize;
+                let product = matches!(self.l.exprs[i], Expr::Binary(Binary::Mul, ..));
+                let innermost = self.depths[i] == self.nest.axes.len();
+                self.absorbed[i] |= product && innermost && uses[i] == 1 && self.asm.fma;
             }
         }
         Ok(())

@@ -27,6 +27,7 @@ mod math;
 mod nest;
 mod points;
 mod power;
+mod recast;
 mod routine;
 mod rowwise;
 mod scan;

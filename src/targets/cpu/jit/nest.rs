@@ -171,6 +171,13 @@ impl Nest {
         self.vector == Some(0) && self.split.is_some()
     }
 
+    /// Whether a range means the same for both.
+    pub(crate) fn divides_as(&self, other: &Nest) -> bool {
+        self.split == other.split
+            && self.scale == other.scale
+            && self.split_is_vector() == other.split_is_vector()
+    }
+
     /// The deepest position on which a walk depends, counted from 1; 0 where it does not move.
     pub(crate) fn depth(w: &Walk) -> usize {
         let moving = |s: &Dim| s.as_const() != Some(0);

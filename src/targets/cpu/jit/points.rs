@@ -88,7 +88,7 @@ impl Emitter<'_, '_, '_, '_> {
     }
 
     /// An operand at the width of the computation that uses it.
-    fn operand(&mut self, s: &State, e: ExprId, v: usize, w: Width) -> Value {
+    pub(super) fn operand(&mut self, s: &State, e: ExprId, v: usize, w: Width) -> Value {
         match (&s.computed[e.0 as usize], w) {
             (Some(Computed::Same { one, .. }), Width::One) => *one,
             _ => self.value(s, e, v),
@@ -287,6 +287,14 @@ impl Emitter<'_, '_, '_, '_> {
         Ok((value, None))
     }
 
+    /// The factors of a product that is fused with the sum or fold that uses it.
+    pub(super) fn absorbed_product(&self, e: ExprId) -> Option<(ExprId, ExprId)> {
+        match self.l.exprs[e.0 as usize] {
+            Expr::Binary(Binary::Mul, x, y) if self.absorbed[e.0 as usize] => Some((x, y)),
+            _ => None,
+        }
+    }
+
     /// A sum with an absorbed product, as one fused operation.
     fn fused_sum(
         &mut self,
@@ -303,9 +311,7 @@ impl Emitter<'_, '_, '_, '_> {
             (false, true) => (b, a),
             (false, false) => return None,
         };
-        let Expr::Binary(Binary::Mul, x, y) = self.l.exprs[product.0 as usize] else {
-            return None;
-        };
+        let (x, y) = self.absorbed_product(product)?;
         let (mut x, y) = (self.operand(s, x, v, w), self.operand(s, y, v, w));
         let mut c = self.operand(s, other, v, w);
         if op == Binary::Sub {

@@ -10,6 +10,7 @@ use cranelift_module::FuncId;
 use super::gemm::{self, Shape};
 use super::loops;
 use super::nest::Nest;
+use super::recast;
 use super::step::{Kind, Panel, Split, TaskFn, Work};
 use super::{Generator, Pending};
 use crate::diagnostics::Diagnostic;
@@ -81,8 +82,23 @@ impl Generator<'_> {
     fn fused(&mut self, l: &Loop, around: &Around) -> Result<TaskFn, Diagnostic> {
         let rows = matches!(around, Around::Scan { rows: Some(_), .. });
         let nest = Nest::new(l, &self.table, rows)?;
-        let elems = l.loads.iter().map(|v| self.elem(v)).collect();
-        let id = self.function("loop", &l.name, |asm| loops::emit(asm, l, &nest, elems))?;
+        let mut parts = Vec::new();
+        for part in recast::apart(l) {
+            let own = Nest::new(&part, &self.table, rows)?;
+            let elems = part.loads.iter().map(|v| self.elem(v)).collect();
+            parts.push((part, own, elems));
+        }
+        // All parts take the same range.
+        if parts.iter().any(|(_, own, _)| !own.divides_as(&nest)) {
+            let elems = l.loads.iter().map(|v| self.elem(v)).collect();
+            parts = vec![(l.clone(), nest.clone(), elems)];
+        }
+        let id = self.function("loop", &l.name, |asm| {
+            for (l, nest, elems) in parts {
+                loops::emit(asm, &l, &nest, elems)?;
+            }
+            Ok(())
+        })?;
         let sizes: Vec<&Dim> = nest.axes.iter().map(|a| &a.size).collect();
         let weight: usize = l.exprs.iter().map(super::points::weight).sum();
         let per_point = LOOP_NS * (weight + l.loads.len() + l.effects.len()) as f64;
@@ -124,6 +140,9 @@ impl Generator<'_> {
         around: &Around,
         packs: &mut Vec<(usize, TaskFn)>,
     ) -> Result<TaskFn, Diagnostic> {
+        if let Some(l) = recast::dot(g, &self.table)? {
+            return self.fused(&l, around);
+        }
         let uses = match around {
             Around::Top => Some(Vec::new()),
             Around::Scan { turns, .. } if g.rhs_invariant => turns.clone().map(|t| vec![t]),
