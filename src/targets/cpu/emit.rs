@@ -114,13 +114,14 @@ fn division(step: &Step) -> String {
     let along = |what: &str, s: &Option<Split>| {
         let s = s.as_ref().filter(|s| s.extent.as_const() != Some(1))?;
         Some(match s.grain {
-            1 => format!("{} {what}", s.extent),
-            grain => format!("{} {what} by {grain}", s.extent),
+            1 => format!("{}{what}", s.extent),
+            grain => format!("{}{what} by {grain}", s.extent),
         })
     };
+    let two = step.task.columns.is_some();
     let ways: Vec<String> = [
-        along("rows", &step.task.rows),
-        along("columns", &step.task.columns),
+        along(if two { " rows" } else { "" }, &step.task.rows),
+        along(" columns", &step.task.columns),
     ]
     .into_iter()
     .flatten()

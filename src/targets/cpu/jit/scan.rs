@@ -114,13 +114,13 @@ impl Generator<'_> {
         let folds = l.effects.iter().any(|e| matches!(e, Effect::Fold { .. }));
         let columns = folds && nest.vector.is_some_and(|v| v < nest.first_reduced);
         let line = format!(
-            "loop {:<14} {} {}, {} exprs, {} x f32x4",
-            l.name,
+            "loop {:<14} {} {}, {} exprs, {} vectors",
+            short(&l.name),
             show(&l.space),
             match (folds, columns) {
                 (false, _) => "map",
-                (true, true) => "fold by columns",
-                (true, false) => "fold by lanes",
+                (true, true) => "fold columns",
+                (true, false) => "fold lanes",
             },
             l.exprs.len(),
             loops::unroll(l, columns),
@@ -293,7 +293,7 @@ impl Generator<'_> {
         let mut work = Work::default();
         let mut lines = vec![format!(
             "scan {:<14} {} steps{}, {}",
-            s.name,
+            short(&s.name),
             s.extent,
             if s.reverse { " backwards" } else { "" },
             match &rows {
@@ -353,5 +353,13 @@ impl Generator<'_> {
             }
         }
         Ok(true)
+    }
+}
+
+/// The first of a group's names and how many more there are.
+fn short(names: &str) -> String {
+    match names.split_once(", ") {
+        Some((first, rest)) => format!("{first} +{}", rest.split(", ").count()),
+        None => names.to_string(),
     }
 }
