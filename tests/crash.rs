@@ -228,11 +228,11 @@ fn killed_runs_end_with_the_bits_of_an_undisturbed_one() {
 }
 
 #[test]
-fn an_interrupted_run_saves_and_goes_on() {
+fn a_terminated_run_saves_and_goes_on() {
     let case = Case::new(EPOCHS);
     let want = case.finish("whole", 2);
     let run = case.path("stopped");
-    for (signal, code, wanted) in [("INT", 130, 4), ("INT", 130, 40)] {
+    for (signal, code, wanted) in [("TERM", 143, 4), ("INT", 130, 40)] {
         let mut child = case.spawn("stopped", 2);
         assert!(reaches(&run, &mut child, wanted));
         send(signal, &child);
