@@ -269,7 +269,7 @@ impl CpuExecutable {
             let parts = |n: usize, grain: Option<usize>| grain.map_or(0, |g| n.div_ceil(g));
             let by_rows = parts(rows, row_grain) >= parts(columns, column_grain).min(workers);
             let (tables, code) = (&self.tables, step.run);
-            let run = |worker: usize| {
+            let run = |worker: usize, workers: usize| {
                 let (mut r, mut c) = (0..rows, 0..columns);
                 if by_rows {
                     r = share(rows, row_grain.unwrap_or(1), worker, workers);
@@ -286,11 +286,13 @@ impl CpuExecutable {
                 unsafe { code(table, 0, r0, r1, c0, c1) };
             };
             if workers == 1 || rows == 0 && columns == 0 {
-                run(0);
+                run(0, 1);
             } else {
-                self.pool.run(&|worker, _| {
+                // Inside another job of a pool there is one worker.
+                self.pool.run(&|worker, all| {
+                    let workers = workers.min(all);
                     if worker < workers {
-                        run(worker);
+                        run(worker, workers);
                     }
                 });
             }

@@ -132,3 +132,47 @@ fn long_sums_keep_their_digits() {
     let (sum, _) = expect(&x, &[t, rows, 4], &[true, true, false]);
     close(&got[0], &sum, 3e-6);
 }
+
+#[test]
+fn several_values_are_folded_by_columns() {
+    // The sums over T and B of three parts of x, side by side in one result.
+    for f in [1i64, 6, 16, 21] {
+        let mut b = Build::new(&["T", "B"]);
+        let shape = [n("T"), n("B"), c(f)];
+        let x = b.input(&[n("T"), n("B"), c(3 * f)]);
+        let y = b.output(&[c(3 * f)]);
+        let (mut loads, mut exprs, mut effects) = (Vec::new(), Vec::new(), Vec::new());
+        for part in 0..3 {
+            let steps = times(&n("B"), &c(3 * f));
+            loads.push(View {
+                offset: c(part * f),
+                ..view(
+                    x,
+                    vec![
+                        axis(&n("T"), &steps),
+                        axis(&n("B"), &c(3 * f)),
+                        axis(&c(f), &c(1)),
+                    ],
+                )
+            });
+            exprs.push(Expr::Load(part as usize));
+            effects.push(Effect::Fold {
+                op: FoldOp::Sum,
+                value: e(part as usize),
+                to: View {
+                    offset: c(part * f),
+                    ..view(y, dense(&[c(f)]))
+                },
+            });
+        }
+        b.group(&shape, loads, exprs, vec![true, true, false], effects);
+        let (t, rows, f) = (40, 30, f as usize);
+        let xs = draws(t * rows * 3 * f, 6);
+        let (got, _) = same_for_any_threads(&b, &[t, rows], &[], &[Arg::F32(&xs)]);
+        let mut want = vec![0f64; 3 * f];
+        for (i, x) in xs.iter().enumerate() {
+            want[i % (3 * f)] += f64::from(*x);
+        }
+        close(&got[0], &want, 1e-6);
+    }
+}

@@ -210,3 +210,21 @@ fn a_point_alone_is_a_map_too() {
     );
     assert_eq!(run(&mut b.compile(1), &[], &[Arg::F32(&[4.0])])[0], [-4.0]);
 }
+
+#[test]
+fn a_call_inside_a_job_runs_on_one_worker() {
+    use crate::targets::cpu::pool::Pool;
+    use std::sync::{Arc, Mutex};
+    let b = fused(5);
+    let pool = Arc::new(Pool::new(2));
+    let options = Options {
+        always_divide: true,
+        ..Options::default()
+    };
+    let x = exec::compile_on(&b.program, &options, pool.clone()).unwrap();
+    let (a, w, bias) = (draws(15, 1), draws(5, 2), draws(3, 3));
+    let args = [Arg::F32(&a), Arg::F32(&w), Arg::F32(&bias)];
+    let x = Mutex::new(x);
+    let outside = run(&mut x.lock().unwrap(), &[3], &args);
+    pool.run(&|_, _| assert_eq!(run(&mut x.lock().unwrap(), &[3], &args), outside));
+}

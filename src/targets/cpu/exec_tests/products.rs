@@ -118,6 +118,8 @@ fn every_layout_multiplies() {
                 (40, 130, 20),
                 (2, 3, 0),
                 (0, 4, 4),
+                (45, 1, 70),
+                (1, 45, 70),
             ] {
                 Case {
                     batch: 1,
@@ -141,15 +143,17 @@ fn batches_of_products_multiply_one_by_one() {
         ["gmk", "kn", "gmn"],
     ] {
         for class in [GemmClass::PackedWeight, GemmClass::OneShot] {
-            Case {
-                batch: 5,
-                m: 6,
-                n: 18,
-                k: 7,
-                order,
-                class,
+            for (n, k) in [(18, 7), (1, 37)] {
+                Case {
+                    batch: 5,
+                    m: 6,
+                    n,
+                    k,
+                    order,
+                    class,
+                }
+                .check();
             }
-            .check();
         }
     }
 }
