@@ -1,11 +1,17 @@
 //! Names and addresses of the precompiled functions that compiled code calls.
 //!
-//! In: the kernels of an instruction set. Out: symbols for the module, to be registered before it is made.
+//! In: the kernels of an instruction set. Out: symbols for the module, to be registered before it is made;
+//! and calls of them.
 
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{AbiParam, Signature, Value};
 use cranelift_jit::JITBuilder;
+use cranelift_module::Module;
 
 use super::super::kernels::Kernels;
 use super::super::random;
+use super::asm::Asm;
+use crate::diagnostics::Diagnostic;
 
 pub(crate) const SIN: &str = "sin_far";
 pub(crate) const COS: &str = "cos_far";
@@ -117,4 +123,18 @@ pub(crate) fn register(builder: &mut JITBuilder, kernels: &Kernels) {
     ] {
         builder.symbol(name, address);
     }
+}
+
+/// Calls a kernel that takes words and returns nothing.
+pub(crate) fn call_kernel(
+    asm: &mut Asm<'_, '_>,
+    name: &str,
+    args: &[Value],
+) -> Result<(), Diagnostic> {
+    let mut signature: Signature = asm.module.make_signature();
+    signature
+        .params
+        .extend(args.iter().map(|_| AbiParam::new(I64)));
+    asm.call_symbol(name, &signature, args)?;
+    Ok(())
 }

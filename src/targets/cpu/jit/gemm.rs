@@ -7,13 +7,11 @@
 //! which adds the same products in the same order. Of several row, column or contracted indices one goes to the kernel;
 //! loops run over the others, contracted ones innermost and adding up.
 
-use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
-use cranelift_module::Module;
+use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::address::base;
 use super::asm::{Asm, FLOAT};
-use super::calls;
+use super::calls::{self, call_kernel};
 use super::nest::{Walk, fixed_walk};
 use super::table::{Cell, Table};
 use crate::diagnostics::Diagnostic;
@@ -391,18 +389,4 @@ pub(crate) fn emit_pack(asm: &mut Asm<'_, '_>, s: &Shape) -> Result<(), Diagnost
             call_kernel(e.asm, calls::PACK_B, &args)
         })
     })
-}
-
-/// Calls a kernel that takes words and returns nothing.
-pub(crate) fn call_kernel(
-    asm: &mut Asm<'_, '_>,
-    name: &str,
-    args: &[Value],
-) -> Result<(), Diagnostic> {
-    let mut signature: Signature = asm.module.make_signature();
-    signature
-        .params
-        .extend(args.iter().map(|_| AbiParam::new(I64)));
-    asm.call_symbol(name, &signature, args)?;
-    Ok(())
 }

@@ -18,6 +18,7 @@ mod address;
 pub(crate) mod asm;
 mod calls;
 mod draft;
+mod floats;
 mod folds;
 mod gemm;
 mod lanes;

@@ -8,8 +8,7 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::Generator;
 use super::asm::{Asm, FLOAT};
-use super::calls;
-use super::gemm::call_kernel;
+use super::calls::{self, call_kernel};
 use super::rowwise::{Range, Rows};
 use super::step::{Split, TaskFn, Work};
 use super::table::{Table, too_large};
