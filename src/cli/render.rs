@@ -13,7 +13,7 @@ use crate::span::{Sources, Span};
 /// More than this helps nobody.
 const MOST: usize = 50;
 /// Lines longer than this are cut before rendering: miette 7.6 panics on labels past column 65,535.
-const LONGEST_LINE: usize = 4_000;
+const LONGEST_LINE: usize = 400;
 
 /// Shows all of them, errors first in order of place.
 pub fn show(diagnostics: &[Diagnostic], sources: &Sources, common: &Common) {

@@ -217,7 +217,10 @@ impl Outcome {
             stdout::line(&self.summary.json().to_string())?;
         } else if self.summary.end != End::Interrupted {
             let verb = if self.generates { "generate" } else { "eval" };
-            stdout::line(&format!("Run {path}. Next: seqc {verb} {path}"))?;
+            let program = std::env::args()
+                .next()
+                .unwrap_or_else(|| "seqc".to_string());
+            stdout::line(&format!("Run {path}. Next: {program} {verb} {path}"))?;
         }
         Ok(self.exit)
     }

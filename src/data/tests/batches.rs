@@ -31,6 +31,12 @@ fn many() -> Dataset {
     names(&text.join("\n"), parts(100.0, 0.0, 0.0))
 }
 
+/// Two hundred lines of these lengths.
+fn lines(length: impl Fn(usize) -> usize) -> Dataset {
+    let text: Vec<String> = (0..200).map(|i| "a".repeat(length(i))).collect();
+    names(&text.join("\n"), parts(100.0, 0.0, 0.0))
+}
+
 fn order(d: &Dataset, plan: &BatchPlan) -> Vec<usize> {
     let batches = d.batches(Part::Train, plan);
     batches.flat_map(|b| b.examples).collect()
@@ -90,9 +96,10 @@ fn a_run_resumes_at_any_batch() {
 }
 
 #[test]
-fn similar_lengths_share_a_batch() {
-    let d = many();
-    let padding = |plan: &BatchPlan| -> usize {
+fn similar_lengths_share_a_batch_where_much_would_be_padded() {
+    // One line in seven is long: mixed batches would be mostly padding.
+    let d = lines(|i| if i % 7 == 0 { 40 } else { 1 + i % 3 });
+    let padding = |d: &Dataset, plan: &BatchPlan| -> usize {
         let of = |b: Batch| {
             let steps = b.size("T").unwrap() * b.rows;
             let real: i32 = b.lengths("T").unwrap().iter().sum();
@@ -101,7 +108,18 @@ fn similar_lengths_share_a_batch() {
         d.batches(Part::Train, plan).map(of).sum()
     };
     // Sorting leaves padding only where a batch spans two lengths.
-    assert!(padding(&shuffled(7, 1, 0)) * 10 < padding(&in_order(7)));
+    assert!(padding(&d, &shuffled(7, 1, 0)) * 4 < padding(&d, &in_order(7)));
+    // Lengths that are near each other are mixed: a batch of one length would weigh its steps more.
+    let near = lines(|i| 5 + i % 4);
+    let lengths = |b: Batch| b.lengths("T").unwrap().to_vec();
+    let mixed = |l: Vec<i32>| l.iter().min() != l.iter().max();
+    assert!(
+        near.batches(Part::Train, &shuffled(7, 1, 0))
+            .map(lengths)
+            .filter(|l| mixed(l.clone()))
+            .count()
+            > 20
+    );
     let tokens = BatchPlan {
         batch: BatchSize::Tokens(64),
         ..shuffled(1, 1, 0)
