@@ -231,14 +231,14 @@ pub struct GenerateArgs {
     /// The most steps after the prompt.
     #[arg(long, value_name = "N")]
     pub length: Option<usize>,
-    /// Below 1 safer, above 1 wilder.
-    #[arg(long, value_name = "F")]
+    /// Below 1 safer, above 1 wilder; 0 always takes the likeliest.
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// Draws from the N likeliest only.
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
     /// Draws from the likeliest that together have this probability.
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub top_p: Option<f64>,
     /// How to choose: `sample`, or always the likeliest.
     #[arg(long, value_enum)]

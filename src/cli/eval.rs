@@ -15,7 +15,6 @@ use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
 use crate::train::evaluate::{self, Evaluator};
 use crate::train::folder;
-use crate::train::init;
 use crate::train::weights;
 
 pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
@@ -129,7 +128,10 @@ fn measure(
             all.pop().unwrap_or_default()
         }
         (None, Some(run)) => super::opened::best(run, &signature)?,
-        (None, None) => init::arena(&signature, &session::specs(&model)?, &block.settings),
+        (None, None) => {
+            let d = Diagnostic::error("usage::no-weights", "a file is measured with weights");
+            return Err(d.help("add --weights FILE, or give a run folder").into());
+        }
     };
     if let Some(path) = &args.grads {
         let options = Options {

@@ -13,7 +13,11 @@ use crate::library;
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples/errors");
 
 pub fn run(args: &ExplainArgs) -> Result<u8, Failure> {
-    if let Some(part) = library::find(&args.name) {
+    let wanted = args.name.trim().to_lowercase();
+    let part = library::PARTS
+        .iter()
+        .find(|p| p.name.to_lowercase() == wanted);
+    if let Some(part) = part {
         stdout::write(part.text)?;
         return Ok(0);
     }

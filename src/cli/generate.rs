@@ -10,10 +10,17 @@ use crate::train::generate::{Request, generate};
 
 pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
     let opened = Opened::new(&args.run, common)?;
-    let mut settings = match &opened.record.generate {
-        Some(settings) => settings.clone(),
-        None => default_settings(&opened.record.train.model),
+    let model = &opened.record.train.model;
+    // What `--set` changed is in the file as it was read now; the record has it as it was trained.
+    let read = match common.set.is_empty() {
+        true => opened.record.generate.as_ref(),
+        false => opened
+            .loaded
+            .experiment
+            .generate(model)
+            .map(|g| &g.settings),
     };
+    let mut settings = read.cloned().unwrap_or_else(|| default_settings(model));
     overridden(&mut settings, common, args)?;
     let mut stage = opened.stage(Options::PREDICT)?;
     let weights = best(&args.run, stage.start.signature())?;
@@ -61,8 +68,8 @@ fn overridden(
         s.length = u32::try_from(n).map_err(|_| refuse("--length is too large"))?;
     }
     if let Some(t) = args.temperature {
-        if !(t > 0.0 && t.is_finite()) {
-            return Err(refuse("--temperature is a number above 0"));
+        if !(t >= 0.0 && t.is_finite()) {
+            return Err(refuse("--temperature is 0 or a number above it"));
         }
         s.temperature = t;
     }

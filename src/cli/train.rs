@@ -114,6 +114,13 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
 }
 
 fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure> {
+    if !common.set.is_empty() || common.seed.is_some() {
+        let message = "a run is resumed with the settings it began with";
+        let d = Diagnostic::error("usage::resumed-settings", message);
+        return Err(d
+            .help("leave out --set and --seed, or start another run")
+            .into());
+    }
     let folder = RunFolder::open(path).map_err(from_training)?;
     let record = folder.record.clone();
     let loaded = load_text(&record.file, &folder.source, common)?.valid()?;
