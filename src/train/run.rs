@@ -129,6 +129,9 @@ impl<'a> Run<'a> {
         if settings.precision == Precision::Bf16 {
             notices.push("precision = bf16 is a permission; this machine computes in f32");
         }
+        if dataset.is_empty(Part::Valid) {
+            notices.push("the validation part is empty: `best` is by the training loss");
+        }
         let step = progress.step;
         let event = Event::Started {
             folder: &run_path,
