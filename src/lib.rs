@@ -15,6 +15,7 @@ pub mod cost;
 pub mod data;
 pub mod diagnostics;
 pub mod dim;
+pub mod domain;
 pub mod ir;
 pub mod library;
 pub mod lower;

@@ -322,7 +322,7 @@ fn steps_of_a_sequence() {
     }
     check("mask", |c| {
         let (x, len) = (c.weight("x", &["T", "B", "H"]), c.lengths());
-        c.b.emit(OpKind::Mask, &[x, len], "y")
+        c.b.emit(OpKind::padding(), &[x, len], "y")
     });
     for by in [-2, 1, 9] {
         check("shift", |c| {

@@ -209,6 +209,29 @@ impl Model {
                     .collect();
                 call("expand", &[value], &format!("; {}", axes.join(" ")));
             }
+            ExprKind::Contract {
+                left,
+                right,
+                lhs,
+                rhs,
+                out: kept,
+            } => {
+                let letters =
+                    |l: &[u8]| -> String { l.iter().map(|x| (b'a' + x % 26) as char).collect() };
+                let labels = format!("; {} {} to {}", letters(lhs), letters(rhs), letters(kept));
+                call("contract", &[left, right], &labels);
+            }
+            ExprKind::Where {
+                value,
+                domain,
+                fill,
+            } => call("where", &[value], &format!("; {domain} else {fill}")),
+            ExprKind::Index => {
+                let along = e.shape.first().map_or(String::new(), Dim::to_string);
+                call("index", &[], &along);
+            }
+            ExprKind::Steps(time) => call("steps", &[], time.name()),
+            ExprKind::Top { value, k } => call("top", &[value], &format!(", {k}")),
             ExprKind::Split {
                 value,
                 parts,

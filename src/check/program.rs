@@ -8,6 +8,7 @@
 
 pub use crate::ast::node::{ScanDir, Unit};
 use crate::dim::{Dim, DimTable, Sym};
+use crate::domain::Domain;
 use crate::span::Span;
 
 /// A value of the model or of a cell's body. Index into [`Model::vars`].
@@ -36,6 +37,17 @@ pub struct Model {
     pub outputs: Vec<(String, Expr)>,
     /// Watched values: shown name and value.
     pub watches: Vec<(String, VarId)>,
+    /// Times that a table of positions limits.
+    pub limits: Vec<Limit>,
+}
+
+/// At most `most` steps along `time`, because the weight at `path` has a row for each.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    pub time: Sym,
+    pub most: Dim,
+    pub path: String,
+    pub span: Span,
 }
 
 /// A value: the name it has in the source, made unique by a suffix where inlining repeats it.
@@ -217,13 +229,39 @@ pub enum ExprKind {
     Dot(Box<Expr>, Box<Expr>),
     /// Features side by side along the last axis; the parts agree in their other axes.
     Concat(Vec<Expr>),
-    /// The value among new axes: result axis `i` is its axis `axes[i]`, or repeats where `None`; the
-    /// value's axes appear in order, each once. Says what a concatenation leaves unsaid (a vector
-    /// repeats along the time axis, a number is one feature), and lets a number per step meet a
-    /// vector per step.
+    /// The value among new axes: result axis `i` is its axis `axes[i]`, or repeats where `None`; each
+    /// of the value's axes appears once, in any order. Says what a concatenation leaves unsaid (a
+    /// vector repeats along the time axis, a number is one feature), lets a number per step meet a
+    /// vector per step, and puts the axes of an index form in the order of its indices.
     Expand {
         value: Box<Expr>,
         axes: Vec<Option<usize>>,
+    },
+    /// A product summed over the labels absent from `out`, one label for each axis: index form's
+    /// `q[t, n] · k[s, n]`, and `sum(a[t, s] * v[s]) over s`. A label is on both sides or in `out`;
+    /// of a summed time axis only real steps count.
+    Contract {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        lhs: Vec<u8>,
+        rhs: Vec<u8>,
+        out: Vec<u8>,
+    },
+    /// The value inside the domain, `fill` (0 or −∞) outside. The domain speaks of the value's axes.
+    Where {
+        value: Box<Expr>,
+        domain: Domain,
+        fill: f64,
+    },
+    /// An index as a number: 0, 1, 2, … along the one axis of its shape.
+    Index,
+    /// The number of each step along this time, from the start of its sequence: integers, to look up
+    /// a position's row with `Embed`.
+    Steps(Sym),
+    /// 1 for the `k` largest along the last axis (of equal ones the first), else 0; no gradient.
+    Top {
+        value: Box<Expr>,
+        k: usize,
     },
     /// Part `index` of `parts` equal ones along the last axis.
     Split {
@@ -237,7 +275,7 @@ pub enum ExprKind {
         value: Box<Expr>,
         axis: usize,
     },
-    /// Over the last axis.
+    /// Over the last axis, padding of a time left out; −∞ gets weight 0, a row of nothing else is 0.
     Softmax(Box<Expr>),
     First(Box<Expr>),
     Last(Box<Expr>),

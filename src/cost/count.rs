@@ -39,6 +39,7 @@ fn region(func: &Func, r: &Region) -> Result<Dim, Overflow> {
             | OpKind::Expand { .. }
             | OpKind::Reduce { .. }
             | OpKind::Softmax
+            | OpKind::Top { .. }
             | OpKind::CrossEntropy
             | OpKind::CrossEntropyGrad
             | OpKind::Gather
@@ -47,9 +48,10 @@ fn region(func: &Func, r: &Region) -> Result<Dim, Overflow> {
             | OpKind::Concat { .. }
             | OpKind::Take(_)
             | OpKind::Put { .. }
-            | OpKind::Mask
+            | OpKind::Mask { .. }
             | OpKind::Shift { .. }
             | OpKind::ToFloat
+            | OpKind::Iota { .. }
             | OpKind::Random { .. } => continue,
         };
         sum = sum.checked_add(&here)?;

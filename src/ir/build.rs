@@ -101,7 +101,7 @@ impl<'a> Build<'a> {
 
     /// `x` repeated to `shape`; its axes land where `axes` says.
     pub fn expand(&mut self, x: ValueId, axes: Vec<Option<usize>>, shape: &[Dim]) -> ValueId {
-        if self.func.shape(x) == shape {
+        if axes.iter().enumerate().all(|(i, a)| *a == Some(i)) && self.func.shape(x) == shape {
             return x;
         }
         let name = self.func.value(x).name.clone();

@@ -6,6 +6,7 @@
 
 use super::op::*;
 use crate::dim::{Dim, show};
+use crate::domain::Coord;
 
 pub fn infer(kind: &OpKind, args: &[&Type]) -> Result<Vec<Type>, String> {
     let one = |shape: Vec<Dim>| Ok(vec![Type::f32(shape)]);
@@ -30,9 +31,10 @@ pub fn infer(kind: &OpKind, args: &[&Type]) -> Result<Vec<Type>, String> {
             if axes.len() != shape.len() {
                 return Err("expand: one entry for each result axis".into());
             }
-            let used: Vec<usize> = axes.iter().flatten().copied().collect();
+            let mut used: Vec<usize> = axes.iter().flatten().copied().collect();
+            used.sort_unstable();
             if used != (0..args[0].rank()).collect::<Vec<_>>() {
-                return Err("expand: the operand's axes appear in order, each once".into());
+                return Err("expand: each of the operand's axes appears once".into());
             }
             for (axis, size) in axes.iter().zip(shape) {
                 if let Some(a) = axis {
@@ -69,14 +71,15 @@ pub fn infer(kind: &OpKind, args: &[&Type]) -> Result<Vec<Type>, String> {
                 .filter(|(i, _)| !axes.contains(i));
             one(kept.map(|(_, d)| d.clone()).collect())
         }
-        OpKind::Softmax => {
+        OpKind::Softmax | OpKind::Top { .. } => {
             arity(args, 1)?;
             float(args[0])?;
             if args[0].rank() == 0 {
-                return Err("softmax: needs an axis".into());
+                return Err("softmax and top: need an axis".into());
             }
             one(args[0].shape.clone())
         }
+        OpKind::Iota { size } => arity(args, 0).and_then(|_| one(vec![size.clone()])),
         OpKind::CrossEntropy | OpKind::CrossEntropyGrad => {
             let grad = matches!(kind, OpKind::CrossEntropyGrad);
             arity(args, if grad { 3 } else { 2 })?;
@@ -163,11 +166,25 @@ pub fn infer(kind: &OpKind, args: &[&Type]) -> Result<Vec<Type>, String> {
                 .cloned()
                 .collect())
         }
-        OpKind::Mask => {
-            arity(args, 2)?;
-            float(args[0])?;
-            lengths(args[1], args[0])?;
-            one(args[0].shape.clone())
+        OpKind::Mask { domain, batch, .. } => {
+            let (x, numbers) = args.split_first().ok_or("mask: needs an operand")?;
+            float(x)?;
+            let rows = batch.map(|b| x.shape.get(b).ok_or("mask: no such batch axis"));
+            let rows = rows.transpose()?;
+            for n in numbers {
+                integer(n)?;
+                if n.rank() != 1 || rows != n.shape.first() {
+                    return Err("mask: one number for each example".into());
+                }
+            }
+            let inside = |c: &Coord| match c {
+                Coord::Axis(i) => *i < x.rank(),
+                Coord::Of(i) => *i < numbers.len(),
+            };
+            if !domain.coords().iter().all(inside) {
+                return Err("mask: its domain reads an axis or a number that is not there".into());
+            }
+            one(x.shape.clone())
         }
         OpKind::Shift { .. } => {
             arity(args, 1)?;

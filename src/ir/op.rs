@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::dim::{Dim, DimTable};
+use crate::domain::Domain;
 use crate::span::Span;
 
 /// Index into [`Func::values`].
@@ -131,8 +132,8 @@ pub enum OpKind {
     Binary(Binary),
     /// `(c, a, b) → shape`: `a` where `c ≠ 0`, else `b`; rank-0 operands lift.
     Select,
-    /// `(x) → shape`: result axis `i` is operand axis `axes[i]`, or repeats where `None`. The
-    /// operand's axes appear in order, each once.
+    /// `(x) → shape`: result axis `i` is operand axis `axes[i]`, or repeats where `None`. Each of the
+    /// operand's axes appears once, in any order.
     Expand {
         axes: Vec<Option<usize>>,
         shape: Vec<Dim>,
@@ -152,8 +153,12 @@ pub enum OpKind {
         axes: Vec<usize>,
         masked: bool,
     },
-    /// `(x) → x's shape`: over the last axis.
+    /// `(x) → x's shape`: over the last axis; −∞ gets weight 0, and a row of nothing else is all 0.
     Softmax,
+    /// `(x) → x's shape`: 1 for the `k` largest of the last axis (of equal ones the first), else 0.
+    Top { k: usize },
+    /// `() → [size]`: 0, 1, 2, …
+    Iota { size: Dim },
     /// `(logits [.., V], target i32 [..]) → [..]` in nats; 0 where the target is negative.
     CrossEntropy,
     /// `(logits [.., V], target i32 [..], g [..]) → [.., V]`; exactly 0 where `g` is 0 or the target
@@ -171,8 +176,13 @@ pub enum OpKind {
     Take(TakeWhich),
     /// `(g [B, …], len i32 [B]) → [T, B, …]`: the adjoint of `Take`, zero elsewhere.
     Put { which: TakeWhich, extent: Dim },
-    /// `(x [T, B, …], len i32 [B]) → x's shape`: zero at padded steps.
-    Mask,
+    /// `(x, n i32 [B], …) → x's shape`: `x` inside the domain, `fill` (0 or −∞) outside. The domain
+    /// speaks of x's axes and of the numbers `n` of the point's example, whose axis is `batch`.
+    Mask {
+        domain: Domain,
+        fill: f64,
+        batch: Option<usize>,
+    },
     /// `(x [T, B, …]) → x's shape`: step `t` is step `t − by` of `x`, zero where there is none;
     /// negative `by` looks ahead.
     Shift { by: i64 },
@@ -264,6 +274,9 @@ pub enum InputRole {
     Previous(String),
     /// Lengths of the time axis of this name, `i32 [B]`.
     Lengths(String),
+    /// The number of every step of the time axis of this name, `i32 [T, B]`: 0, 1, 2, … from the
+    /// start of the sequence, which a continued sequence goes on from.
+    Steps(String),
     /// The state a scan starts from, by path (`lstm.h`).
     Carry(String),
 }
@@ -318,6 +331,17 @@ pub struct Func {
     pub outputs: Vec<Output>,
     /// How often each base name was given, so that names stay unique.
     pub names: BTreeMap<String, u32>,
+}
+
+impl OpKind {
+    /// `(x [T, B, …], len i32 [B])`: zero at padded steps.
+    pub fn padding() -> OpKind {
+        OpKind::Mask {
+            domain: Domain::before_end(0, 0),
+            fill: 0.0,
+            batch: Some(1),
+        }
+    }
 }
 
 impl Func {

@@ -6,7 +6,8 @@
 use std::fmt::{self, Write};
 
 use super::op::*;
-use crate::dim::show;
+use crate::dim::{Dim, show};
+use crate::domain::Coord;
 
 const SHAPE_COLUMN: usize = 52;
 const WIDTH: usize = 100;
@@ -40,6 +41,7 @@ fn text(func: &Func, f: &mut String) -> fmt::Result {
             InputRole::Data(_) => "data",
             InputRole::Previous(_) => "previous",
             InputRole::Lengths(_) => "lengths",
+            InputRole::Steps(_) => "steps",
             InputRole::Carry(_) => "carried",
         };
         writeln!(f, "  in  {}   ; {role}", typed(func, input.value))?;
@@ -170,7 +172,15 @@ fn describe(func: &Func, op: &Op) -> String {
         OpKind::Expand { axes, shape } => {
             let over = axes.iter().zip(shape).filter(|(a, _)| a.is_none());
             let over: Vec<String> = over.map(|(_, d)| d.to_string()).collect();
-            format!("expand {all} over {}", over.join(" "))
+            let kept: Vec<usize> = axes.iter().flatten().copied().collect();
+            let order = match kept.is_sorted() {
+                true => String::new(),
+                false => format!(" in order {kept:?}"),
+            };
+            match over.is_empty() {
+                true => format!("expand {all}{order}"),
+                false => format!("expand {all} over {}{order}", over.join(" ")),
+            }
         }
         OpKind::Contract { lhs, rhs, out } => {
             let summed = lhs
@@ -233,7 +243,20 @@ fn describe(func: &Func, op: &Op) -> String {
             which: TakeWhich::Last,
             ..
         } => format!("put-last {all}"),
-        OpKind::Mask => format!("mask {} where t < {}", names[0], names[1]),
+        OpKind::Top { k } => format!("top {k} of {all}"),
+        OpKind::Iota { size } => format!("iota {size}"),
+        OpKind::Mask { domain, fill, .. } => {
+            let axes = axis_names(func.shape(op.args[0]));
+            let shown = domain.show(&|c| match c {
+                Coord::Axis(i) => axes[i].clone(),
+                Coord::Of(i) => names[1 + i].to_string(),
+            });
+            let other = match *fill == 0.0 {
+                true => String::new(),
+                false => format!(" else {fill}"),
+            };
+            format!("mask {} where {shown}{other}", names[0])
+        }
         OpKind::Shift { by } => format!("shift {all} by {by}"),
         OpKind::ToFloat => format!("float {all}"),
         OpKind::Random { path, dist, .. } => match dist {
@@ -242,6 +265,22 @@ fn describe(func: &Func, op: &Op) -> String {
         },
         OpKind::Scan(_) => "scan".to_string(),
     }
+}
+
+/// Coordinates named after their axes: `t`, and `t'` for the second axis of that size.
+fn axis_names(shape: &[Dim]) -> Vec<String> {
+    let name = |d: &Dim| match d.as_sym() {
+        Some(s) => s.name().to_lowercase(),
+        None => "i".to_string(),
+    };
+    let mut out: Vec<String> = Vec::new();
+    for d in shape {
+        let base = name(d);
+        let before = out.iter().filter(|n| n.trim_end_matches('\'') == base);
+        let primes = "'".repeat(before.count());
+        out.push(base + &primes);
+    }
+    out
 }
 
 fn labels(l: &[u8]) -> String {

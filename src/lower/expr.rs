@@ -22,7 +22,10 @@ impl Lower<'_, '_> {
                 Ok(self.val(id, vec![], false))
             }
             ExprKind::Var(v) | ExprKind::Reveal(v) => match self.vars.get(v) {
-                Some(val) => Ok(val.clone()),
+                Some(val) => {
+                    let val = val.clone();
+                    Ok(self.settled(&val))
+                }
                 None => self.data(*v, false),
             },
             ExprKind::Param(id) => Ok(self.param(*id)),
@@ -75,6 +78,40 @@ impl Lower<'_, '_> {
                 let x = self.number(&x);
                 Ok(self.expanded(&x, axes, &e.shape))
             }
+            ExprKind::Contract {
+                left,
+                right,
+                lhs,
+                rhs,
+                out,
+            } => {
+                let (l, r) = (self.expr(left, name)?, self.expr(right, name)?);
+                self.contract((&l, lhs), (&r, rhs), out, &e.shape, name)
+            }
+            ExprKind::Where {
+                value,
+                domain,
+                fill,
+            } => {
+                let x = self.expr(value, name)?;
+                self.within(&x, domain, *fill, name)
+            }
+            ExprKind::Index => {
+                let size = e.shape.first().cloned().ok_or("an index has an axis")?;
+                let id = self.b.emit(OpKind::Iota { size }, &[], name);
+                Ok(self.val(id, e.shape.clone(), false))
+            }
+            ExprKind::Steps(time) => {
+                let shape = vec![Dim::sym(time)];
+                let ty = Type::i32(self.ir_shape(&shape, true, true));
+                let role = InputRole::Steps(time.name().to_string());
+                let id = self.input(role, &format!("{time}.step"), ty);
+                Ok(self.val(id, shape, true))
+            }
+            ExprKind::Top { value, k } => {
+                let x = self.expr(value, name)?;
+                Ok(self.along_last(OpKind::Top { k: *k }, &x, name))
+            }
             ExprKind::Split {
                 value,
                 parts,
@@ -95,8 +132,9 @@ impl Lower<'_, '_> {
             }
             ExprKind::Softmax(a) => {
                 let a = self.expr(a, name)?;
-                let id = self.b.emit(OpKind::Softmax, &[a.id], name);
-                Ok(Val { id, ..a })
+                let last = a.shape.len().saturating_sub(1);
+                let a = self.real_steps(&a, last, f64::NEG_INFINITY, name)?;
+                Ok(self.along_last(OpKind::Softmax, &a, name))
             }
             ExprKind::First(a) => self.take(TakeWhich::First, a, name),
             ExprKind::Last(a) => self.take(TakeWhich::Last, a, name),
@@ -176,7 +214,7 @@ impl Lower<'_, '_> {
     }
 
     /// A real value: an integer input that stands in arithmetic is converted.
-    fn number(&mut self, v: &Val) -> Val {
+    pub(super) fn number(&mut self, v: &Val) -> Val {
         if self.b.func.value(v.id).ty.elem == Elem::F32 {
             return v.clone();
         }
@@ -402,50 +440,28 @@ impl Lower<'_, '_> {
     }
 
     fn reduce(&mut self, op: p::Reduce, x: &Val, axis: usize, name: &str) -> Result<Val, String> {
-        let mut shape = x.shape.clone();
-        let gone = shape.remove(axis);
+        let shape = x.shape[1..].to_vec();
+        if !(x.timed && axis == 0) || !x.batched || self.is_timed(&shape) {
+            return self.reduce_axis(op, x, axis, name);
+        }
         let ir_op = match op {
             p::Reduce::Sum | p::Reduce::Mean => ReduceOp::Sum,
             p::Reduce::Max => ReduceOp::Max,
         };
-        if x.timed && axis == 0 {
-            let time = gone.as_sym().cloned().ok_or("a time axis is a name")?;
-            let len = self.lengths(&time);
-            let mut id = self.b.reduce_masked(ir_op, x.id, len, &[0], name);
-            let val = Val {
-                id,
-                shape: shape.clone(),
-                timed: false,
-                batched: true,
-            };
-            if op == p::Reduce::Mean {
-                // Of an empty sequence the mean is 0, as the sum is.
-                let n = self.b.emit(OpKind::ToFloat, &[len], "len");
-                let one = self.b.number(1.0);
-                let n = self.b.binary(Binary::Max, n, one, "len");
-                let n = Val {
-                    id: n,
-                    shape: vec![],
-                    timed: false,
-                    batched: true,
-                };
-                let n = self.lift(&n, &shape, true)?;
-                id = self.b.div(val.id, n.id, name);
-            }
-            return Ok(Val { id, ..val });
-        }
-        let at = axis + usize::from(x.batched);
-        let mut id = self.b.reduce(ir_op, x.id, &[at], name);
+        let time = x.shape[0].as_sym().cloned();
+        let time = time.ok_or("a time axis is a name")?;
+        let len = self.lengths(&time);
+        let mut id = self.b.reduce_masked(ir_op, x.id, len, &[0], name);
         if op == p::Reduce::Mean {
-            let k = self.b.number(1.0 / self.static_size(&gone)?);
-            id = self.b.mul(id, k, name);
+            let n = self.real_length(&time);
+            let n = self.lift(&n, &shape, true)?;
+            id = self.b.div(id, n.id, name);
         }
-        let timed = x.timed;
         Ok(Val {
             id,
             shape,
-            timed,
-            batched: x.batched,
+            timed: false,
+            batched: true,
         })
     }
 
@@ -456,13 +472,14 @@ impl Lower<'_, '_> {
             .filter(|_| x.timed)
             .ok_or("first and last read a sequence")?;
         let len = self.lengths(&time);
+        let x = self.with_batch(&x);
         let id = self.b.emit(OpKind::Take(which), &[x.id, len], name);
-        Ok(Val {
+        Ok(self.settled(&Val {
             id,
             shape: x.shape[1..].to_vec(),
             timed: false,
             batched: true,
-        })
+        }))
     }
 
     /// A draw for a value of this shape; `shared`: one for all steps.

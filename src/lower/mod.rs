@@ -6,12 +6,14 @@
 //! a model is shrunk before it is lowered.
 
 mod expr;
+mod index;
 mod loss;
 mod scan;
+mod used;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::check::program::{self as p, ExprKind, Model, ParamId, Stmt, VarId};
+use crate::check::program::{self as p, Model, ParamId, Stmt, VarId};
 use crate::dim::{Binding, Dim, Role, Sym};
 use crate::ir::build::Build;
 use crate::ir::*;
@@ -67,7 +69,7 @@ pub fn lower(model: &Model, options: Options) -> Result<Func, String> {
         params: HashMap::new(),
         lengths: BTreeMap::new(),
         splits: HashMap::new(),
-        used: used(model, options),
+        used: used::used(model, options),
         before_scan: None,
         outputs: Vec::new(),
     };
@@ -307,80 +309,6 @@ impl Lower<'_, '_> {
             });
         }
         Ok(())
-    }
-}
-
-/// Variables read by anything that the options ask for.
-fn used(model: &Model, options: Options) -> BTreeSet<VarId> {
-    let mut out = BTreeSet::new();
-    for predict in &model.predicts {
-        let (p::Head::Softmax(e) | p::Head::Sigmoid(e) | p::Head::Step(e) | p::Head::Value(e)) =
-            &predict.head;
-        reads(e, &mut out);
-    }
-    for (_, e) in model.penalties.iter().chain(
-        options
-            .predictions
-            .then_some(&model.outputs)
-            .into_iter()
-            .flatten(),
-    ) {
-        reads(e, &mut out);
-    }
-    // Equations are in order of dependence: walking backwards finds every reader first.
-    for stmt in model.body.iter().rev() {
-        match stmt {
-            Stmt::Let { var, value } => {
-                if out.contains(var) {
-                    reads(value, &mut out);
-                }
-            }
-            Stmt::Scan(s) => {
-                for (_, e) in s.inputs.iter().chain(&s.contexts) {
-                    reads(e, &mut out);
-                }
-                for state in &s.states {
-                    reads(&state.next, &mut out);
-                    state.initial.iter().for_each(|e| reads(e, &mut out));
-                }
-                reads(&s.output, &mut out);
-                for inner in s.body.iter().rev() {
-                    if let Stmt::Let { var, value } = inner
-                        && out.contains(var)
-                    {
-                        reads(value, &mut out);
-                    }
-                }
-            }
-        }
-    }
-    out
-}
-
-fn reads(e: &p::Expr, out: &mut BTreeSet<VarId>) {
-    match &e.kind {
-        ExprKind::Number(_) | ExprKind::Param(_) | ExprKind::Normal { .. } => {}
-        ExprKind::Var(v) | ExprKind::Previous(v) | ExprKind::Reveal(v) => {
-            out.insert(*v);
-        }
-        ExprKind::Unary(_, a)
-        | ExprKind::Softmax(a)
-        | ExprKind::First(a)
-        | ExprKind::Last(a)
-        | ExprKind::Delay { value: a, .. }
-        | ExprKind::Split { value: a, .. }
-        | ExprKind::Expand { value: a, .. }
-        | ExprKind::Reduce { value: a, .. }
-        | ExprKind::Embed { index: a, .. }
-        | ExprKind::Dropout { value: a, .. } => reads(a, out),
-        ExprKind::Binary(_, a, b)
-        | ExprKind::Dot(a, b)
-        | ExprKind::Zoneout { old: a, new: b, .. } => {
-            reads(a, out);
-            reads(b, out);
-        }
-        ExprKind::Choose(a, b, c) => [a, b, c].into_iter().for_each(|x| reads(x, out)),
-        ExprKind::Concat(parts) => parts.iter().for_each(|x| reads(x, out)),
     }
 }
 

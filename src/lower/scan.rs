@@ -55,7 +55,8 @@ impl Lower<'_, '_> {
             let init = match &state.initial {
                 Some(e) if !self.options.resume => {
                     let val = self.expr(e, &name)?;
-                    self.lift(&val, &shape, true)?.id
+                    let val = self.lift(&val, &shape, true)?;
+                    self.batch_first(&val).id
                 }
                 _ => {
                     let role = InputRole::Carry(state.path.clone());
@@ -132,12 +133,14 @@ impl Lower<'_, '_> {
             let v = self.model.var(state.before);
             let (name, shape) = (v.name.clone(), v.shape.clone());
             let next = self.expr(&state.next, &name)?;
-            nexts.push(self.lift(&next, &shape, true)?);
+            let next = self.lift(&next, &shape, true)?;
+            nexts.push(self.batch_first(&next));
         }
         let name = self.model.var(s.sequence).name.clone();
         let output = self.expr(&s.output, &name)?;
         let shape = output.shape.clone();
-        Ok((nexts, self.lift(&output, &shape, true)?))
+        let output = self.lift(&output, &shape, true)?;
+        Ok((nexts, self.batch_first(&output)))
     }
 
     /// Collects `step` as the sequence `var`; values collected twice share one stack.

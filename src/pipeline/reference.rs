@@ -63,6 +63,7 @@ pub fn signature(func: &Func) -> Result<Signature, Diagnostic> {
             InputRole::Data(n) => Role::Data(n.clone()),
             InputRole::Previous(n) => Role::Previous(n.clone()),
             InputRole::Lengths(n) => Role::Lengths(n.clone()),
+            InputRole::Steps(n) => Role::Steps(n.clone()),
             InputRole::Carry(n) => Role::Carry(n.clone()),
         };
         Ok(Slot {

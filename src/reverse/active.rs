@@ -60,7 +60,11 @@ fn passes(kind: &OpKind) -> bool {
     match kind {
         OpKind::Unary(Unary::Sign | Unary::Step | Unary::Stop) => false,
         OpKind::Binary(Binary::Lt | Binary::Le | Binary::Eq) => false,
-        OpKind::Const(_) | OpKind::ToFloat | OpKind::Random { .. } => false,
+        OpKind::Const(_)
+        | OpKind::ToFloat
+        | OpKind::Top { .. }
+        | OpKind::Iota { .. }
+        | OpKind::Random { .. } => false,
         OpKind::Unary(_)
         | OpKind::Binary(_)
         | OpKind::Select
@@ -76,7 +80,7 @@ fn passes(kind: &OpKind) -> bool {
         | OpKind::Concat { .. }
         | OpKind::Take(_)
         | OpKind::Put { .. }
-        | OpKind::Mask
+        | OpKind::Mask { .. }
         | OpKind::Shift { .. }
         | OpKind::Scan(_) => true,
     }

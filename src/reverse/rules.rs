@@ -57,7 +57,7 @@ pub fn backward(
                 }
             }
         }
-        // dx = Σ g over the axes that repeat
+        // dx = Σ g over the axes that repeat, the others in the operand's order
         OpKind::Expand { axes, .. } => {
             let over: Vec<usize> = (0..axes.len()).filter(|i| axes[*i].is_none()).collect();
             let dx = if over.is_empty() {
@@ -65,6 +65,10 @@ pub fn backward(
             } else {
                 b.reduce(ReduceOp::Sum, g, &over, &names[0])
             };
+            let kept: Vec<usize> = axes.iter().flatten().copied().collect();
+            let back = (0..kept.len()).map(|a| kept.iter().position(|k| *k == a));
+            let shape = b.func.shape(op.args[0]).to_vec();
+            let dx = b.expand(dx, back.collect(), &shape);
             out.push((op.args[0], dx));
         }
         // dl = g·r,  dr = l·g, each summed over what the other side and the result have alone
@@ -97,7 +101,7 @@ pub fn backward(
                 dx = b.select(hit, dx, zero, &names[0]);
             }
             if *masked {
-                dx = b.emit(OpKind::Mask, &[dx, op.args[1]], &names[0]);
+                dx = b.emit(OpKind::padding(), &[dx, op.args[1]], &names[0]);
             }
             out.push((op.args[0], dx));
         }
@@ -175,11 +179,16 @@ pub fn backward(
                 b.emit(OpKind::Take(*which), &[g, op.args[1]], &names[0]),
             ));
         }
-        OpKind::Mask => {
-            out.push((
-                op.args[0],
-                b.emit(OpKind::Mask, &[g, op.args[1]], &names[0]),
-            ));
+        // g inside the domain, 0 outside whatever the fill was
+        OpKind::Mask { domain, batch, .. } => {
+            let kind = OpKind::Mask {
+                domain: domain.clone(),
+                fill: 0.0,
+                batch: *batch,
+            };
+            let mut args = op.args.clone();
+            args[0] = g;
+            out.push((op.args[0], b.emit(kind, &args, &names[0])));
         }
         OpKind::Shift { by } => {
             out.push((
@@ -187,7 +196,11 @@ pub fn backward(
                 b.emit(OpKind::Shift { by: -by }, &[g], &names[0]),
             ));
         }
-        OpKind::Const(_) | OpKind::ToFloat | OpKind::Random { .. } => {}
+        OpKind::Const(_)
+        | OpKind::ToFloat
+        | OpKind::Top { .. }
+        | OpKind::Iota { .. }
+        | OpKind::Random { .. } => {}
         OpKind::Scan(_) => return Err("a scan inside a scan has no derivative rule".into()),
     }
     Ok(out)

@@ -116,7 +116,8 @@ fn rule(func: &Func, id: OpId, makers: &HashMap<ValueId, OpId>) -> Option<Change
                 };
                 return Some(Change::Other(kind, vec![inner.args[0]]));
             }
-            same(op.args[0])
+            let in_place = axes.iter().enumerate().all(|(i, a)| *a == Some(i));
+            in_place.then(|| same(op.args[0])).flatten()
         }
         OpKind::Split { axis, sizes } => {
             if sizes.len() == 1 {
@@ -150,9 +151,18 @@ fn rule(func: &Func, id: OpId, makers: &HashMap<ValueId, OpId>) -> Option<Change
             }
             None
         }
-        OpKind::Mask => {
+        // Outside the domain the operand holds the fill already.
+        OpKind::Mask { domain, fill, .. } => {
             let inner = maker(op.args[0])?;
-            let again = matches!(inner.kind, OpKind::Mask) && inner.args[1] == op.args[1];
+            let OpKind::Mask {
+                domain: before,
+                fill: had,
+                ..
+            } = &inner.kind
+            else {
+                return None;
+            };
+            let again = inner.args[1..] == op.args[1..] && had == fill && domain.contains(before);
             if again { same(op.args[0]) } else { None }
         }
         OpKind::Shift { by: 0 } => same(op.args[0]),

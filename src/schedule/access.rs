@@ -43,7 +43,7 @@ fn visit<'a>(task: &'a Task, a: &mut Access<'a>) {
 
 fn routine_views<'a>(routine: &'a Routine, a: &mut Access<'a>) {
     match routine {
-        Routine::Softmax { x, out } => {
+        Routine::Softmax { x, out } | Routine::Top { x, out, .. } => {
             a.reads.push(x);
             a.writes.push(out);
         }

@@ -68,6 +68,7 @@ fn region(ed: &mut Editor, ops: &[OpId], inside: bool) -> Result<Vec<OpId>, Diag
             | OpKind::Expand { .. }
             | OpKind::Reduce { .. }
             | OpKind::Softmax
+            | OpKind::Top { .. }
             | OpKind::CrossEntropy
             | OpKind::CrossEntropyGrad
             | OpKind::Gather
@@ -76,8 +77,9 @@ fn region(ed: &mut Editor, ops: &[OpId], inside: bool) -> Result<Vec<OpId>, Diag
             | OpKind::Concat { .. }
             | OpKind::Take(_)
             | OpKind::Put { .. }
-            | OpKind::Mask
+            | OpKind::Mask { .. }
             | OpKind::ToFloat
+            | OpKind::Iota { .. }
             | OpKind::Random { .. } => out.push(id),
         }
     }

@@ -67,6 +67,11 @@ impl<'a> Emitter<'a> {
                 return self.contract(id, (lhs, rhs, out), site).map(Task::Gemm);
             }
             OpKind::Scan(scan) => return self.scan(id, scan).map(Task::Scan),
+            OpKind::Top { k } => Routine::Top {
+                k: *k,
+                x: self.view(op.args[0])?,
+                out: self.view(op.results[0])?,
+            },
             OpKind::Softmax => Routine::Softmax {
                 x: self.view(op.args[0])?,
                 out: self.view(op.results[0])?,
@@ -124,8 +129,9 @@ impl<'a> Emitter<'a> {
             | OpKind::Reduce { .. }
             | OpKind::Split { .. }
             | OpKind::Concat { .. }
-            | OpKind::Mask
+            | OpKind::Mask { .. }
             | OpKind::Shift { .. }
+            | OpKind::Iota { .. }
             | OpKind::ToFloat => unreachable!("'{name}' is part of a loop or a view"),
         };
         Ok(Task::Routine {

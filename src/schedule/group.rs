@@ -37,11 +37,13 @@ pub fn is_elementwise(kind: &OpKind) -> bool {
         | OpKind::Binary(_)
         | OpKind::Select
         | OpKind::Expand { .. }
-        | OpKind::Mask
+        | OpKind::Mask { .. }
+        | OpKind::Iota { .. }
         | OpKind::ToFloat => true,
         OpKind::Contract { .. }
         | OpKind::Reduce { .. }
         | OpKind::Softmax
+        | OpKind::Top { .. }
         | OpKind::CrossEntropy
         | OpKind::CrossEntropyGrad
         | OpKind::Gather

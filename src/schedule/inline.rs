@@ -10,7 +10,7 @@ pub fn is_inline(func: &Func, facts: &Facts, v: ValueId) -> bool {
     match facts.def(v) {
         Def::Valid(_) => true,
         Def::Op(id, _) => match &func.op(id).kind {
-            OpKind::Expand { .. } | OpKind::ToFloat => true,
+            OpKind::Expand { .. } | OpKind::ToFloat | OpKind::Iota { .. } => true,
             OpKind::Split { .. } | OpKind::Take(TakeWhich::First) => {
                 is_inline(func, facts, func.op(id).args[0])
             }

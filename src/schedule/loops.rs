@@ -13,16 +13,17 @@ use super::size;
 use super::store::Storage;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
+use crate::domain::Domain;
 use crate::ir::{self, OpId, OpKind, ReduceOp, TakeWhich, ValueId};
 
 /// Where an axis of a value is on the loop's space: along one of its axes, or at a fixed place.
 #[derive(Clone, Debug, PartialEq)]
-struct At {
-    axis: Option<usize>,
-    offset: Dim,
+pub(super) struct At {
+    pub(super) axis: Option<usize>,
+    pub(super) offset: Dim,
 }
 
-type Map = Vec<At>;
+pub(super) type Map = Vec<At>;
 
 pub fn build(
     p: &Placed,
@@ -115,7 +116,7 @@ pub fn copy(name: String, from: View, to: View) -> Loop {
     }
 }
 
-struct Builder<'a, 'b> {
+pub(super) struct Builder<'a, 'b> {
     p: &'a Placed,
     storage: &'a [Storage],
     memory: &'a mut Memory<'b>,
@@ -126,7 +127,7 @@ struct Builder<'a, 'b> {
 }
 
 impl Builder<'_, '_> {
-    fn expr(&mut self, e: Expr) -> ExprId {
+    pub(super) fn expr(&mut self, e: Expr) -> ExprId {
         let e = match e {
             // The same condition twice: the inner choice is made already.
             Expr::Select(c, x, y) => {
@@ -145,7 +146,7 @@ impl Builder<'_, '_> {
         }) as u32)
     }
 
-    fn value(&mut self, v: ValueId, at: &Map) -> Result<ExprId, Diagnostic> {
+    pub(super) fn value(&mut self, v: ValueId, at: &Map) -> Result<ExprId, Diagnostic> {
         let known = self.known.iter().find(|(k, m, _)| *k == v && m == at);
         if let Some((_, _, e)) = known {
             return Ok(*e);
@@ -245,10 +246,17 @@ impl Builder<'_, '_> {
                 let (x, y) = (self.operand(a[1], at)?, self.operand(a[2], at)?);
                 self.expr(Expr::Select(c, x, y))
             }
-            OpKind::Mask => {
+            OpKind::Mask {
+                domain,
+                fill,
+                batch,
+            } => {
                 let x = self.value(a[0], at)?;
-                self.within(a[1], at, x, 0.0)?
+                let holds = self.domain(domain, at, *batch, &a[1..])?;
+                let fill = self.expr(Expr::Const(*fill));
+                self.expr(Expr::Select(holds, x, fill))
             }
+            OpKind::Iota { .. } => self.place(&at[0])?,
             OpKind::Expand { axes, .. } => {
                 let rank = self.p.func.shape(a[0]).len();
                 let place = |j: usize| {
@@ -278,6 +286,7 @@ impl Builder<'_, '_> {
             OpKind::Contract { .. }
             | OpKind::Reduce { .. }
             | OpKind::Softmax
+            | OpKind::Top { .. }
             | OpKind::CrossEntropy
             | OpKind::CrossEntropyGrad
             | OpKind::Gather
@@ -299,13 +308,7 @@ impl Builder<'_, '_> {
         x: ExprId,
         other: f64,
     ) -> Result<ExprId, Diagnostic> {
-        let Some(time) = at[0].axis.filter(|_| at[0].offset == size::zero()) else {
-            unreachable!("a masked value is computed over its own space");
-        };
-        let batch: Map = vec![at[1].clone()];
-        let len = self.value(len, &batch)?;
-        let t = self.expr(Expr::Index(time));
-        let real = self.expr(Expr::Binary(Binary::Lt, t, len));
+        let real = self.domain(&Domain::before_end(0, 0), at, Some(1), &[len])?;
         let other = self.expr(Expr::Const(other));
         Ok(self.expr(Expr::Select(real, x, other)))
     }
@@ -317,6 +320,7 @@ fn same(a: &Expr, b: &Expr) -> bool {
         (Expr::Load(x), Expr::Load(y)) => x == y,
         (Expr::Index(x), Expr::Index(y)) => x == y,
         (Expr::Time, Expr::Time) => true,
+        (Expr::Size(x), Expr::Size(y)) => x == y,
         (Expr::Unary(f, x), Expr::Unary(g, y)) => f == g && x == y,
         (Expr::Binary(f, x, y), Expr::Binary(g, z, w)) => f == g && x == z && y == w,
         (Expr::Select(a, b, c), Expr::Select(x, y, z)) => a == x && b == y && c == z,

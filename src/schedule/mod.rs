@@ -10,6 +10,7 @@
 pub mod access;
 mod buffer;
 mod carry;
+mod coords;
 mod desugar;
 mod edit;
 mod emit;
@@ -140,6 +141,7 @@ fn program(
             ir::InputRole::Data(s) => Role::Data(s),
             ir::InputRole::Previous(s) => Role::Previous(s),
             ir::InputRole::Lengths(s) => Role::Lengths(s),
+            ir::InputRole::Steps(s) => Role::Steps(s),
             ir::InputRole::Carry(s) => Role::Carry(s),
         },
         buffer: memory.input(i),

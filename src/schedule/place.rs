@@ -142,9 +142,10 @@ impl Placing {
                 OpKind::CrossEntropyGrad => self.viewed(&mut out, id, |i| i > 0),
                 OpKind::Gather => self.viewed(&mut out, id, |i| i == 1),
                 OpKind::ScatterAdd { .. } => self.viewed(&mut out, id, |i| i == 1),
-                OpKind::Softmax | OpKind::Take(TakeWhich::Last) | OpKind::Put { .. } => {
-                    self.viewed(&mut out, id, |_| false)
-                }
+                OpKind::Softmax
+                | OpKind::Top { .. }
+                | OpKind::Take(TakeWhich::Last)
+                | OpKind::Put { .. } => self.viewed(&mut out, id, |_| false),
                 OpKind::Scan(_) => self.scan(&mut out, id),
                 OpKind::Const(_)
                 | OpKind::Unary(_)
@@ -154,9 +155,10 @@ impl Placing {
                 | OpKind::Reduce { .. }
                 | OpKind::Split { .. }
                 | OpKind::Take(TakeWhich::First)
-                | OpKind::Mask
+                | OpKind::Mask { .. }
                 | OpKind::Shift { .. }
                 | OpKind::ToFloat
+                | OpKind::Iota { .. }
                 | OpKind::Random { .. } => out.push(id),
             }
         }

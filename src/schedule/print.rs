@@ -186,7 +186,7 @@ struct Equations<'a> {
 
 fn operands(e: &Expr) -> Vec<ExprId> {
     match e {
-        Expr::Const(_) | Expr::Load(_) | Expr::Index(_) | Expr::Time => vec![],
+        Expr::Const(_) | Expr::Load(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => vec![],
         Expr::Unary(_, a) => vec![*a],
         Expr::Binary(_, a, b) => vec![*a, *b],
         Expr::Select(a, b, c) => vec![*a, *b, *c],
@@ -269,6 +269,7 @@ impl<'a> Equations<'a> {
             Expr::Load(i) => view(self.p, &self.l.loads[*i]),
             Expr::Index(axis) => format!("i{axis}"),
             Expr::Time => "t".to_string(),
+            Expr::Size(d) => d.to_string(),
             Expr::Unary(Unary::Neg, a) => format!("-{}", self.text(*a, 4)),
             Expr::Unary(f, a) => call(unary(*f), &[a]),
             Expr::Binary(f, a, b) => match f {
@@ -302,6 +303,7 @@ fn unary(f: Unary) -> &'static str {
         Unary::Cos => "cos",
         Unary::Step => "step",
         Unary::Erf => "erf",
+        Unary::Floor => "floor",
     }
 }
 
@@ -312,6 +314,7 @@ fn routine(p: &Program, r: &Routine) -> String {
         None => "0".to_string(),
     };
     match r {
+        Routine::Top { k, x, out } => format!("{} = top({k}, {})", v(out), v(x)),
         Routine::Softmax { x, out } => format!("{} = softmax({})", v(out), v(x)),
         Routine::CrossEntropy {
             logits,

@@ -74,6 +74,7 @@ pub enum Unary {
     Cos,
     Step,
     Erf,
+    Floor,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,6 +105,8 @@ pub enum Expr {
     Index(usize),
     /// The step's place in time, as a float; inside a scan's body only.
     Time,
+    /// A size, as a float.
+    Size(Dim),
     Unary(Unary, ExprId),
     Binary(Binary, ExprId, ExprId),
     /// The second where the first is not 0, else the third.
@@ -217,6 +220,8 @@ pub enum Dist {
 pub enum Routine {
     /// `out = softmax(x)` over the last axis.
     Softmax { x: View, out: View },
+    /// `out = 1` for the `k` largest of the last axis (of equal ones the first), else 0.
+    Top { k: usize, x: View, out: View },
     /// `out = −log softmax(logits)[target]`, 0 where the target is negative.
     CrossEntropy {
         logits: View,
@@ -274,6 +279,7 @@ pub enum Role {
     Data(String),
     Previous(String),
     Lengths(String),
+    Steps(String),
     Carry(String),
     Loss,
     LossSum(String),

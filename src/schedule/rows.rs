@@ -47,7 +47,9 @@ fn leads(v: &View, b: &Dim) -> bool {
 fn routine_rows(r: &Routine, b: &Dim) -> bool {
     let row = |v: &View| leads(v, b);
     match r {
-        Routine::Softmax { x, out } => row(x) && row(out) && x.axes.len() > 1,
+        Routine::Softmax { x, out } | Routine::Top { x, out, .. } => {
+            row(x) && row(out) && x.axes.len() > 1
+        }
         Routine::CrossEntropy {
             logits,
             target,

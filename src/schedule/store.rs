@@ -164,7 +164,7 @@ fn is_light(kind: &OpKind) -> bool {
             | Binary::Eq => true,
             Binary::Div | Binary::Pow => false,
         },
-        OpKind::Select | OpKind::Mask => true,
+        OpKind::Select | OpKind::Mask { .. } => true,
         _ => false,
     }
 }

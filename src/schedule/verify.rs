@@ -157,7 +157,7 @@ impl Checker<'_> {
         for (i, e) in l.exprs.iter().enumerate() {
             let before = |x: &ExprId| (x.0 as usize) < i;
             let fine = match e {
-                Expr::Const(_) => true,
+                Expr::Const(_) | Expr::Size(_) => true,
                 Expr::Load(at) => *at < l.loads.len(),
                 Expr::Index(axis) => *axis < l.space.len(),
                 Expr::Time => in_scan,

@@ -14,6 +14,8 @@ pub enum Role {
     Previous(String),
     /// Lengths along the time axis of this name.
     Lengths(String),
+    /// The number of every step along the time axis of this name.
+    Steps(String),
     /// A state carried in or out, by path.
     Carry(String),
     Loss,

@@ -42,12 +42,23 @@ impl Feed {
         if self.zeros.len() < zeros.unwrap_or(0) {
             self.zeros.resize(zeros.unwrap_or(0), 0.0);
         }
+        let numbers: Vec<Vec<i32>> = (signature.inputs.iter().zip(&lens))
+            .map(|(slot, len)| match &slot.role {
+                // Every row of one step has its number.
+                Role::Steps(_) => {
+                    let rows = batch.rows.max(1);
+                    (0..*len).map(|i| (i / rows) as i32).collect()
+                }
+                _ => Vec::new(),
+            })
+            .collect();
         let mut args = Vec::with_capacity(lens.len());
-        for (slot, len) in signature.inputs.iter().zip(&lens) {
+        for ((slot, len), numbers) in signature.inputs.iter().zip(&lens).zip(&numbers) {
             let arg = match &slot.role {
                 Role::Data(name) => batch.data(name).map(arg),
                 Role::Previous(name) => batch.previous(name).map(arg),
                 Role::Lengths(time) => batch.lengths(time).map(Arg::I32),
+                Role::Steps(_) => Some(Arg::I32(numbers)),
                 Role::Carry(path) => Some(Arg::F32(match carried.get(path) {
                     Some(values) => values,
                     None => &self.zeros[..*len],

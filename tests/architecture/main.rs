@@ -17,6 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("span", &[]),
     ("diagnostics", &[]),
     ("dim", &[]),
+    ("domain", &[]),
     ("philox", &[]),
     ("settings", &[]),
     ("library", &[]),
@@ -39,7 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Data types and arithmetic that know nothing of the pipeline.
-const LEAVES: &[&str] = &["span", "diagnostics", "dim", "philox", "settings"];
+const LEAVES: &[&str] = &["span", "diagnostics", "dim", "domain", "philox", "settings"];
 
 const ALL_BUT_CLI: &[&str] = &[
     "ast", "check", "cost", "data", "ir", "library", "lower", "pipeline", "reverse", "rewrite",

@@ -41,7 +41,13 @@ impl Zonk<'_> {
             | ExprKind::Var(_)
             | ExprKind::Previous(_)
             | ExprKind::Normal { .. }
+            | ExprKind::Index
+            | ExprKind::Steps(_)
             | ExprKind::Reveal(_) => {}
+            ExprKind::Where { value, domain, .. } => {
+                *domain = domain.with_sizes(self.resolve);
+                self.expr(value);
+            }
             ExprKind::Param(p) => self.param(p),
             ExprKind::Embed { table, index } => {
                 self.param(table);
@@ -50,13 +56,18 @@ impl Zonk<'_> {
             ExprKind::Delay { value, .. }
             | ExprKind::Unary(_, value)
             | ExprKind::Expand { value, .. }
+            | ExprKind::Top { value, .. }
             | ExprKind::Split { value, .. }
             | ExprKind::Reduce { value, .. }
             | ExprKind::Softmax(value)
             | ExprKind::First(value)
             | ExprKind::Last(value)
             | ExprKind::Dropout { value, .. } => self.expr(value),
-            ExprKind::Binary(_, a, b) | ExprKind::Dot(a, b) => {
+            ExprKind::Binary(_, a, b)
+            | ExprKind::Dot(a, b)
+            | ExprKind::Contract {
+                left: a, right: b, ..
+            } => {
                 self.expr(a);
                 self.expr(b);
             }
@@ -246,6 +257,7 @@ impl Elab<'_, '_> {
             penalties,
             outputs,
             watches: self.watches.clone(),
+            limits: std::mem::take(&mut self.limits),
         })
     }
 

@@ -42,7 +42,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::defs::{Defs, Entry, FnEntry, Globals};
-use super::program::{self, Expr, ExprKind, Input, Model, Stmt, Var, VarId};
+use super::program::{self, Expr, ExprKind, Input, Limit, Model, Stmt, Var, VarId};
 use super::solve::Solver;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -123,6 +123,7 @@ struct Elab<'a, 'd> {
     layers: Vec<Layer>,
     blocks: Vec<Block>,
     watches: Vec<(String, VarId)>,
+    limits: Vec<Limit>,
     random_paths: Taken,
     scan_paths: Taken,
     /// `softmax(x)` and its like behind a name, so that a prediction can be taken apart.
@@ -152,6 +153,7 @@ impl<'a, 'd> Elab<'a, 'd> {
             layers: vec![Layer::new(LayerKind::Root, String::new(), root)],
             blocks: vec![Block::default()],
             watches: Vec::new(),
+            limits: Vec::new(),
             random_paths: Taken::default(),
             scan_paths: Taken::default(),
             lets: BTreeMap::new(),

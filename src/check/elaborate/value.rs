@@ -107,10 +107,14 @@ pub fn deeper(e: &Expr, levels: usize) -> bool {
         | ExprKind::Param(_)
         | ExprKind::Previous(_)
         | ExprKind::Normal { .. }
+        | ExprKind::Index
+        | ExprKind::Steps(_)
         | ExprKind::Reveal(_) => false,
         ExprKind::Delay { value, .. }
         | ExprKind::Unary(_, value)
         | ExprKind::Expand { value, .. }
+        | ExprKind::Where { value, .. }
+        | ExprKind::Top { value, .. }
         | ExprKind::Split { value, .. }
         | ExprKind::Reduce { value, .. }
         | ExprKind::Softmax(value)
@@ -120,6 +124,9 @@ pub fn deeper(e: &Expr, levels: usize) -> bool {
         | ExprKind::Dropout { value, .. } => deeper(value, left),
         ExprKind::Binary(_, a, b)
         | ExprKind::Dot(a, b)
+        | ExprKind::Contract {
+            left: a, right: b, ..
+        }
         | ExprKind::Zoneout { old: a, new: b, .. } => deeper(a, left) || deeper(b, left),
         ExprKind::Choose(a, b, c) => [a, b, c].iter().any(|e| deeper(e, left)),
         ExprKind::Concat(parts) => parts.iter().any(|e| deeper(e, left)),

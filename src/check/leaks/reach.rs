@@ -278,6 +278,8 @@ impl<'g, 'a> Reaches<'g, 'a> {
             ExprKind::Number(_)
             | ExprKind::Param(_)
             | ExprKind::Normal { .. }
+            | ExprKind::Index
+            | ExprKind::Steps(_)
             | ExprKind::Reveal(_) => Vec::new(),
             ExprKind::Var(var) => {
                 // A value from outside a scan is the same at every step of it.
@@ -306,6 +308,11 @@ impl<'g, 'a> Reaches<'g, 'a> {
             ExprKind::Choose(cond, yes, no) => vec![same(cond), same(yes), same(no)],
             ExprKind::Dot(left, right) => vec![contracted(left), contracted(right)],
             ExprKind::Concat(parts) => parts.iter().map(contracted).collect(),
+            ExprKind::Contract { left, right, .. } => [left, right]
+                .into_iter()
+                .map(|e| (node(e), Pass::Whole))
+                .collect(),
+            ExprKind::Where { value, .. } | ExprKind::Top { value, .. } => vec![contracted(value)],
             ExprKind::Expand { value, .. } => vec![same(value)],
             ExprKind::Split { value, .. } => vec![contracted(value)],
             ExprKind::Reduce { value, axis, .. } => {
@@ -430,6 +437,11 @@ impl<'g, 'a> Reaches<'g, 'a> {
                     | ExprKind::Dot(..)
                     | ExprKind::Concat(_)
                     | ExprKind::Expand { .. }
+                    | ExprKind::Contract { .. }
+                    | ExprKind::Where { .. }
+                    | ExprKind::Index
+                    | ExprKind::Steps(_)
+                    | ExprKind::Top { .. }
                     | ExprKind::Split { .. }
                     | ExprKind::Reduce { .. }
                     | ExprKind::Softmax(_)

@@ -35,6 +35,7 @@ impl Build {
                 penalties: Vec::new(),
                 outputs: Vec::new(),
                 watches: Vec::new(),
+                limits: Vec::new(),
             },
             at: 0,
         }

@@ -258,10 +258,14 @@ fn visit(e: &Expr, found: &mut Vec<VarId>) {
         | ExprKind::Var(_)
         | ExprKind::Param(_)
         | ExprKind::Normal { .. }
+        | ExprKind::Index
+        | ExprKind::Steps(_)
         | ExprKind::Reveal(_) => {}
         ExprKind::Delay { value, .. }
         | ExprKind::Unary(_, value)
         | ExprKind::Expand { value, .. }
+        | ExprKind::Where { value, .. }
+        | ExprKind::Top { value, .. }
         | ExprKind::Split { value, .. }
         | ExprKind::Reduce { value, .. }
         | ExprKind::Softmax(value)
@@ -271,6 +275,9 @@ fn visit(e: &Expr, found: &mut Vec<VarId>) {
         | ExprKind::Dropout { value, .. } => all(&[value]),
         ExprKind::Binary(_, a, b)
         | ExprKind::Dot(a, b)
+        | ExprKind::Contract {
+            left: a, right: b, ..
+        }
         | ExprKind::Zoneout { old: a, new: b, .. } => all(&[a, b]),
         ExprKind::Choose(a, b, c) => all(&[a, b, c]),
         ExprKind::Concat(parts) => all(&parts.iter().collect::<Vec<_>>()),

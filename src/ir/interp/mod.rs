@@ -5,6 +5,7 @@
 
 mod ops;
 mod scan;
+mod select;
 mod tensor;
 
 pub use tensor::Tensor;
@@ -67,13 +68,15 @@ impl<'a> Machine<'a> {
     }
 
     pub(crate) fn size(&self, d: &Dim) -> Result<usize, String> {
-        let value = d.eval(&|s| {
-            let launch = self.sizes.iter().find(|(n, _)| n == s).map(|(_, v)| *v);
-            launch.or_else(|| self.func.dims.static_value(s))
-        });
-        value
+        d.eval(&|s| self.symbol(s))
             .and_then(|v| usize::try_from(v).ok())
             .ok_or_else(|| format!("the size {d} has no value here"))
+    }
+
+    /// The value of a symbol: as launched, or as the model has it.
+    pub(crate) fn symbol(&self, s: &Sym) -> Option<i64> {
+        let launch = self.sizes.iter().find(|(n, _)| n == s).map(|(_, v)| *v);
+        launch.or_else(|| self.func.dims.static_value(s))
     }
 
     pub(crate) fn shape(&self, dims: &[Dim]) -> Result<Vec<usize>, String> {

@@ -1,6 +1,7 @@
 //! One function an op, in f64.
 
 use super::super::op::*;
+use super::select;
 use super::tensor::{Tensor, each_index, strides};
 use super::{Draw, Machine};
 use crate::philox::{self, Domain, Place};
@@ -30,16 +31,16 @@ pub(super) fn eval(
         OpKind::Concat { axis } => one(concat(args, *axis)),
         OpKind::Take(which) => one(take(*which, args[0], args[1])),
         OpKind::Put { which, extent } => one(put(*which, args[0], args[1], m.size(extent)?)),
-        OpKind::Mask => {
-            let mut x = args[0].clone();
-            let (batch, row) = (x.shape[1], x.shape[2..].iter().product::<usize>());
-            for (i, cell) in x.data.chunks_mut(row.max(1)).enumerate() {
-                if row > 0 && (i / batch) as f64 >= args[1].data[i % batch] {
-                    cell.fill(0.0);
-                }
-            }
-            one(x)
+        OpKind::Top { k } => one(rows(args[0], |row| select::top(row, *k))),
+        OpKind::Iota { size } => {
+            let n = m.size(size)?;
+            one(Tensor::new(vec![n], (0..n).map(|i| i as f64).collect()))
         }
+        OpKind::Mask {
+            domain,
+            fill,
+            batch,
+        } => one(select::mask(m, args, domain, *fill, *batch)?),
         OpKind::Shift { by } => {
             let x = args[0];
             let mut out = Tensor::filled(x.shape.clone(), 0.0);
@@ -224,6 +225,9 @@ fn rows(x: &Tensor, f: impl Fn(&[f64]) -> Vec<f64>) -> Tensor {
 
 fn softmax(row: &[f64]) -> Vec<f64> {
     let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return vec![0.0; row.len()];
+    }
     let e: Vec<f64> = row.iter().map(|v| (v - top).exp()).collect();
     let sum: f64 = e.iter().sum();
     e.into_iter().map(|v| v / sum).collect()

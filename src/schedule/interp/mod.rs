@@ -227,6 +227,7 @@ impl Machine<'_> {
             Expr::Load(i) => self.get(&loads[*i], index)?,
             Expr::Index(axis) => index[*axis] as f64,
             Expr::Time => self.time as f64,
+            Expr::Size(d) => self.size(d)? as f64,
             Expr::Unary(f, x) => unary(*f, v(x)),
             Expr::Binary(f, x, y) => binary(*f, v(x), v(y)),
             Expr::Select(c, x, y) => {
@@ -329,6 +330,7 @@ fn unary(f: Unary, x: f64) -> f64 {
         Unary::Cos => x.cos(),
         Unary::Step => f64::from(x > 0.0),
         Unary::Erf => libm::erf(x),
+        Unary::Floor => x.floor(),
     }
 }
 

@@ -7,6 +7,11 @@ use crate::philox::{self, Domain, Place};
 impl Machine<'_> {
     pub(super) fn routine(&mut self, r: &Routine) -> Result<(), String> {
         match r {
+            Routine::Top { k, x, out } => {
+                let (shape, x) = self.read(x)?;
+                let rows = x.chunks(last(&shape)).flat_map(|row| top(row, *k));
+                self.write(out, &rows.collect::<Vec<f64>>())
+            }
             Routine::Softmax { x, out } => {
                 let (shape, x) = self.read(x)?;
                 let rows = x.chunks(last(&shape)).flat_map(softmax);
@@ -150,8 +155,20 @@ fn last_all(shape: &[i64]) -> usize {
     shape.iter().product::<i64>() as usize
 }
 
+fn top(row: &[f64], k: usize) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..row.len()).collect();
+    // Stable: of equal values the first comes first.
+    order.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
+    let mut out = vec![0.0; row.len()];
+    order.into_iter().take(k).for_each(|i| out[i] = 1.0);
+    out
+}
+
 fn softmax(row: &[f64]) -> Vec<f64> {
     let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return vec![0.0; row.len()];
+    }
     let e: Vec<f64> = row.iter().map(|v| (v - top).exp()).collect();
     let sum: f64 = e.iter().sum();
     e.into_iter().map(|v| v / sum).collect()

@@ -131,6 +131,7 @@ impl Binding {
                 plan::Role::Lengths(axis) => Some(fix(&Dim::named(axis))?),
                 plan::Role::Data(_)
                 | plan::Role::Previous(_)
+                | plan::Role::Steps(_)
                 | plan::Role::Carry(_)
                 | plan::Role::Loss
                 | plan::Role::LossSum(_)
@@ -350,6 +351,7 @@ fn name(r: &Role) -> String {
         Role::Data(s) => format!("input {s}"),
         Role::Previous(s) => format!("previous {s}"),
         Role::Lengths(s) => format!("lengths along {s}"),
+        Role::Steps(s) => format!("step numbers along {s}"),
         Role::Carry(s) => format!("carried state {s}"),
         Role::Loss => "the loss".to_string(),
         Role::LossSum(s) => format!("the loss sum of {s}"),
@@ -365,6 +367,7 @@ fn role(r: &plan::Role) -> Role {
         plan::Role::Data(s) => Role::Data(s.clone()),
         plan::Role::Previous(s) => Role::Previous(s.clone()),
         plan::Role::Lengths(s) => Role::Lengths(s.clone()),
+        plan::Role::Steps(s) => Role::Steps(s.clone()),
         plan::Role::Carry(s) => Role::Carry(s.clone()),
         plan::Role::Loss => Role::Loss,
         plan::Role::LossSum(s) => Role::LossSum(s.clone()),

@@ -36,3 +36,4 @@ mod simd;
 mod simd_neon;
 #[cfg(target_arch = "x86_64")]
 mod simd_x86;
+mod top;

@@ -9,7 +9,7 @@ use cranelift_jit::JITBuilder;
 use cranelift_module::Module;
 
 use super::super::kernels::Kernels;
-use super::super::random;
+use super::super::{random, top};
 use super::asm::Asm;
 use crate::diagnostics::Diagnostic;
 
@@ -18,6 +18,7 @@ pub(crate) const COS: &str = "cos_far";
 pub(crate) const PACK_B: &str = "pack_b";
 pub(crate) const GEMM_PACKED: &str = "gemm_packed";
 pub(crate) const GEMM: &str = "gemm";
+pub(crate) const TOP: &str = "top";
 pub(crate) const SOFTMAX: &str = "softmax";
 pub(crate) const CROSS_ENTROPY: &str = "cross_entropy";
 pub(crate) const CROSS_ENTROPY_GRAD: &str = "cross_entropy_grad";
@@ -120,6 +121,7 @@ pub(crate) fn register(builder: &mut JITBuilder, kernels: &Kernels) {
         (UNIFORM, uniform as *const u8),
         (NORMAL, normal as *const u8),
         (ZERO, zero as *const u8),
+        (TOP, top::top as *const u8),
     ] {
         builder.symbol(name, address);
     }

@@ -143,7 +143,7 @@ impl Emitter<'_, '_, '_, '_> {
         let mut uses = vec![0usize; self.l.exprs.len()];
         for (i, e) in self.l.exprs.iter().enumerate() {
             let own = match e {
-                Expr::Const(_) | Expr::Time => (0, false),
+                Expr::Const(_) | Expr::Time | Expr::Size(_) => (0, false),
                 Expr::Load(k) => {
                     let w = self.nest.loads.get(*k);
                     let w = w.ok_or_else(|| internal(&"a load without a view"))?;

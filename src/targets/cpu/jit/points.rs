@@ -16,10 +16,10 @@ use crate::schedule::program::{Binary, Expr, ExprId, Unary};
 /// Instructions that an expression takes, roughly.
 pub(crate) fn weight(e: &Expr) -> usize {
     match e {
-        Expr::Const(_) | Expr::Index(_) | Expr::Time => 0,
+        Expr::Const(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => 0,
         Expr::Load(_) | Expr::Select(..) => 1,
         Expr::Unary(u, _) => match u {
-            Unary::Neg | Unary::Abs | Unary::Step => 1,
+            Unary::Neg | Unary::Abs | Unary::Step | Unary::Floor => 1,
             Unary::Sign => 4,
             Unary::Sqrt => 4,
             Unary::Exp | Unary::Sigmoid => 20,
@@ -109,6 +109,10 @@ impl Emitter<'_, '_, '_, '_> {
                     (one, None)
                 }
                 Expr::Time => (self.count_float(self.asm.params.time), None),
+                Expr::Size(d) => {
+                    let n = self.asm.size(d)?;
+                    (self.count_float(n), None)
+                }
                 other => self.apply(s, other, 0, Width::One)?,
             };
             let four = match e {
@@ -174,7 +178,7 @@ impl Emitter<'_, '_, '_, '_> {
     ) -> Result<(Value, Option<Value>), Diagnostic> {
         let value = match e {
             Expr::Const(x) => self.asm.float(w, *x as f32),
-            Expr::Load(_) | Expr::Index(_) | Expr::Time => {
+            Expr::Load(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => {
                 return Err(internal(&"a leaf is not arithmetic"));
             }
             Expr::Unary(op, a) => {
@@ -210,6 +214,7 @@ impl Emitter<'_, '_, '_, '_> {
             Unary::Sin => asm.sin(w, a)?,
             Unary::Cos => asm.cos(w, a)?,
             Unary::Erf => asm.erf(w, a),
+            Unary::Floor => asm.b.ins().floor(a),
             Unary::Step => {
                 let zero = self.asm.float(w, 0.0);
                 let mask = self.asm.compare(FloatCC::LessThan, zero, a);
@@ -327,7 +332,7 @@ impl Emitter<'_, '_, '_, '_> {
 
 pub(super) fn operands(e: &Expr) -> Vec<ExprId> {
     match e {
-        Expr::Const(_) | Expr::Load(_) | Expr::Index(_) | Expr::Time => vec![],
+        Expr::Const(_) | Expr::Load(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => vec![],
         Expr::Unary(_, a) => vec![*a],
         Expr::Binary(_, a, b) => vec![*a, *b],
         Expr::Select(c, a, b) => vec![*c, *a, *b],

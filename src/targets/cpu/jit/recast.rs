@@ -47,7 +47,7 @@ fn alone(l: &Loop, effect: &Effect) -> Loop {
                 loads.push(l.loads[*k].clone());
                 Expr::Load(loads.len() - 1)
             }
-            Expr::Const(_) | Expr::Index(_) | Expr::Time => e.clone(),
+            Expr::Const(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => e.clone(),
             Expr::Unary(op, a) => Expr::Unary(*op, at(a)),
             Expr::Binary(op, a, b) => Expr::Binary(*op, at(a), at(b)),
             Expr::Select(c, a, b) => Expr::Select(at(c), at(a), at(b)),

@@ -23,8 +23,10 @@ pub(super) const COPY_NS: f64 = 0.2;
 /// The size of the first axis, where a routine can be run on a range of it.
 pub(super) fn rows(r: &Routine) -> Option<&Dim> {
     match r {
-        Routine::Softmax { out, .. } if out.axes.len() > 1 => Some(&out.axes[0].size),
-        Routine::Softmax { .. } => None,
+        Routine::Softmax { out, .. } | Routine::Top { out, .. } if out.axes.len() > 1 => {
+            Some(&out.axes[0].size)
+        }
+        Routine::Softmax { .. } | Routine::Top { .. } => None,
         Routine::CrossEntropy { target, .. } | Routine::CrossEntropyGrad { target, .. } => {
             target.axes.first().map(|a| &a.size)
         }
@@ -98,6 +100,18 @@ impl Generator<'_> {
                     let [x, out] = [r.at[0], r.at[1]];
                     let args = [r.lo, r.hi, width, x, r.strides[0], out, r.strides[1]];
                     call_kernel(asm, calls::SOFTMAX, &args)
+                })
+            }
+            Routine::Top { k, x, out } => {
+                let width = row_of(name, x, &self.table)?;
+                row_of(name, out, &self.table)?;
+                let count = out.axes.len() - 1;
+                let rows = self.rows(&[x, out], count, &[false; 2], by_rows)?;
+                self.row_task("top", name, &rows, width, |asm, r, width| {
+                    let k = asm.int(i64::try_from(*k).unwrap_or(i64::MAX));
+                    let [x, out] = [r.at[0], r.at[1]];
+                    let args = [r.lo, r.hi, width, k, x, r.strides[0], out, r.strides[1]];
+                    call_kernel(asm, calls::TOP, &args)
                 })
             }
             Routine::CrossEntropy {
