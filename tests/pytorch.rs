@@ -100,7 +100,7 @@ fn check(name: &str, layers: &str) {
         InputRole::Data(n) if n == "x" => reference.tensor("x"),
         InputRole::Data(_) => vec![0.0; STEPS * BATCH * UNITS],
         InputRole::Carry(_) => vec![0.0; BATCH * UNITS],
-        InputRole::Previous(_) | InputRole::Lengths(_) => unreachable!(),
+        InputRole::Previous(_) | InputRole::Lengths(_) | InputRole::Steps(_) => unreachable!(),
     };
     let weights = |path: &str| reference.weight(path, "");
     let data = Data::given(&func, BATCH as i64, STEPS as i64, &numbers, &weights);

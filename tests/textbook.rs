@@ -57,7 +57,7 @@ fn run(cell: &str, states: &[(&str, f64)], weights: &[(&str, f64)], x: &[f64], y
         InputRole::Data(name) if name == "x" => x.to_vec(),
         InputRole::Data(_) => y.to_vec(),
         InputRole::Carry(path) => of(states, path),
-        InputRole::Previous(_) | InputRole::Lengths(_) => unreachable!(),
+        InputRole::Previous(_) | InputRole::Lengths(_) | InputRole::Steps(_) => unreachable!(),
     };
     let data = Data::given(&func, 1, x.len() as i64, &numbers, &|p| of(weights, p));
     let (outputs, grads) = data.call(&func, &mut code);

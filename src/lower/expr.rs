@@ -440,8 +440,9 @@ impl Lower<'_, '_> {
     }
 
     fn reduce(&mut self, op: p::Reduce, x: &Val, axis: usize, name: &str) -> Result<Val, String> {
-        let shape = x.shape[1..].to_vec();
-        if !(x.timed && axis == 0) || !x.batched || self.is_timed(&shape) {
+        let shape = x.shape.get(1..).unwrap_or_default().to_vec();
+        let sequence = x.timed && x.batched && axis == 0;
+        if !sequence || self.is_timed(&shape) {
             return self.reduce_axis(op, x, axis, name);
         }
         let ir_op = match op {
