@@ -22,7 +22,10 @@ fn fill(func: &Func, data: &mut Data, number: f64, token: f64) -> usize {
         .zip(&data.inputs)
         .filter_map(|(i, t)| match &i.role {
             InputRole::Lengths(axis) => Some((axis.clone(), t.data.clone())),
-            InputRole::Data(_) | InputRole::Previous(_) | InputRole::Carry(_) => None,
+            InputRole::Data(_)
+            | InputRole::Previous(_)
+            | InputRole::Steps(_)
+            | InputRole::Carry(_) => None,
         })
         .collect();
     for (input, tensor) in func.inputs.iter().zip(&mut data.inputs) {
