@@ -406,6 +406,105 @@ fn stages_are_printed_for_a_named_machine() {
 }
 
 #[test]
+fn snapshots_fail_where_something_changed() {
+    let here = Here::new();
+    let read = |name: &str| fs::read_to_string(here.path().join(name)).expect("text");
+    let checked = "snapshots/two__Line.checked.snap";
+    let plan = "snapshots/two__Other.plan@portable.snap";
+    let two =
+        LINE.to_string() + &LINE[..LINE.find("data").expect("data")].replace("Line {", "Other {");
+    here.write("two.seq", &two);
+
+    // Nothing is recorded yet: it lies in wait, and fails.
+    let first = here.run(&["snapshot", "two.seq"]).exits(1);
+    assert!(first.out.contains("snapshots: 4 new"), "{}", first.out);
+    assert!(here.has(&format!("{checked}.new")) && !here.has(checked));
+    let update = here.run(&["snapshot", "two.seq", "--update"]).exits(0);
+    assert!(update.out.contains("4 written"), "{}", update.out);
+    assert!(here.has(plan) && !here.has(&format!("{checked}.new")));
+    let head = "---\nsource: \"two.seq\"\nexpression: \"seqc emit two.seq --emit=checked --model Line\"\n---\nmodel Line\n";
+    assert!(read(checked).starts_with(head), "{}", read(checked));
+    let same = here.run(&["snapshot", "two.seq"]).exits(0);
+    assert_eq!(same.out, "snapshots: 4 same\n");
+    // What a checkout on another system does to line ends is no change.
+    here.write(checked, &read(checked).replace('\n', "\r\n"));
+    here.run(&["snapshot", "two.seq"]).exits(0);
+
+    // A wider layer shows as a difference, and what was recorded stays.
+    let before = read(checked);
+    let wider = "x |> Linear(7) |> Linear(1)";
+    here.write("two.seq", &two.replacen("x |> Linear(1)", wider, 1));
+    let changed = here.run(&["snapshot", "two.seq"]).exits(1);
+    assert!(
+        changed.out.contains("\n+  param linear_2.W"),
+        "{}",
+        changed.out
+    );
+    assert!(
+        changed.out.contains("snapshots: 2 same, 2 changed"),
+        "{}",
+        changed.out
+    );
+    assert_eq!(read(checked), before);
+    let json = here.run(&["snapshot", "two.seq", "--json"]).exits(1).json();
+    assert_eq!(json["ok"], false);
+    assert_eq!(
+        keys(&json["snapshots"][0]),
+        ["diff", "file", "model", "snapshot", "stage", "state"]
+    );
+    here.write("two.seq", &two);
+    here.run(&["snapshot", "two.seq"]).exits(0);
+    assert!(!here.has(&format!("{checked}.new")));
+}
+
+#[test]
+fn snapshots_keep_to_the_stages_recorded_and_to_their_own_files() {
+    let here = Here::new();
+    let record = |stages: &str| {
+        let args = ["snapshot", "line.seq", "--update", "--stage", stages];
+        here.run(&args).exits(0)
+    };
+    record("ast,ir,clif");
+    let clif = format!(
+        "snapshots/line__Line.clif@portable-{}.snap",
+        std::env::consts::ARCH
+    );
+    assert!(here.has(&clif) && here.has("snapshots/line__ast.snap"));
+    assert_eq!(
+        here.run(&["snapshot", "line.seq"]).exits(0).out,
+        "snapshots: 3 same\n"
+    );
+    // A model that is gone keeps its snapshot, and is spoken of.
+    here.write(
+        "line.seq",
+        &LINE
+            .replace("Line {", "Linie {")
+            .replace("train Line", "train Linie"),
+    );
+    here.run(&["snapshot", "line.seq"])
+        .exits(1)
+        .says("snapshot::unused");
+    assert!(here.has(&clif));
+    // What is no snapshot of this file is never written over.
+    for text in ["mine", "---\nsource: other.seq\n---\nmodel Line\n"] {
+        here.write("snapshots/line__Linie.opt.snap", text);
+        here.run(&["snapshot", "line.seq", "--update", "--stage", "opt"])
+            .exits(1)
+            .says("snapshot::foreign");
+        let kept = fs::read_to_string(here.path().join("snapshots/line__Linie.opt.snap"));
+        assert_eq!(kept.expect("text"), text);
+    }
+    here.write("bad.seq", &LINE.replace("|> Linear", "|> Linaer"));
+    here.run(&["snapshot", "bad.seq", "words.seq"])
+        .exits(1)
+        .says("bad.seq:4:");
+    here.run(&["snapshot", "bad.seq", "--stage", "ast", "--update"])
+        .exits(0);
+    here.run(&["snapshot", "missing.seq"]).exits(3);
+    assert!(here.has("snapshots/words__Small.checked.snap.new"));
+}
+
+#[test]
 fn a_closed_pipe_is_quiet() {
     let here = Here::new();
     let mut child = here

@@ -73,6 +73,8 @@ pub enum Verb {
     Predict(PredictArgs),
     /// Prints a stage of the compiler.
     Emit(EmitArgs),
+    /// Compares stages of the compiler with recorded ones; fails where they changed.
+    Snapshot(SnapshotArgs),
     /// Explains an error's code, or prints a library cell.
     Explain(ExplainArgs),
     /// Formats files in place.
@@ -139,6 +141,21 @@ pub struct EmitArgs {
     #[arg(long, value_name = "PASS")]
     pub without: Vec<String>,
     /// The machine to generate for, instead of this one.
+    #[arg(long, value_enum, value_name = "TARGET")]
+    pub target: Option<Target>,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct SnapshotArgs {
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Records what is there now, instead of failing where it differs.
+    #[arg(long)]
+    pub update: bool,
+    /// Stages, separated by commas; without it those recorded before, at first `checked,plan`.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub stage: Vec<Stage>,
+    /// The machine that plan, clif and asm are for; without it the portable one, never this one.
     #[arg(long, value_enum, value_name = "TARGET")]
     pub target: Option<Target>,
 }

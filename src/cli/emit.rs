@@ -41,8 +41,8 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
             Stage::Checked => model.clone()?.to_string(),
             Stage::Ir | Stage::Grad | Stage::Opt | Stage::Plan | Stage::Clif | Stage::Asm => {
                 if compiled.is_none() {
-                    compiled =
-                        Some(Compiled::new(model.clone()?, args, isa).within(&loaded.sources)?);
+                    let made = Compiled::new(model.clone()?, &args.without, isa);
+                    compiled = Some(made.within(&loaded.sources)?);
                 }
                 match &compiled {
                     Some(c) => c.text(*stage).within(&loaded.sources)?,
@@ -64,7 +64,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
 }
 
 /// The instruction set to show: the one asked for, or this machine's.
-fn isa(target: Option<Target>) -> Result<Isa, Failure> {
+pub fn isa(target: Option<Target>) -> Result<Isa, Failure> {
     let isa = match target {
         None => return Ok(Isa::detect()),
         Some(Target::X86_64V3) => Isa::Avx2,
@@ -78,7 +78,8 @@ fn isa(target: Option<Target>) -> Result<Isa, Failure> {
     Err(Diagnostic::error("usage::target", message).into())
 }
 
-fn extension(stage: Stage) -> &'static str {
+/// The ending of a stage's file.
+pub fn extension(stage: Stage) -> &'static str {
     match stage {
         Stage::Ast => "ast",
         Stage::Checked => "checked",
@@ -101,7 +102,7 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
 }
 
 /// The training function of a model through all stages.
-struct Compiled {
+pub struct Compiled {
     stages: Stages,
     program: OnceCell<Program>,
     texts: OnceCell<Texts>,
@@ -109,9 +110,10 @@ struct Compiled {
 }
 
 impl Compiled {
-    fn new(model: &Model, args: &EmitArgs, isa: Isa) -> Result<Compiled, Failure> {
+    /// Lowers and rewrites, without the rewrites named; what only some stages need comes when asked for.
+    pub fn new(model: &Model, without: &[String], isa: Isa) -> Result<Compiled, Failure> {
         let build = Build {
-            off: args.without.clone(),
+            off: without.to_vec(),
             ..Build::default()
         };
         let trains = !model.predicts.is_empty();
@@ -148,7 +150,8 @@ impl Compiled {
         Ok(self.texts.get_or_init(|| texts))
     }
 
-    fn text(&self, stage: Stage) -> Result<String, Failure> {
+    /// A stage from the IR on, as text.
+    pub fn text(&self, stage: Stage) -> Result<String, Failure> {
         let s = &self.stages;
         Ok(match stage {
             Stage::Ir => s.lowered.to_string(),

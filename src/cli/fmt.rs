@@ -34,7 +34,12 @@ pub fn replace(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     name.push(".seqc-tmp");
     let beside = path.with_file_name(name);
     let written = std::fs::write(&beside, text)
-        .and_then(|()| std::fs::set_permissions(&beside, std::fs::metadata(path)?.permissions()))
+        .and_then(|()| match std::fs::metadata(path) {
+            Ok(old) => std::fs::set_permissions(&beside, old.permissions()),
+            // There is no old text.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e),
+        })
         .and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);

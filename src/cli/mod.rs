@@ -15,6 +15,7 @@ mod progress;
 mod render;
 mod room;
 mod session;
+mod snapfile;
 mod stdout;
 
 mod check;
@@ -26,6 +27,7 @@ mod fmt;
 mod generate;
 mod new;
 mod predict;
+mod snapshot;
 mod train;
 
 use std::process::ExitCode;
@@ -167,6 +169,7 @@ fn run(args: Args) -> u8 {
         Verb::Generate(a) => generate::run(&common, a),
         Verb::Predict(a) => predict::run(&common, a),
         Verb::Emit(a) => emit::run(&common, a),
+        Verb::Snapshot(a) => snapshot::run(&common, a),
         Verb::Explain(a) => explain::run(a),
         Verb::Fmt(a) => fmt::run(a),
         Verb::Doctor => doctor::run(&common),
