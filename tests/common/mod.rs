@@ -1,6 +1,7 @@
 //! Shared by the test drivers: sizes, random tensors and central differences.
 #![allow(dead_code)]
 
+pub mod cases;
 pub mod machine;
 pub mod models;
 
@@ -104,13 +105,19 @@ pub fn check_every_coordinate(
     worst
 }
 
-/// Inputs for a function: lengths from `lens`, integers below 2, normal reals.
+/// Inputs for a function: lengths from `lens` (no longer than their axis, and for another time axis in
+/// another order), integers below `vocabulary`, normal reals.
 pub fn inputs(func: &Func, sizes: &[(Sym, i64)], lens: &[usize], vocabulary: usize) -> Vec<Tensor> {
+    let mut axes = 0;
     let one = |i: &seqc::ir::Input| {
         let v = func.value(i.value);
         let shape = shape_of(func, &v.ty.shape, sizes);
-        if matches!(i.role, seqc::ir::InputRole::Lengths(_)) {
-            return Tensor::new(shape, lens.iter().map(|l| *l as f64).collect());
+        if let seqc::ir::InputRole::Lengths(axis) = &i.role {
+            let steps = shape_of(func, &[Dim::named(axis)], sizes)[0];
+            let of = |b: usize| lens[(b + axes) % lens.len()].min(steps) as f64;
+            let of: Vec<f64> = (0..lens.len()).map(of).collect();
+            axes += 1;
+            return Tensor::new(shape, of);
         }
         let mut t = normal(&shape, &v.name);
         if v.ty.elem == Elem::I32 {
