@@ -52,7 +52,7 @@ impl Elab<'_, '_> {
             sizes: BTreeMap::new(),
             names: BTreeMap::new(),
             layer: LayerId(0),
-            index_form: false,
+            indices: Default::default(),
         };
         self.globals(&mut f, false);
         for (_, ty) in &entry.def.params {
@@ -120,7 +120,7 @@ impl Elab<'_, '_> {
             sizes: BTreeMap::new(),
             names: BTreeMap::new(),
             layer,
-            index_form: false,
+            indices: Default::default(),
         };
         let alone = matches!(self.layers[layer.0].kind, LayerKind::Root);
         self.globals(&mut f, !alone);

@@ -167,12 +167,7 @@ impl Elab<'_, '_> {
 
     pub(super) fn equation(&mut self, f: &mut Frame, eq: &Equation, states: &[(String, usize)]) {
         if let Some(indices) = eq.indices {
-            if !f.index_form {
-                f.index_form = true;
-                let span = indices.first().map_or(eq.value.span, |i| i.span);
-                self.unavailable("index form", span);
-            }
-            return;
+            return self.index_equation(f, eq, indices, states);
         }
         let [left] = eq.names else {
             return self.several(f, eq, states);
@@ -182,7 +177,7 @@ impl Elab<'_, '_> {
             f.names.insert(left.name.node.clone(), binding);
             return;
         }
-        let value = self.expr(f, eq.value);
+        let value = self.index_scope(f, eq.value, &[]);
         self.assign(f, left, value, states);
     }
 
@@ -314,7 +309,7 @@ impl Elab<'_, '_> {
             }
         }
         let written = match names.outputs.as_slice() {
-            [e] => return self.expr(f, e),
+            [e] => return self.index_scope(f, e, &[]),
             [] => None,
             [_, second, ..] => Some(second.span),
         };

@@ -213,13 +213,12 @@ impl Elab<'_, '_> {
                 let (Some(c), Some(b), Some(a)) = (parts.pop(), parts.pop(), parts.pop()) else {
                     return Value::Poison;
                 };
-                Tensor::new(Expr {
+                let t = Tensor::new(Expr {
                     kind: ExprKind::Choose(Box::new(a), Box::new(b), Box::new(c)),
                     shape,
                     span,
-                })
-                .lifted(lead)
-                .into()
+                });
+                lead.of(t).into()
             }
             "sum" | "mean" | "max" | "min" | "softmax" => {
                 let (t, at) = values.remove(0);

@@ -80,7 +80,7 @@ impl Elab<'_, '_> {
             sizes,
             names: BTreeMap::new(),
             layer,
-            index_form: false,
+            indices: Default::default(),
         };
         let value = match self.assign_inputs(&name, &names, &input, span, &with) {
             None => Value::Poison,

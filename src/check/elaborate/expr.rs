@@ -26,10 +26,7 @@ impl Elab<'_, '_> {
             Ast::Name(n) => self.name(f, n, e.span),
             Ast::Prime(x) => self.prime(f, x, e.span),
             Ast::Field(base, field) => self.field(f, base, field, e.span),
-            Ast::Index(_, indices) => {
-                let span = indices.first().map_or(e.span, |i| i.span);
-                self.index_form(f, span)
-            }
+            Ast::Index(base, indices) => self.bracket(f, base, indices, e.span),
             Ast::Call { callee, args } => match &callee.kind {
                 Ast::Name(n) if self.is_layer(f, e) => self.error(
                     Diagnostic::error(
@@ -143,6 +140,10 @@ impl Elab<'_, '_> {
                 .label(span, "applied to nothing")
                 .help(format!("`… |> {n}` applies it")),
             ),
+            None if f.indices.contains_key(n) => {
+                let index = f.indices[n].clone();
+                self.index_number(&index, span)
+            }
             None => match f.sizes.get(n).cloned() {
                 Some(d) => match self.solver.value(&d) {
                     Some(k) => Tensor::weight(number(k as f64, span)).into(),
@@ -306,14 +307,6 @@ impl Elab<'_, '_> {
             Some(Binding::Param(_)) => self.error(missing("weight", Vec::new())),
             None => self.unknown_name(f, name, base.span),
         }
-    }
-
-    pub(super) fn index_form(&mut self, f: &mut Frame, span: Span) -> Value {
-        if !f.index_form {
-            f.index_form = true;
-            self.unavailable("index form", span);
-        }
-        Value::Poison
     }
 }
 

@@ -2,7 +2,8 @@
 //! over.
 
 use super::call::count;
-use super::value::{Tensor, Value};
+use super::index::Mark;
+use super::value::{Lead, Tensor, Value};
 use super::{Binding, Elab, Frame, FrameKind};
 use crate::ast::node::{self, Arg, ExprKind as Ast};
 use crate::check::defs::FnEntry;
@@ -62,7 +63,7 @@ impl Elab<'_, '_> {
             sizes: Default::default(),
             names: Default::default(),
             layer: f.layer,
-            index_form: false,
+            indices: Default::default(),
         };
         // A function in a cell sees one step too.
         self.globals(&mut inner, true);
@@ -78,6 +79,12 @@ impl Elab<'_, '_> {
         }
         let mut good = true;
         let mut leads = Vec::new();
+        let mut values = values;
+        let tensors = values.iter_mut().filter_map(|(v, _)| match v {
+            Value::Tensor(t) => Some(&mut **t),
+            Value::Poison => None,
+        });
+        let marks = self.meet_given(tensors);
         for ((param, ty), (v, at)) in entry.def.params.iter().zip(values) {
             let Value::Tensor(t) = v else { continue };
             let outer_lead = t.lead;
@@ -106,20 +113,20 @@ impl Elab<'_, '_> {
             false => Value::Poison,
         };
         self.leave();
-        self.shallow(lower_lead(value, &leads), name, span)
+        self.shallow(lower_lead(value, &leads, marks), name, span)
     }
 
     /// The body of a function whose parameters are bound.
     pub(super) fn function_body(&mut self, f: &mut Frame, entry: &FnEntry) -> Value {
         match &entry.def.body {
-            node::FnBody::Expr(e) => self.expr(f, e),
+            node::FnBody::Expr(e) => self.index_scope(f, e, &[]),
             node::FnBody::Stmts(stmts) => {
                 let mut names = Names::of(stmts);
                 names.sort(&mut Vec::new());
                 self.prepare(f, &names);
                 self.equations(f, &names, &[]);
                 match names.outputs.as_slice() {
-                    [e] => self.expr(f, e),
+                    [e] => self.index_scope(f, e, &[]),
                     _ => self.error(
                         Diagnostic::error(
                             "cell::output-required",
@@ -130,6 +137,17 @@ impl Elab<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Values given with indices, brought to the union of them: the body repeats over all of it.
+    pub(super) fn meet_given<'t>(
+        &mut self,
+        given: impl Iterator<Item = &'t mut Tensor>,
+    ) -> Vec<Mark> {
+        let mut given: Vec<&mut Tensor> = given.filter(|t| t.tokens.is_none()).collect();
+        self.meet_indices(&mut given);
+        let marked = given.iter().find(|t| !t.marks.is_empty());
+        marked.map_or(Vec::new(), |t| t.marks.clone())
     }
 
     /// All inputs that are lifted are lifted over the same axes.
@@ -156,13 +174,13 @@ impl Elab<'_, '_> {
 
 /// The value of an inlined body, seen from where it was used: what depends on a lifted input is
 /// lifted over what that input was lifted over outside.
-pub(super) fn lower_lead(value: Value, leads: &[(Vec<Dim>, usize)]) -> Value {
+pub(super) fn lower_lead(value: Value, leads: &[(Vec<Dim>, usize)], marks: Vec<Mark>) -> Value {
     match value {
-        Value::Tensor(t) => {
-            let outer = leads.iter().map(|(_, o)| *o).max().unwrap_or(0);
-            let lead = if t.lead > 0 { outer } else { 0 };
-            t.lifted(lead).into()
+        Value::Tensor(t) if t.lead > 0 => {
+            let axes = leads.iter().map(|(_, o)| *o).max().unwrap_or(0);
+            Lead { axes, marks }.of(*t).into()
         }
+        Value::Tensor(t) => t.lifted(0).into(),
         Value::Poison => Value::Poison,
     }
 }

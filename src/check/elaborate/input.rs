@@ -248,8 +248,7 @@ impl Elab<'_, '_> {
         }
         let axes = (0..t.expr.shape.len()).map(Some).chain([None]).collect();
         let shape = [t.expr.shape.as_slice(), &[Dim::constant(1)]].concat();
-        let lead = t.lead;
-        let mut out = Tensor::new(expand(t.expr, axes, shape)).lifted(lead);
+        let mut out = Tensor::new(expand(t.expr.clone(), axes, shape)).like(&t);
         out.weight = t.weight;
         out
     }

@@ -205,6 +205,8 @@ impl Elab<'_, '_> {
         let Some(given) = self.assign_inputs(name, &names, &input, span, with) else {
             return Value::Poison;
         };
+        let mut given = given;
+        let marks = self.meet_given(given.iter_mut().map(|(_, t, _)| t));
         let mut args = Args::new();
         let mut leads = Vec::new();
         let mut good = true;
@@ -225,7 +227,7 @@ impl Elab<'_, '_> {
             return Value::Poison;
         }
         let value = self.run(inner, entry, &names, args, &[], &BTreeMap::new());
-        self.shallow(lower_lead(value, &leads), name, span)
+        self.shallow(lower_lead(value, &leads, marks), name, span)
     }
 
     /// `Repeat(6, Layer)`: copies one after another, each with its own weights.

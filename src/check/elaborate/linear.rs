@@ -55,7 +55,7 @@ impl Elab<'_, '_> {
                 .applied
                 .get_or_insert(super::init::Applied::State);
         }
-        let lead = t.lead;
+        let lead = t.leading();
         let mut shape = t.expr.shape.clone();
         if let Some(last) = shape.last_mut() {
             *last = size.clone();
@@ -88,7 +88,7 @@ impl Elab<'_, '_> {
                 }
             }
         };
-        let mut t = Tensor::new(out).lifted(lead);
+        let mut t = lead.of(Tensor::new(out));
         t.both = both;
         t.into()
     }
@@ -149,12 +149,12 @@ impl Elab<'_, '_> {
         Tensor::new(Expr {
             kind: ExprKind::Embed {
                 table: ParamId(table as u32),
-                index: Box::new(t.expr),
+                index: Box::new(t.expr.clone()),
             },
             shape,
             span,
         })
-        .lifted(t.lead)
+        .like(&t)
         .into()
     }
 

@@ -217,7 +217,7 @@ impl Elab<'_, '_> {
                 sizes: sizes.clone(),
                 names: BTreeMap::new(),
                 layer: f.layer,
-                index_form: false,
+                indices: Default::default(),
             };
             let d = self.size(&inner, default, &hint(n))?;
             sizes.insert(n.clone(), d);

@@ -9,6 +9,7 @@
 //!  alone, predict    a definition by itself; a model: where elaboration starts
 //!  body              declarations, then equations in order
 //!  expr ─ ops, product, reduce, time, random, call      what stands right of `=`
+//!  index ─ over, condition, contraction                 index form
 //!  layer ─ make, linear, cell, scan ─ input, state      what stands right of `|>`
 //!  size, init        round brackets; how weights start
 //!  finish            sizes put in, limits, the Model
@@ -18,9 +19,12 @@ mod alone;
 mod body;
 mod call;
 mod cell;
+mod condition;
+mod contraction;
 mod expr;
 mod finish;
 mod function;
+mod index;
 mod init;
 mod input;
 mod instance;
@@ -28,6 +32,7 @@ mod layer;
 mod linear;
 mod make;
 mod ops;
+mod over;
 mod predict;
 mod product;
 mod random;
@@ -49,6 +54,7 @@ use crate::dim::Dim;
 use crate::span::Span;
 
 use cell::Inner;
+use index::Index;
 use init::Weight;
 use instance::{Layer, LayerKind, Taken};
 use state::StateSlot;
@@ -96,8 +102,8 @@ struct Frame {
     sizes: BTreeMap<String, Dim>,
     names: BTreeMap<String, Binding>,
     layer: LayerId,
-    /// Index form was met and reported.
-    index_form: bool,
+    /// The indices of the equation being elaborated.
+    indices: BTreeMap<String, Index>,
 }
 
 /// A run of statements under construction: the model's, or a scan's body.
@@ -124,6 +130,8 @@ struct Elab<'a, 'd> {
     blocks: Vec<Block>,
     watches: Vec<(String, VarId)>,
     limits: Vec<Limit>,
+    /// Indices declared so far.
+    marks: u32,
     random_paths: Taken,
     scan_paths: Taken,
     /// `softmax(x)` and its like behind a name, so that a prediction can be taken apart.
@@ -154,6 +162,7 @@ impl<'a, 'd> Elab<'a, 'd> {
             blocks: vec![Block::default()],
             watches: Vec::new(),
             limits: Vec::new(),
+            marks: 0,
             random_paths: Taken::default(),
             scan_paths: Taken::default(),
             lets: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! Elementwise operators: operands brought into one shape.
 
 use super::input::expand;
-use super::value::{Pending, Tensor, Value};
+use super::value::{Lead, Pending, Tensor, Value};
 use super::{Elab, Frame, number};
 use crate::ast::node::{self, CompareOp};
 use crate::check::program::{Binary, Expr, ExprKind, Unary};
@@ -39,7 +39,7 @@ impl Elab<'_, '_> {
             shape,
             span: op_span,
         });
-        out.lead = t.lead;
+        (out.lead, out.marks) = (t.lead, t.marks);
         out.weight = t.weight;
         out.both = t.both;
         out.into()
@@ -76,12 +76,12 @@ impl Elab<'_, '_> {
         let (Some(right), Some(left)) = (parts.pop(), parts.pop()) else {
             return Value::Poison;
         };
-        let mut t = Tensor::new(Expr {
+        let t = Tensor::new(Expr {
             kind: ExprKind::Binary(op, Box::new(left), Box::new(right)),
             shape,
             span,
         });
-        t.lead = lead;
+        let mut t = lead.of(t);
         t.recurrent = recurrent;
         t.weight = weight;
         t.both = both;
@@ -140,7 +140,7 @@ impl Elab<'_, '_> {
         mut parts: Vec<(Tensor, Span)>,
         span: Span,
         symbol: &str,
-    ) -> Option<(Vec<Expr>, Vec<Dim>, usize)> {
+    ) -> Option<(Vec<Expr>, Vec<Dim>, Lead)> {
         let decided: Vec<Tensor> = parts
             .iter()
             .filter(|(t, _)| t.pending.is_none())
@@ -151,7 +151,7 @@ impl Elab<'_, '_> {
             let Some(p) = t.pending else { continue };
             let shape = match (p, &partner) {
                 (Pending::Draw, Some(x)) => {
-                    t.lead = x.lead;
+                    (t.lead, t.marks) = (x.lead, x.marks.clone());
                     x.expr.shape.clone()
                 }
                 (Pending::Weight(_), Some(x)) if x.rank() > 0 => {
@@ -170,6 +170,7 @@ impl Elab<'_, '_> {
             };
             *t = self.decide(t.clone(), p, shape);
         }
+        self.meet_indices(&mut parts.iter_mut().map(|(t, _)| t).collect::<Vec<_>>());
         let big = parts.iter().map(|(t, _)| t).max_by_key(|t| t.rank())?;
         let core = big.core().to_vec();
         let lifted = parts.iter().map(|(t, _)| t).find(|t| t.lead > 0);
@@ -184,6 +185,10 @@ impl Elab<'_, '_> {
             }
         }
         let shape = [lead.as_slice(), core.as_slice()].concat();
+        let leading = Lead {
+            axes: lead.len(),
+            marks: lifted.map_or(Vec::new(), |t| t.marks.clone()),
+        };
         let mut exprs = Vec::new();
         for (t, _) in parts {
             let gap = core.len() - t.rank();
@@ -199,7 +204,7 @@ impl Elab<'_, '_> {
                 exprs.push(t.expr);
             }
         }
-        Some((exprs, shape, lead.len()))
+        Some((exprs, shape, leading))
     }
 
     pub(super) fn weights_name(&self, t: &Tensor) -> String {

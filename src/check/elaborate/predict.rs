@@ -132,7 +132,7 @@ impl Elab<'_, '_> {
                     .label(first, "first"),
                 );
             }
-            let made = self.expr(f, value);
+            let made = self.index_scope(f, value, &[]);
             let input = match f.names.get(&name.node) {
                 Some(Binding::Value(Value::Tensor(t))) => t.input,
                 _ => None,
@@ -297,7 +297,7 @@ impl Elab<'_, '_> {
 
     /// A term added to the loss: a number, or one per step.
     fn penalty(&mut self, f: &mut Frame, name: &Ident, value: &node::Expr) -> Option<Expr> {
-        let Value::Tensor(t) = self.expr(f, value) else {
+        let Value::Tensor(t) = self.index_scope(f, value, &[]) else {
             return None;
         };
         let t = self.numeric(*t, value.span)?;

@@ -1,10 +1,11 @@
 //! Products and concatenations: the last axes meet, or stand side by side.
 
 use super::Elab;
+use super::index::Mark;
 use super::init::Applied;
 use super::input::expand;
 use super::value::{Pending, Tensor, Value};
-use crate::check::program::{Binary, Expr, ExprKind, Reduce};
+use crate::check::program::{Expr, ExprKind};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 use crate::span::Span;
@@ -85,9 +86,6 @@ impl Elab<'_, '_> {
             let d = labels(self, d);
             return self.error(d);
         }
-        if self.solver.is_time(&last) {
-            return self.unavailable("`·` along a time", span);
-        }
         if let ExprKind::Param(p) = a.expr.kind {
             let applied = match (&b.beside, b.recurrent) {
                 (_, true) => Applied::State,
@@ -99,13 +97,10 @@ impl Elab<'_, '_> {
             };
             self.weights[p.0 as usize].applied.get_or_insert(applied);
         }
-        if a.lead > 0 && b.lead > 0 {
-            if a.rank() > 1 || b.rank() > 1 {
-                return self.unavailable("a product of a matrix per step", span);
-            }
-            // Two vectors per step.
-            let product = self.binary(Binary::Mul, (a, a_span), (b, b_span), span);
-            return self.reduce_last(Reduce::Sum, product, span);
+        // Labels say which axes meet where a plain product cannot.
+        let marked = !a.marks.is_empty() || !b.marks.is_empty();
+        if marked || (a.lead > 0 && b.lead > 0) || self.solver.is_time(&last) {
+            return self.labelled(a, b, span);
         }
         let lead = a.lead.max(b.lead);
         let shape = [
@@ -119,6 +114,59 @@ impl Elab<'_, '_> {
             span,
         });
         t.lead = lead;
+        t.weight = a.weight && b.weight;
+        t.into()
+    }
+
+    /// The last axes meet; leading axes and indices that both have run along, others repeat.
+    fn labelled(&mut self, a: Tensor, b: Tensor, span: Span) -> Value {
+        const LAST: u8 = 250;
+        let mut marks = b.marks.clone();
+        marks.extend(a.marks.iter().filter(|m| !b.marks.contains(m)));
+        let lifts = [&a, &b].map(|t| t.lead - t.marks.len());
+        let lift = lifts[0].max(lifts[1]);
+        let ranks = [a.rank() - 1, b.rank() - 1];
+        if lift + marks.len() + ranks[0] + ranks[1] > usize::from(LAST) {
+            return self.error(
+                Diagnostic::error("limit::size", "a product of more than 250 axes")
+                    .label(span, "too many axes"),
+            );
+        }
+        // Lifted axes, then indices, then what the right has alone, then the left.
+        let others = lift + marks.len();
+        let labels = |t: &Tensor, own_lift: usize, from: usize, rank: usize| -> Vec<u8> {
+            let at = |m: &Mark| lift + marks.iter().position(|x| x == m).unwrap_or(0);
+            (0..own_lift)
+                .chain(t.marks.iter().map(at))
+                .chain(from..from + rank)
+                .map(|l| l as u8)
+                .chain([LAST])
+                .collect()
+        };
+        let lhs = labels(&a, lifts[0], others + ranks[1], ranks[0]);
+        let rhs = labels(&b, lifts[1], others, ranks[1]);
+        let out: Vec<u8> = (0..(others + ranks[0] + ranks[1]) as u8).collect();
+        let mut shape = Vec::new();
+        for l in &out {
+            let of = |labels: &[u8], t: &Tensor| {
+                let at = labels.iter().position(|x| x == l);
+                at.map(|i| t.expr.shape[i].clone())
+            };
+            shape.extend(of(&rhs, &b).or_else(|| of(&lhs, &a)));
+        }
+        let mut t = Tensor::new(Expr {
+            kind: ExprKind::Contract {
+                left: Box::new(a.expr),
+                right: Box::new(b.expr),
+                lhs,
+                rhs,
+                out,
+            },
+            shape,
+            span,
+        });
+        t.lead = others;
+        t.marks = marks;
         t.weight = a.weight && b.weight;
         t.into()
     }
@@ -155,6 +203,7 @@ impl Elab<'_, '_> {
             let one = t.last().is_none_or(|d| self.solver.is_time(d));
             whole.push((t, at, one));
         }
+        self.meet_indices(&mut whole.iter_mut().map(|(t, ..)| t).collect::<Vec<_>>());
         let leading = |t: &Tensor, one: bool| match one {
             true => t.core().to_vec(),
             false => t.core()[..t.rank() - 1].to_vec(),
@@ -231,7 +280,8 @@ impl Elab<'_, '_> {
                 span,
             }),
         };
-        t.lead = lead.len();
+        let marks = lifted.map_or(Vec::new(), |t| t.marks.clone());
+        (t.lead, t.marks) = (lead.len(), marks);
         t.beside = beside;
         t.both = both;
         t.weight = weight;

@@ -87,7 +87,7 @@ impl Elab<'_, '_> {
             shape,
             span,
         });
-        d.lead = t.lead;
+        (d.lead, d.marks) = (t.lead, t.marks);
         d.both = t.both;
         d.recurrent = t.recurrent;
         d.into()
@@ -110,7 +110,7 @@ impl Elab<'_, '_> {
             return Value::Poison;
         };
         let path = self.random_path(f.layer, "zoneout");
-        Tensor::new(Expr {
+        let t = Tensor::new(Expr {
             kind: ExprKind::Zoneout {
                 old: Box::new(old),
                 new: Box::new(new),
@@ -119,8 +119,7 @@ impl Elab<'_, '_> {
             },
             shape,
             span,
-        })
-        .lifted(lead)
-        .into()
+        });
+        lead.of(t).into()
     }
 }

@@ -57,86 +57,11 @@ impl Elab<'_, '_> {
                 return self.unary(Unary::Neg, max, span, span);
             }
             _ => {
-                let shape = t.expr.shape.clone();
-                return Tensor::new(Expr {
-                    kind: ExprKind::Softmax(Box::new(t.expr)),
-                    shape,
-                    span,
-                })
-                .lifted(t.lead)
-                .into();
+                let expr = self.softmax_at(t.expr.clone(), axis, span);
+                return Tensor::new(expr).like(&t).into();
             }
         };
         self.reduce(op, t, axis, span)
-    }
-
-    /// `mean(h) over T`.
-    pub(super) fn over(
-        &mut self,
-        f: &mut Frame,
-        value: &node::Expr,
-        over_span: Span,
-        axes: &[node::Ident],
-        cond: Option<&node::Expr>,
-    ) -> Value {
-        let ([axis], None, Ast::Call { callee, args }) = (axes, cond, &value.kind) else {
-            return self.index_form(f, over_span);
-        };
-        let (Ast::Name(name), [arg]) = (&callee.kind, args.as_slice()) else {
-            return self.index_form(f, over_span);
-        };
-        if !matches!(name.as_str(), "sum" | "mean" | "max" | "min" | "softmax") {
-            return self.error(
-                Diagnostic::error(
-                    "call::arguments",
-                    format!("`{name}` does not run over an axis"),
-                )
-                .label(over_span, "belongs to sum, mean, max, min and softmax"),
-            );
-        }
-        let Some(wanted) = f.sizes.get(&axis.node).cloned() else {
-            return self.index_form(f, axis.span);
-        };
-        let Value::Tensor(t) = self.expr(f, &arg.value) else {
-            return Value::Poison;
-        };
-        let Some(t) = self
-            .numeric(*t, arg.value.span)
-            .and_then(|t| self.decided(t))
-        else {
-            return Value::Poison;
-        };
-        let wanted = self.solver.resolve(&wanted).unwrap_or(wanted);
-        let found: Vec<usize> = (t.lead..t.expr.shape.len())
-            .filter(|i| {
-                self.solver
-                    .resolve(&t.expr.shape[*i])
-                    .is_ok_and(|d| d == wanted)
-            })
-            .collect();
-        let [position] = found.as_slice() else {
-            let shown = self.solver.show(t.core());
-            let how = if found.is_empty() {
-                "no axis"
-            } else {
-                "more than one axis"
-            };
-            return self.error(
-                Diagnostic::error(
-                    "shape::mismatch",
-                    format!("{how} of {shown} is `{}`", axis.node),
-                )
-                .label(axis.span, "which axis?")
-                .label(arg.value.span, shown),
-            );
-        };
-        if name == "softmax" && *position + 1 != t.expr.shape.len() {
-            return self.unavailable("softmax over an axis that is not the last", over_span);
-        }
-        if name == "softmax" && self.solver.is_time(&t.expr.shape[*position]) {
-            return self.unavailable("softmax over a time", over_span);
-        }
-        self.reduce_named(name, t, *position, callee.span)
     }
 
     /// `split(z, 4)` or `z |> split(4)`: the value and the number of parts.
@@ -214,16 +139,8 @@ impl Elab<'_, '_> {
             shape,
             span,
         })
-        .lifted(t.lead)
+        .like(t)
         .into()
-    }
-
-    pub(super) fn reduce_last(&mut self, op: Reduce, x: Value, span: Span) -> Value {
-        let Value::Tensor(t) = x else {
-            return Value::Poison;
-        };
-        let axis = t.expr.shape.len() - 1;
-        self.reduce(op, *t, axis, span)
     }
 
     pub(super) fn reduce(&mut self, op: Reduce, t: Tensor, axis: usize, span: Span) -> Value {
@@ -238,7 +155,7 @@ impl Elab<'_, '_> {
             shape,
             span,
         });
-        r.lead = t.lead;
+        (r.lead, r.marks) = (t.lead, t.marks);
         r.into()
     }
 }

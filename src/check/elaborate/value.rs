@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::index::Mark;
 use super::scan::ScanInfo;
 use crate::check::program::{Expr, ExprKind, VarId};
 use crate::dim::Dim;
@@ -37,8 +38,11 @@ pub enum Pending {
 #[derive(Clone, Debug)]
 pub struct Tensor {
     pub expr: Expr,
-    /// How many of the leading axes come from lifting the enclosing block, not from its text.
+    /// How many of the leading axes are repeated over and not part of the value as the text around it
+    /// sees it: from lifting the enclosing block, then from indices.
     pub lead: usize,
+    /// The indices that the last of the leading axes are, in index form.
+    pub marks: Vec<Mark>,
     pub tokens: Option<Tokens>,
     /// Made of weights and numbers only.
     pub weight: bool,
@@ -60,6 +64,7 @@ impl Tensor {
         Tensor {
             expr,
             lead: 0,
+            marks: Vec::new(),
             tokens: None,
             weight: false,
             recurrent: false,
@@ -79,7 +84,23 @@ impl Tensor {
     }
 
     pub fn lifted(self, lead: usize) -> Tensor {
-        Tensor { lead, ..self }
+        Tensor {
+            lead,
+            marks: Vec::new(),
+            ..self
+        }
+    }
+
+    /// With the leading axes of another value.
+    pub fn like(self, other: &Tensor) -> Tensor {
+        other.leading().of(self)
+    }
+
+    pub fn leading(&self) -> Lead {
+        Lead {
+            axes: self.lead,
+            marks: self.marks.clone(),
+        }
     }
 
     /// The shape as the text around it sees it.
@@ -93,6 +114,23 @@ impl Tensor {
 
     pub fn last(&self) -> Option<&Dim> {
         self.core().last()
+    }
+}
+
+/// The leading axes of a value.
+#[derive(Clone, Debug)]
+pub struct Lead {
+    pub axes: usize,
+    pub marks: Vec<Mark>,
+}
+
+impl Lead {
+    pub fn of(self, t: Tensor) -> Tensor {
+        Tensor {
+            lead: self.axes,
+            marks: self.marks,
+            ..t
+        }
     }
 }
 

@@ -310,7 +310,10 @@ impl<'g, 'a> Reaches<'g, 'a> {
             ExprKind::Concat(parts) => parts.iter().map(contracted).collect(),
             ExprKind::Contract { left, right, .. } => [left, right]
                 .into_iter()
-                .map(|e| (node(e), Pass::Whole))
+                .map(|e| {
+                    let along = e.shape.iter().any(|d| self.is_time(Some(d)));
+                    (node(e), if along { Pass::Whole } else { Pass::Same })
+                })
                 .collect(),
             ExprKind::Where { value, .. } | ExprKind::Top { value, .. } => vec![contracted(value)],
             ExprKind::Expand { value, .. } => vec![same(value)],
