@@ -4,34 +4,33 @@
 //! `leak::target-visible` for each `predict y[t]` that depends on `y[s]` with s ≥ t, with the path it
 //! found. What cannot be shown to be safe is refused; `reveal(y)` is the one visible way through.
 
+mod about;
+mod bounds;
 mod columns;
-mod graph;
+mod facts;
+mod flow;
+mod mark;
 mod reach;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::BTreeMap;
 
-use crate::check::program::{ExprKind, Head, Model, Predict, VarId};
+use crate::check::program::{ExprKind, Model, Predict, VarId};
 use crate::data::spec::DataSpec;
 use crate::diagnostics::Diagnostic;
 use crate::settings::read::clip;
 use crate::span::Span;
-use graph::Graph;
-use reach::{Node, Reach, Reaches, Step, own_time};
+use about::about;
+use flow::{Def, Flow, NodeId, What};
+use mark::{Mark, Place};
+use reach::{Reaches, Step};
 
 /// Checks the model by itself, whatever its data is.
 pub fn check(model: &Model) -> Vec<Diagnostic> {
-    let graph = Graph::new(model);
-    let mut found = Vec::new();
-    for predict in &model.predicts {
-        let reaches = Reaches::new(&graph, predict.target, &BTreeMap::new());
-        let head = head(predict);
-        if !reaches.of(head).is_past() {
-            found.push(leak(model, predict, &reaches, &[]));
-        }
-    }
-    found
+    let flow = Flow::new(model);
+    each(&flow, &|_| Vec::new())
 }
 
 /// Checks a model that is sound by itself against its data, where an input may hold the column that
@@ -40,75 +39,82 @@ pub fn check(model: &Model) -> Vec<Diagnostic> {
 /// `header`: the names of the source's columns, where they are known; without them `column(Close)`
 /// and `column(4)` are taken to differ.
 pub fn check_data(model: &Model, data: &DataSpec, header: Option<&[String]>) -> Vec<Diagnostic> {
-    let graph = Graph::new(model);
-    let mut found = Vec::new();
-    for predict in &model.predicts {
-        let aliases = columns::aliases(model, predict.target, data, header);
-        let reach: BTreeMap<VarId, Reach> = aliases.iter().map(|a| (a.input, a.reach)).collect();
-        let reaches = Reaches::new(&graph, predict.target, &reach);
-        if reaches.of(head(predict)).is_past() {
-            continue;
-        }
-        found.push(leak(model, predict, &reaches, &aliases));
-    }
-    found
+    let flow = Flow::new(model);
+    each(&flow, &|target| {
+        columns::aliases(model, target, data, header)
+    })
 }
 
-fn head(predict: &Predict) -> &crate::check::program::Expr {
-    match &predict.head {
-        Head::Softmax(e) | Head::Sigmoid(e) | Head::Step(e) | Head::Value(e) => e,
+fn each(flow: &Flow, aliases: &dyn Fn(VarId) -> Vec<columns::Alias>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (predict, head) in flow.model.predicts.iter().zip(&flow.heads) {
+        let aliases = aliases(predict.target);
+        let marks: BTreeMap<VarId, Mark> = aliases.iter().map(|a| (a.input, a.mark)).collect();
+        let reaches = Reaches::new(flow, predict.target, &marks);
+        if let Some(mark) = reaches.leak(*head) {
+            found.push(leak(predict, &reaches, *head, mark, &aliases));
+        }
     }
+    found
 }
 
 /// The most labels a message carries.
 const LABELS: usize = 5;
 
 fn leak(
-    model: &Model,
     predict: &Predict,
     reaches: &Reaches,
+    head: NodeId,
+    mark: Mark,
     aliases: &[columns::Alias],
 ) -> Diagnostic {
+    let model = reaches.flow.model;
     let target = model.var(predict.target);
     let name = clip(&target.name);
-    let reach = reaches.of(head(predict));
-    let message = match (own_time(model, predict.target), reach) {
-        (Some(_), Reach::UpTo(0)) => {
+    let message = match (&reaches.time, mark) {
+        (Some(_), Mark::UpTo(Place::Axis(0), 0)) => {
             format!("`predict {name}` sees `{name}` at the step it predicts")
         }
-        (Some(_), Reach::UpTo(k)) => format!("`predict {name}` sees `{name}` {k} steps ahead"),
+        (Some(_), Mark::UpTo(Place::Axis(0), 1)) => {
+            format!("`predict {name}` sees `{name}` 1 step ahead")
+        }
+        (Some(_), Mark::UpTo(Place::Axis(0), k)) => {
+            format!("`predict {name}` sees `{name}` {k} steps ahead")
+        }
         (Some(_), _) => format!("`predict {name}` sees later steps of `{name}`"),
         (None, _) => format!("`predict {name}` sees `{name}`, its own answer"),
     };
-    let path = reaches.path(head(predict));
+    let path = reaches.path(head);
+    let said: Vec<(Span, Option<String>)> =
+        (0..path.len()).map(|i| about(reaches, &path, i)).collect();
     let at = culprit(&path);
     let file = predict.span.file;
     // Code of the library is shown by its use: the nearest step of the path in the user's file.
     let shown = (0..path.len())
-        .filter(|i| reaches.about(path[*i].node).0.file == file)
+        .filter(|i| said[*i].0.file == file)
         .min_by_key(|i| (i.abs_diff(at), *i));
     let mut d = Diagnostic::error("leak::target-visible", message);
-    let primary = shown.map_or((predict.span, None), |i| reaches.about(path[i].node));
-    let text = primary
-        .1
-        .unwrap_or_else(|| "the answer comes in here".into());
-    d = d.label(primary.0, text);
+    let (span, text) = shown.map_or((predict.span, None), |i| said[i].clone());
+    d = d.label(
+        span,
+        text.unwrap_or_else(|| "the answer comes in here".into()),
+    );
     for alias in aliases {
-        if path.iter().any(|s| uses(s.node, alias.input)) {
+        if path.iter().any(|s| reads(reaches, s.node, alias.input)) {
             let input = &model.var(alias.input).name;
             d = add(d, alias.column, format!("`{input}` reads the same data"));
             d = add(d, alias.answer, format!("as `{}`", target.name));
         }
     }
-    for step in path.iter().rev() {
-        if let (span, Some(text)) = reaches.about(step.node)
+    for (span, text) in said.into_iter().rev() {
+        if let Some(text) = text
             && span.file == file
         {
             d = add(d, span, text);
         }
     }
     d = add(d, predict.span, "predicted here".into());
-    direct_fix(d, model, predict, &path, at)
+    direct_fix(d, predict, reaches, &path, at)
 }
 
 /// Adds a label that overlaps no other.
@@ -123,26 +129,30 @@ fn add(d: Diagnostic, span: Span, text: String) -> Diagnostic {
 /// The step of the path at which the answer comes in: past it, everything sees too much.
 fn culprit(path: &[Step]) -> usize {
     path.iter()
-        .position(|s| s.reach.is_past())
+        .position(|s| s.mark.is_past())
         .map_or(path.len().saturating_sub(1), |fine| fine.saturating_sub(1))
 }
 
 /// Where nothing but the target's own step is seen and the target itself is used, `previous` mends it.
 fn direct_fix(
     d: Diagnostic,
-    model: &Model,
     predict: &Predict,
+    reaches: &Reaches,
     path: &[Step],
     at: usize,
 ) -> Diagnostic {
-    let own_step = path.first().is_some_and(|s| s.reach == Reach::UpTo(0));
-    match path.get(at).map(|s| s.node) {
-        Some(Node::Expr(e, _))
+    let own_step = path
+        .first()
+        .is_some_and(|s| s.mark == Mark::UpTo(Place::Axis(0), 0));
+    match path.get(at).map(|s| reaches.flow.nodes[s.node].what) {
+        Some(What::Expr(e))
             if own_step
+                && reaches.time.is_some()
                 && d.labels.first().is_some_and(|l| l.span == e.span)
                 && matches!(e.kind, ExprKind::Var(v) if v == predict.target) =>
         {
-            let edit = format!("previous({})", model.var(predict.target).name);
+            let name = &reaches.flow.model.var(predict.target).name;
+            let edit = format!("previous({name})");
             d.help(format!("the steps before it are `{edit}`"))
                 .fix(e.span, edit)
         }
@@ -150,9 +160,10 @@ fn direct_fix(
     }
 }
 
-fn uses(node: Node, var: VarId) -> bool {
-    match node {
-        Node::Var(v) => v == var,
-        Node::Expr(e, _) => matches!(e.kind, ExprKind::Var(v) if v == var),
+fn reads(reaches: &Reaches, node: NodeId, var: VarId) -> bool {
+    match reaches.flow.nodes[node].what {
+        What::Var(v, Def::Open) => v == var,
+        What::Var(..) => false,
+        What::Expr(e) => matches!(e.kind, ExprKind::Var(v) if v == var),
     }
 }

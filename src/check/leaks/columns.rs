@@ -7,7 +7,8 @@
 //! which rows before or after its own (`next`, `window`). A target that is computed from several
 //! columns is a task, not a copy; a target that is one column, however scaled, is that column.
 
-use crate::check::leaks::reach::{Reach, own_time};
+use super::mark::{Mark, Place};
+use super::reach::own_time;
 use crate::check::program::{InputKind, Model, VarId};
 use crate::data::spec::{
     Binary, ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, DataSpec, SourceKind, Step,
@@ -17,7 +18,8 @@ use crate::span::Span;
 /// An input that holds a target's data.
 pub struct Alias {
     pub input: VarId,
-    pub reach: Reach,
+    /// What a step of it sees of the target.
+    pub mark: Mark,
     /// Where the data block defines the input and the target.
     pub column: Span,
     pub answer: Span,
@@ -84,18 +86,17 @@ pub fn aliases(
         };
         let time = own_time(model, target);
         let shared = time.is_some() && time == own_time(model, input.var);
-        let reach = reads
+        let mark = reads
             .all
             .iter()
             .flat_map(|r| target_reads.plain.iter().map(move |wanted| (r, wanted)))
             .filter(|(r, wanted)| r.key == wanted.key)
-            .map(|(r, wanted)| sees(r, wanted, shared, &data.source.kind))
-            .max()
-            .unwrap_or(Reach::Nothing);
-        if reach != Reach::Nothing {
+            .filter_map(|(r, wanted)| sees(r, wanted, shared, &data.source.kind))
+            .max();
+        if let Some(mark) = mark {
             found.push(Alias {
                 input: input.var,
-                reach,
+                mark,
                 column: column.name.span,
                 answer: answer.name.span,
             });
@@ -105,7 +106,7 @@ pub fn aliases(
 }
 
 /// How far one read of the same column sees into the target; `shared`: along one time axis.
-fn sees(input: &Read, target: &Read, shared: bool, source: &SourceKind) -> Reach {
+fn sees(input: &Read, target: &Read, shared: bool, source: &SourceKind) -> Option<Mark> {
     let aligned = shared && input.symbols == target.symbols && input.window == target.window;
     // Whether a row of the source is a step, or an example with steps of its own.
     let rows_are_steps = match source {
@@ -117,12 +118,13 @@ fn sees(input: &Read, target: &Read, shared: bool, source: &SourceKind) -> Reach
         | SourceKind::Idx { .. }
         | SourceKind::Rows { .. } => input.window.is_some(),
     };
+    let upto = |k| Some(Mark::UpTo(Place::Axis(0), k));
     match (aligned, rows_are_steps) {
-        (true, true) => Reach::UpTo(input.last.saturating_sub(target.last)),
-        (true, false) if input.last == target.last => Reach::UpTo(0),
-        (true, false) => Reach::Nothing,
-        (false, _) if input.last < target.first || target.last < input.first => Reach::Nothing,
-        (false, _) => Reach::Everything,
+        (true, true) => upto(input.last.saturating_sub(target.last)),
+        (true, false) if input.last == target.last => upto(0),
+        (true, false) => None,
+        (false, _) if input.last < target.first || target.last < input.first => None,
+        (false, _) => Some(Mark::Anything),
     }
 }
 

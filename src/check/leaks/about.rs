@@ -1,0 +1,108 @@
+//! What to say of each step of a leak's path, and where.
+//!
+//! In: the marks of a model's values, and a path among them. Out: for each step the place that shows
+//! it and, where it does something to what is seen, what.
+
+use super::facts::Facts;
+use super::flow::{Def, What};
+use super::mark::{Mark, Place};
+use super::reach::{Reaches, Step};
+use super::uses;
+use crate::ast::node::ScanDir;
+use crate::check::program::{Binary, Expr, ExprKind};
+use crate::span::Span;
+
+/// The step at `at` of a path that runs from the prediction down to the answer.
+pub fn about(reaches: &Reaches, path: &[Step], at: usize) -> (Span, Option<String>) {
+    let model = reaches.flow.model;
+    let here = path[at];
+    let below = path.get(at + 1).copied();
+    match reaches.flow.nodes[here.node].what {
+        What::Var(var, def) => {
+            let v = model.var(var);
+            match def {
+                Def::Let => (v.span, Some(format!("`{}` carries it", v.name))),
+                Def::Context(scan) => {
+                    let text = format!("`{}` is given it whole", scan.cell);
+                    (scan.span, Some(text))
+                }
+                Def::Before(scan) => {
+                    let sources = &reaches.flow.nodes[here.node].sources;
+                    let start = sources.get(1).map(|(node, _)| *node);
+                    let text = if start.is_some() && start == below.map(|s| s.node) {
+                        Some(format!("`{}` starts from it", scan.cell))
+                    } else if scan.dir != ScanDir::Forward && widens(here, below) {
+                        Some(format!("`{}` runs from the last step back", scan.cell))
+                    } else {
+                        None
+                    };
+                    (scan.span, text)
+                }
+                Def::Last(scan) => {
+                    let text = format!("`{}` has read all of it at its end", scan.cell);
+                    (scan.span, Some(text))
+                }
+                Def::Open | Def::StepInput | Def::Sequence => (v.span, None),
+            }
+        }
+        What::Expr(e) => (e.span, of_expr(reaches, e, here, below)),
+    }
+}
+
+/// Whether what was tied to a coordinate is not any more.
+fn widens(here: Step, below: Option<Step>) -> bool {
+    here.mark == Mark::Anything && below.is_some_and(|s| s.mark != Mark::Anything)
+}
+
+fn of_expr(reaches: &Reaches, expr: &Expr, here: Step, below: Option<Step>) -> Option<String> {
+    if let Some(var) = reaches.answer_read(here.node) {
+        if matches!(expr.kind, ExprKind::Previous(_)) {
+            return Some("the answer, one step before".into());
+        }
+        let name = &reaches.flow.model.var(var).name;
+        return Some(match (var == reaches.target, &reaches.time) {
+            (true, Some(_)) => format!("`{name}`, at the step it predicts"),
+            (true, None) => format!("`{name}`, the answer itself"),
+            (false, _) => format!("`{name}` holds the answer"),
+        });
+    }
+    let below = below?;
+    let Mark::UpTo(place, before) = below.mark else {
+        return None;
+    };
+    let sources = &reaches.flow.nodes[here.node].sources;
+    let operand = sources.iter().position(|(node, _)| *node == below.node)?;
+    let known: Vec<&Facts> = sources
+        .iter()
+        .map(|(node, _)| &reaches.flow.nodes[*node].facts)
+        .collect();
+    let axis = match place {
+        Place::Axis(a) => Some(a),
+        Place::Step(_) => None,
+    };
+    let ran = axis.filter(|a| uses::runs_over(expr, operand).contains(a));
+    match (&expr.kind, ran, here.mark) {
+        (ExprKind::Last(_), ..) if axis == Some(0) => Some("taken from the last step".into()),
+        (ExprKind::First(_), ..) if axis == Some(0) => Some("step 0 seen from every step".into()),
+        (_, Some(axis), Mark::Anything) => {
+            let value = *uses::operands(expr).get(operand)?;
+            let size = value.shape.get(axis)?;
+            Some(if uses::live(&known) {
+                format!("later steps of `{size}` are not all left out")
+            } else {
+                format!("taken over all steps of `{size}`")
+            })
+        }
+        (_, Some(_), Mark::UpTo(_, ahead)) if ahead > before => {
+            let by = ahead.saturating_sub(before);
+            let steps = if by == 1 { "step" } else { "steps" };
+            Some(format!("runs {by} {steps} past its own"))
+        }
+        (ExprKind::Binary(Binary::Add | Binary::Sub, ..), None, _)
+            if uses::live(&known) && !uses::live(&[&reaches.flow.nodes[here.node].facts]) =>
+        {
+            Some("not 0 where one of its terms is".into())
+        }
+        _ => None,
+    }
+}
