@@ -12,14 +12,7 @@ use crate::library;
 use crate::span::Sources;
 
 /// Layers that the compiler itself knows.
-pub const LAYERS: [&str; 6] = [
-    "Linear",
-    "Embed",
-    "BatchNorm",
-    "AddPosition",
-    "Conv",
-    "Repeat",
-];
+pub const LAYERS: [&str; 5] = ["Linear", "Embed", "BatchNorm", "AddPosition", "Repeat"];
 
 /// Functions that the compiler itself knows.
 pub const FUNCTIONS: [&str; 37] = [
@@ -75,12 +68,19 @@ pub struct FnEntry {
     pub globals: Rc<Globals>,
 }
 
+/// What a part of the library defines; neither where its text is wrong.
+#[derive(Clone, Default)]
+struct Parsed {
+    layer: Option<Rc<Entry>>,
+    function: Option<Rc<FnEntry>>,
+}
+
 /// All definitions that names can reach.
 pub struct Defs<'a> {
     sources: &'a mut Sources,
     layers: BTreeMap<String, Rc<Entry>>,
     functions: BTreeMap<String, Rc<FnEntry>>,
-    library: BTreeMap<&'static str, Option<Rc<Entry>>>,
+    library: BTreeMap<&'static str, Parsed>,
     /// Expressions inlined so far, in all definitions and models together.
     pub spent: usize,
     /// Errors inside the library's own files, which would be ours.
@@ -119,61 +119,78 @@ impl<'a> Defs<'a> {
         defs
     }
 
-    pub fn function(&self, name: &str) -> Option<Rc<FnEntry>> {
-        self.functions.get(name).cloned()
+    /// The function of this name; the file's own shadows the library's.
+    pub fn function(&mut self, name: &str) -> Option<Rc<FnEntry>> {
+        match self.functions.get(name) {
+            Some(entry) => Some(entry.clone()),
+            None => self.part(name)?.function,
+        }
     }
 
     /// The cell or block of this name; the file's own shadows the library's.
     pub fn layer(&mut self, name: &str) -> Option<Rc<Entry>> {
-        if let Some(entry) = self.layers.get(name) {
-            return Some(entry.clone());
+        match self.layers.get(name) {
+            Some(entry) => Some(entry.clone()),
+            None => self.part(name)?.layer,
         }
-        let part = library::find(name)?;
-        if let Some(entry) = self.library.get(part.name) {
-            return entry.clone();
-        }
-        let entry = self.parse(part);
-        self.library.insert(part.name, entry.clone());
-        entry
     }
 
-    fn parse(&mut self, part: &library::Part) -> Option<Rc<Entry>> {
+    fn part(&mut self, name: &str) -> Option<Parsed> {
+        let part = library::find(name)?;
+        if let Some(parsed) = self.library.get(part.name) {
+            return Some(parsed.clone());
+        }
+        let parsed = self.parse(part);
+        self.library.insert(part.name, parsed.clone());
+        Some(parsed)
+    }
+
+    fn parse(&mut self, part: &library::Part) -> Parsed {
         let id = self
             .sources
             .add(format!("<library>/{}", part.file), part.text);
+        let mut out = Parsed::default();
         match crate::ast::parse(part.text, id) {
             Ok(file) => {
                 let globals = Rc::new(Globals::of(&file));
-                file.items.into_iter().find_map(|item| match item {
-                    Item::Def(def) if def.name.node == part.name => Some(Rc::new(Entry {
-                        def,
-                        globals: globals.clone(),
-                    })),
-                    Item::Def(_)
-                    | Item::Fn(_)
-                    | Item::Time(_)
-                    | Item::Dim(_)
-                    | Item::Settings(_) => None,
-                })
+                for item in file.items {
+                    let globals = globals.clone();
+                    match item {
+                        Item::Def(def) if def.name.node == part.name => {
+                            out.layer = Some(Rc::new(Entry { def, globals }));
+                        }
+                        Item::Fn(def) if def.name.node == part.name => {
+                            out.function = Some(Rc::new(FnEntry { def, globals }));
+                        }
+                        Item::Def(_)
+                        | Item::Fn(_)
+                        | Item::Time(_)
+                        | Item::Dim(_)
+                        | Item::Settings(_) => {}
+                    }
+                }
             }
-            Err(faults) => {
-                self.faults.extend(faults);
-                None
-            }
+            Err(faults) => self.faults.extend(faults),
         }
+        out
     }
 
     /// Names of layers that exist, for the nearest one.
     pub fn layer_names(&self) -> Vec<String> {
         let own = self.layers.keys().cloned();
         let library = library::PARTS.iter().map(|p| p.name.to_string());
-        own.chain(library)
+        let upper = |n: &String| n.starts_with(char::is_uppercase);
+        own.chain(library.filter(upper))
             .chain(LAYERS.iter().map(|s| s.to_string()))
             .collect()
     }
 
     pub fn function_names(&self) -> Vec<String> {
         let own = self.functions.keys().cloned();
-        own.chain(FUNCTIONS.iter().map(|s| s.to_string())).collect()
+        let library = library::PARTS.iter().map(|p| p.name.to_string());
+        let lower = |n: &String| n.starts_with(char::is_lowercase);
+        own.chain(library.filter(lower))
+            .chain(FUNCTIONS.iter().map(|s| s.to_string()))
+            .collect()
     }
 }

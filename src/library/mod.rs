@@ -17,7 +17,7 @@ macro_rules! parts {
     };
 }
 
-pub static PARTS: [Part; 9] = parts![
+pub static PARTS: [Part; 18] = parts![
     "RNN" in "rnn.seq",
     "LSTM" in "lstm.seq",
     "GRU" in "gru.seq",
@@ -27,6 +27,15 @@ pub static PARTS: [Part; 9] = parts![
     "MinGRU" in "min_gru.seq",
     "LayerNorm" in "layer_norm.seq",
     "RMSNorm" in "rms_norm.seq",
+    "attend" in "attend.seq",
+    "Additive" in "additive.seq",
+    "Dot" in "dot.seq",
+    "MultiHead" in "multi_head.seq",
+    "CausalMultiHead" in "causal_multi_head.seq",
+    "TransformerEncoder" in "transformer_encoder.seq",
+    "TransformerDecoder" in "transformer_decoder.seq",
+    "MixtureOfExperts" in "mixture_of_experts.seq",
+    "Conv" in "conv.seq",
 ];
 
 /// The part that defines `name`.

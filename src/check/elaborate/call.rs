@@ -110,7 +110,7 @@ impl Elab<'_, '_> {
     }
 
     pub(super) fn no_function(&mut self, name: &str, span: Span) -> Value {
-        if matches!(name, "route" | "mod" | "floor" | "split") {
+        if matches!(name, "mod" | "floor" | "split") {
             return match name {
                 "split" => self.error(
                     Diagnostic::error("call::arguments", "`split` gives several values")
@@ -145,10 +145,10 @@ impl Elab<'_, '_> {
         span: Span,
         given: Given,
     ) -> Value {
-        let allowed: &[&str] = if name == "dropout" {
-            &["share", "p"]
-        } else {
-            &[]
+        let allowed: &[&str] = match name {
+            "dropout" => &["share", "p"],
+            "route" => &["top"],
+            _ => &[],
         };
         for (n, _) in &given.named {
             if !allowed.contains(&n.node.as_str()) {
@@ -231,6 +231,10 @@ impl Elab<'_, '_> {
             "dropout" => {
                 let (t, at) = values.remove(0);
                 self.dropout(f, t, at, &given, span)
+            }
+            "route" => {
+                let (t, at) = values.remove(0);
+                self.route(f, t, at, &given, span)
             }
             "zoneout" => self.zoneout(f, values, &given, span),
             "previous" => {
@@ -332,6 +336,7 @@ pub(super) fn takes(name: &str) -> Option<(usize, usize, &'static str)> {
             },
         ),
         "dropout" => (1, 1, "x, p"),
+        "route" => (1, 0, "top = k"),
         "zoneout" => (2, 1, "old, new, p"),
         "previous" => (1, 1, "y"),
         "normal" => (0, 0, ""),

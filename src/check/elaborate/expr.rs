@@ -2,7 +2,7 @@
 
 use super::layer::Use;
 use super::value::{Pending, Tensor, Value};
-use super::{Binding, Elab, Frame, FrameKind, LayerKind, number};
+use super::{Binding, Elab, Frame, number};
 use crate::ast::node::{self, BinaryOp, ExprKind as Ast, UnaryOp};
 use crate::check::program::{Binary, Expr, ExprKind, ParamId, Unary};
 use crate::diagnostics::{Diagnostic, nearest};
@@ -148,10 +148,7 @@ impl Elab<'_, '_> {
                 Some(d) => match self.solver.value(&d) {
                     Some(k) => Tensor::weight(number(k as f64, span)).into(),
                     // On its own a definition's sizes have no numbers yet; any will do.
-                    None if matches!(self.layers[f.layer.0].kind, LayerKind::Root)
-                        && f.kind != FrameKind::Model
-                        && !self.solver.is_time(&d) =>
-                    {
+                    None if self.by_itself(f) && !self.solver.is_time(&d) => {
                         Tensor::weight(number(1.0, span)).into()
                     }
                     None => self.unavailable("a length as a number", span),

@@ -79,7 +79,6 @@ impl Elab<'_, '_> {
         }
         let mut good = true;
         let mut leads = Vec::new();
-        let mut values = values;
         let tensors = values.iter_mut().filter_map(|(v, _)| match v {
             Value::Tensor(t) => Some(&mut **t),
             Value::Poison => None,

@@ -73,12 +73,17 @@ impl Elab<'_, '_> {
         for (n, span) in found {
             if f.names.contains_key(&n) || f.sizes.contains_key(&n) {
                 clashes.push((n, span));
-            } else if !f.indices.contains_key(&n) {
-                let mark = Mark(self.marks);
-                self.marks += 1;
-                let dim = self.solver.unknown();
-                f.indices.insert(n, Index { mark, dim });
+                continue;
             }
+            let solver = &mut self.solver;
+            let marks = &mut self.marks;
+            f.indices.entry(n).or_insert_with(|| {
+                *marks += 1;
+                Index {
+                    mark: Mark(*marks - 1),
+                    dim: solver.unknown(),
+                }
+            });
         }
         let good = clashes.is_empty();
         if let Some((n, span)) = clashes.into_iter().next() {

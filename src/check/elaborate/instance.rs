@@ -26,6 +26,10 @@ pub(super) enum LayerKind {
     Embed {
         size: Dim,
     },
+    /// A learned vector for each step.
+    Position {
+        max: Dim,
+    },
     /// An error was reported where it was made.
     Unknown,
 }

@@ -128,6 +128,10 @@ impl Elab<'_, '_> {
                 Some(b) => self.no_bindings("Embed", b),
                 None => self.embed(layer, size, t, at, stage.call.span),
             },
+            LayerKind::Position { max } => match stage.with.first().or(stage.from.first()) {
+                Some(b) => self.no_bindings("AddPosition", b),
+                None => self.add_position(layer, max, t, at, stage.call.span),
+            },
             LayerKind::Def { entry, .. } if entry.def.kind == DefKind::Cell => {
                 let name = &entry.def.name.node;
                 if f.kind == FrameKind::Cell {

@@ -228,7 +228,15 @@ impl Elab<'_, '_> {
                 let w = self.make_weight(layer, "b", vec![size], at);
                 self.weight(w, span)
             }
-            LayerKind::Root | LayerKind::Linear { .. } | LayerKind::Embed { .. } => self.error(
+            LayerKind::Position { max } if field == "table" => {
+                let size = self.solver.unknown();
+                let w = self.make_weight(layer, "table", vec![max, size], at);
+                self.weight(w, span)
+            }
+            LayerKind::Root
+            | LayerKind::Linear { .. }
+            | LayerKind::Embed { .. }
+            | LayerKind::Position { .. } => self.error(
                 Diagnostic::error("name::unknown", format!("layer `{name}` has no `{field}`"))
                     .label(at, "unknown field"),
             ),

@@ -137,7 +137,16 @@ impl Elab<'_, '_> {
                 let size = self.size(f, size, "E")?;
                 Some(LayerKind::Embed { size })
             }
-            "BatchNorm" | "AddPosition" | "Conv" | "Repeat" => {
+            "AddPosition" => {
+                let [max] = self.arguments(callee, span, args, ["max"], 1)?;
+                let Some(max) = max else {
+                    self.missing_size(callee, "max", span);
+                    return None;
+                };
+                let max = self.size(f, max, "P")?;
+                Some(LayerKind::Position { max })
+            }
+            "BatchNorm" | "Repeat" => {
                 self.unavailable(&format!("`{callee}`"), span);
                 None
             }

@@ -49,7 +49,8 @@ impl Elab<'_, '_> {
             LayerKind::Root
             | LayerKind::Def { .. }
             | LayerKind::Linear { .. }
-            | LayerKind::Embed { .. } => {
+            | LayerKind::Embed { .. }
+            | LayerKind::Position { .. } => {
                 return self.error(
                     Diagnostic::error("scan::not-a-cell", "only a cell has a state to scan with")
                         .label(stage.call.span, "has no state")

@@ -75,7 +75,7 @@ impl Elab<'_, '_> {
         }
         let by = match given.rest.first() {
             None => 1,
-            Some(e) => match constant_or(Some(e), 1.0) {
+            Some(e) => match self.steps_back(f, e) {
                 Some(k) if k.fract() == 0.0 && (1.0..=1e6).contains(&k) => k as u32,
                 _ => {
                     return self.error(
@@ -131,6 +131,12 @@ impl Elab<'_, '_> {
         let mut out = Tensor::new(e);
         out.tokens = t.tokens;
         out.into()
+    }
+
+    /// A number, or a size that has one.
+    fn steps_back(&mut self, f: &Frame, e: &crate::ast::node::Expr) -> Option<f64> {
+        let plain = constant_or(Some(e), 1.0);
+        plain.or_else(|| self.whole(f, e).map(|n| n as f64))
     }
 
     /// `final(enc)`: the last value in the scan's own direction.
