@@ -26,5 +26,6 @@ pub mod rewrite;
 pub mod schedule;
 pub mod settings;
 pub mod span;
+pub mod step;
 pub mod targets;
 pub mod train;

@@ -8,7 +8,6 @@ pub mod infer;
 pub mod interp;
 pub mod op;
 pub mod print;
-pub mod support;
 pub mod verify;
 
 pub use op::*;

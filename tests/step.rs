@@ -1,0 +1,62 @@
+//! One-step decoding against the full forward pass: every step's prediction, for several lengths.
+//!
+//! The step function's histories start filled with arbitrary numbers, and are larger than the
+//! sequences, so whatever was not written at a step of the sequence must not count.
+
+#[path = "step/case.rs"]
+mod case;
+mod common;
+#[path = "step/hand.rs"]
+mod hand;
+
+use std::path::Path;
+
+use case::check;
+use common::models;
+use seqc::ir::*;
+use seqc::lower::{self, lower};
+use seqc::step::one_step;
+
+#[test]
+fn every_model_that_reads_its_own_target() {
+    let mut seen = 0;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/step");
+    let mut paths: Vec<_> = std::fs::read_dir(here)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "seq"));
+    paths.sort();
+    paths.extend(models::programs());
+    for path in paths {
+        for model in models::models(&path) {
+            let full = lower(&model, lower::Options::PREDICT).unwrap();
+            let own: Vec<String> = (full.inputs.iter())
+                .filter_map(|i| match &i.role {
+                    InputRole::Previous(name) => Some(name.clone()),
+                    _ => None,
+                })
+                .collect();
+            let [target] = &own[..] else { continue };
+            let name = format!("{} of {}", model.name, path.display());
+            check(&name, &full, target);
+            seen += 1;
+        }
+    }
+    assert!(seen > 4, "{seen} models read their own target");
+}
+
+#[test]
+fn models_of_scans_keep_their_shape() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cells/language.seq");
+    let model = &models::models(&path)[0];
+    let full = lower(model, lower::Options::PREDICT).unwrap();
+    let target = full.inputs.iter().find_map(|i| match &i.role {
+        InputRole::Previous(name) => Some(name.clone()),
+        _ => None,
+    });
+    let one = one_step(&full, &target.unwrap()).unwrap();
+    assert!(one.setup.is_none() && one.room.is_none());
+    let ops = |f: &Func| f.ops.len();
+    assert_eq!(ops(&one.step), ops(&full), "the same ops, one step long");
+}
