@@ -8,6 +8,7 @@ pub mod infer;
 pub mod interp;
 pub mod op;
 pub mod print;
+pub mod recurrence;
 pub mod verify;
 
 pub use op::*;

@@ -102,12 +102,19 @@ fn region(func: &Func, region: &Region, depth: usize, f: &mut String) -> fmt::Re
                 Some(len) => format!(" to {}", func.value(len).name),
                 None => String::new(),
             };
+            let n = |v: ValueId| func.value(v).name.as_str();
+            let linear = super::recurrence::linear(func, scan);
+            let linear: Vec<&str> = linear.iter().map(|i| n(scan.carries[*i].param)).collect();
+            let linear = match linear.is_empty() {
+                true => None,
+                false => Some(format!("linear in {}", linear.join(" "))),
+            };
+            let notes: Vec<&str> = op.by.iter().copied().chain(linear.as_deref()).collect();
             line(
                 f,
                 format!("{pad}{left} = scan{dir} {}{len} {{", scan.extent),
-                &op.by,
+                &notes,
             )?;
-            let n = |v: ValueId| func.value(v).name.as_str();
             for s in &scan.slices {
                 writeln!(f, "{pad}  {} <- {}[t]", n(s.to), n(s.from))?;
             }
@@ -146,7 +153,7 @@ fn region(func: &Func, region: &Region, depth: usize, f: &mut String) -> fmt::Re
     Ok(())
 }
 
-fn line(f: &mut String, mut text: String, by: &[&'static str]) -> fmt::Result {
+fn line(f: &mut String, mut text: String, by: &[&str]) -> fmt::Result {
     if !by.is_empty() {
         while text.chars().count() < SHAPE_COLUMN + 16 {
             text.push(' ');

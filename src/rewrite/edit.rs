@@ -147,3 +147,19 @@ pub fn mark(func: &mut Func, id: OpId, by: &'static str) {
         op.by.push(by);
     }
 }
+
+/// Puts an op that is in no region yet before another, in that one's region.
+pub fn insert_before(func: &mut Func, before: OpId, new: OpId) {
+    let region = |func: &Func| {
+        let around = live_ops(func).into_iter().find(|(id, _)| *id == before)?.1;
+        Some(around.last().copied())
+    };
+    let ops = match region(func) {
+        None => return,
+        Some(None) => &mut func.body.ops,
+        Some(Some(around)) => &mut scan_mut(func, around).body.ops,
+    };
+    if let Some(at) = ops.iter().position(|id| *id == before) {
+        ops.insert(at, new);
+    }
+}

@@ -1,7 +1,8 @@
 //! Products that do not need the state leave the loop: one for the whole sequence instead of one a step.
 //!
-//! What depends on neither state nor step moves out as it is. A product of a step's inputs, and what
-//! it needs, is lifted over time: `W·x` at every step becomes one product with the sequence `xs`.
+//! A product of a step's inputs, and what it needs, is lifted over time: `W·x` at every step becomes one
+//! product with the sequence `xs`. What depends on no step at all has left the loop before
+//! (`hoist-invariant`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -33,28 +34,8 @@ fn run(func: &mut Func) {
 fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
     let mut s = edit::scan(func, id).clone();
     let moving = moving(func, &s);
-    let mut local = edit::local(func, &s);
+    let local = edit::local(func, &s);
     let mut before = Vec::new();
-
-    // Loop-invariant work; constants and repetitions are free where they are.
-    let mut kept = Vec::new();
-    for op_id in &s.body.ops {
-        let op = func.op(*op_id);
-        let free = matches!(op.kind, OpKind::Const(_) | OpKind::Expand { .. });
-        let drawn = matches!(op.kind, OpKind::Random { .. });
-        if !free && !drawn && !op.args.iter().any(|a| local.contains(a)) {
-            op.results.iter().for_each(|r| {
-                local.remove(r);
-            });
-            before.push(*op_id);
-        } else {
-            kept.push(*op_id);
-        }
-    }
-    for op in &before {
-        edit::mark(func, *op, PASS.name);
-    }
-    s.body.ops = kept;
 
     // Products of the step's inputs, and what they need.
     let mut needed: HashSet<ValueId> = HashSet::new();

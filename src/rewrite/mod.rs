@@ -4,15 +4,19 @@
 //! [`FORWARD`] run before gradients are taken, so that the backward pass inherits merged and hoisted
 //! products instead of having to find them again; those of [`BACKWARD`] run after.
 
+mod contract_sums;
 mod cse;
 mod dce;
+mod drop_masks;
 mod edit;
 mod hoist_input;
+mod hoist_invariant;
 mod merge_gates;
 mod simplify;
 mod sink_weight_grads;
 mod split_concat;
 mod table;
+mod zeros;
 
 pub use table::Row;
 
@@ -31,7 +35,10 @@ pub const FORWARD: &[&Pass] = &[
     &simplify::PASS,
     &cse::PASS,
     &dce::PASS,
+    &drop_masks::PASS,
+    &contract_sums::PASS,
     &split_concat::PASS,
+    &hoist_invariant::PASS,
     &hoist_input::PASS,
     &merge_gates::PASS,
 ];
@@ -41,6 +48,7 @@ pub const BACKWARD: &[&Pass] = &[
     &simplify::PASS,
     &cse::PASS,
     &dce::PASS,
+    &drop_masks::PASS,
     &sink_weight_grads::PASS,
 ];
 

@@ -2,9 +2,11 @@
 //!
 //! In a backward scan, `dU' = dU + dzᵀ·h` needs every step's `dz` and `h` but not `dU`: both are kept
 //! as sequences (padded steps are exactly 0 there) and `dU` is one product over time and batch. The
-//! same for sums over the batch (the gradients of biases and gains).
+//! same for sums over the batch (the gradients of biases and gains), and for what the body reads of each
+//! example: the gradient of `enc` in `context = α·enc` is `Σₜ αₜ dcontextₜᵀ`, one product an example with
+//! time as what is summed, instead of a sum of outer products the size of `enc` at every step.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Pass;
 use super::edit::{self, Map};
@@ -41,6 +43,7 @@ fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
         .flat_map(|o| func.op(*o).results.iter().map(|r| (*r, *o)))
         .collect();
     let readers = edit::readers(func);
+    let local = edit::local(func, &s);
     let mut after = Vec::new();
     let mut map = Map::new();
     for c in &s.carries {
@@ -50,7 +53,7 @@ fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
         };
         let batched = func.shape(c.param).first() == Some(&Func::batch());
         let is_sum = matches!(add.kind, OpKind::Binary(Binary::Add)) && add.args.contains(&c.param);
-        if batched || !is_sum || readers.get(&c.param) != Some(&1) {
+        if !is_sum || readers.get(&c.param) != Some(&1) {
             continue;
         }
         let share = if add.args[0] == c.param {
@@ -58,7 +61,14 @@ fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
         } else {
             add.args[0]
         };
-        let Some(terms) = terms(func, &makers, share) else {
+        let within = Within {
+            func,
+            makers: &makers,
+            local: &local,
+            scan: &s,
+            held: batched && s.len.is_some(),
+        };
+        let Some(terms) = within.terms(share) else {
             continue;
         };
         let mut total = c.init;
@@ -96,30 +106,63 @@ fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
     after
 }
 
-/// The addends of a share, where every one is a product or sum over the batch.
-fn terms(func: &Func, makers: &HashMap<ValueId, OpId>, share: ValueId) -> Option<Vec<ValueId>> {
-    let op = func.op(*makers.get(&share)?);
-    match &op.kind {
-        OpKind::Binary(Binary::Add) => {
-            let mut all = terms(func, makers, op.args[0])?;
-            all.extend(terms(func, makers, op.args[1])?);
-            Some(all)
+/// The body of a backward scan, seen from one of its sums.
+struct Within<'a> {
+    func: &'a Func,
+    makers: &'a HashMap<ValueId, OpId>,
+    local: &'a HashSet<ValueId>,
+    scan: &'a Scan,
+    /// The sum holds at padded steps, so that what is added there is not zero by itself.
+    held: bool,
+}
+
+impl Within<'_> {
+    /// The addends of a share, where every one is better summed over time as well.
+    fn terms(&self, share: ValueId) -> Option<Vec<ValueId>> {
+        let op = self.func.op(*self.makers.get(&share)?);
+        match &op.kind {
+            OpKind::Binary(Binary::Add) => {
+                let mut all = self.terms(op.args[0])?;
+                all.extend(self.terms(op.args[1])?);
+                Some(all)
+            }
+            OpKind::Contract { lhs, rhs, out } => {
+                let labels = (&lhs[..], &rhs[..], &out[..]);
+                (self.of_weight(op, labels) || self.of_example(op, labels)).then(|| vec![share])
+            }
+            OpKind::Reduce {
+                op: ReduceOp::Sum,
+                axes,
+                masked: false,
+            } => (!self.held && self.batched(op.args[0]) && axes[0] == 0).then(|| vec![share]),
+            _ => None,
         }
-        OpKind::Contract { lhs, out, .. } => {
-            // Both operands vary with the example, and the example is summed over.
-            let batch = |v: ValueId| func.shape(v).first() == Some(&Func::batch());
-            let both = batch(op.args[0]) && batch(op.args[1]);
-            (both && !out.contains(&lhs[0])).then(|| vec![share])
-        }
-        OpKind::Reduce {
-            op: ReduceOp::Sum,
-            axes,
-            masked: false,
-        } => {
-            let batch = func.shape(op.args[0]).first() == Some(&Func::batch());
-            (batch && axes[0] == 0).then(|| vec![share])
-        }
-        _ => None,
+    }
+
+    fn batched(&self, v: ValueId) -> bool {
+        self.func.shape(v).first() == Some(&Func::batch())
+    }
+
+    /// Both operands vary with the example, and the example is summed over.
+    fn of_weight(&self, op: &Op, (lhs, _, out): (&[u8], &[u8], &[u8])) -> bool {
+        let both = self.batched(op.args[0]) && self.batched(op.args[1]);
+        !self.held && both && !out.contains(&lhs[0])
+    }
+
+    /// Both operands vary with the step, are less than what they add up to, and with time to sum over
+    /// they make a matrix product.
+    fn of_example(&self, op: &Op, (lhs, rhs, out): (&[u8], &[u8], &[u8])) -> bool {
+        let alone = |of: &[u8], other: &[u8]| {
+            of.iter().any(|l| out.contains(l) && !other.contains(l)) && of.len() < out.len()
+        };
+        let vary = op.args.iter().all(|a| self.local.contains(a));
+        // A stack of what the body makes for each example is zero at padded steps; so is the product.
+        let zero = |v: &ValueId| {
+            let carried = self.scan.carries.iter().any(|c| c.next == *v);
+            self.batched(*v) && self.makers.contains_key(v) && !carried
+        };
+        let zeroed = !self.held || op.args.iter().any(zero);
+        vary && zeroed && alone(lhs, rhs) && alone(rhs, lhs)
     }
 }
 

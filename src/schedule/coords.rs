@@ -33,8 +33,16 @@ impl Builder<'_, '_> {
         };
         Ok(match domain {
             Domain::AtLeast(form) => {
+                // Among whole numbers high − low − 1 ≥ 0 is low < high.
+                let strict = without_one(form);
+                let op = if strict.is_some() {
+                    Binary::Lt
+                } else {
+                    Binary::Le
+                };
+                let form = strict.as_ref().unwrap_or(form);
                 let (low, high) = self.sides(form, at, batch, numbers)?;
-                self.expr(Expr::Binary(Binary::Le, low, high))
+                self.expr(Expr::Binary(op, low, high))
             }
             Domain::Zero(form) => {
                 let (low, high) = self.sides(form, at, batch, numbers)?;
@@ -122,4 +130,11 @@ impl Builder<'_, '_> {
             None => self.expr(Expr::Size(d.clone())),
         }
     }
+}
+
+/// `form + 1` where that has no constant.
+fn without_one(form: &Affine) -> Option<Affine> {
+    let one = Affine::constant(Dim::constant(1));
+    let more = form.add(&one).ok()?;
+    (*more.offset() == size::zero()).then_some(more)
 }

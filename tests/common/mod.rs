@@ -1,6 +1,7 @@
 //! Shared by the test drivers: sizes, random tensors and central differences.
 #![allow(dead_code)]
 
+pub mod attention;
 pub mod cases;
 pub mod machine;
 pub mod models;
