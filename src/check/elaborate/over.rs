@@ -181,6 +181,7 @@ impl Elab<'_, '_> {
                 wanted.push(m);
             }
         }
+        wanted.sort();
         for a in axes {
             let m = f.indices[&a.node].mark;
             if !wanted.contains(&m) {
