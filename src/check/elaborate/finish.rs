@@ -258,6 +258,7 @@ impl Elab<'_, '_> {
             outputs,
             watches: self.watches.clone(),
             limits: std::mem::take(&mut self.limits),
+            reduced: std::mem::take(&mut self.reduced),
         })
     }
 

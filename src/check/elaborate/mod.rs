@@ -49,7 +49,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::defs::{Defs, Entry, FnEntry, Globals};
-use super::program::{self, Expr, ExprKind, Input, Limit, Model, Stmt, Var, VarId};
+use super::program::{self, Expr, ExprKind, Input, Limit, Model, Reduced, Stmt, Var, VarId};
 use super::solve::Solver;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -132,6 +132,7 @@ struct Elab<'a, 'd> {
     blocks: Vec<Block>,
     watches: Vec<(String, VarId)>,
     limits: Vec<Limit>,
+    reduced: BTreeMap<Span, Reduced>,
     /// Indices declared so far.
     marks: u32,
     random_paths: Taken,
@@ -164,6 +165,7 @@ impl<'a, 'd> Elab<'a, 'd> {
             blocks: vec![Block::default()],
             watches: Vec::new(),
             limits: Vec::new(),
+            reduced: BTreeMap::new(),
             marks: 0,
             random_paths: Taken::default(),
             scan_paths: Taken::default(),
