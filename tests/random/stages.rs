@@ -183,7 +183,7 @@ fn held(
     let want = data.expected(&plain.optimized);
     if finite(&want) {
         padding("padding", &plain.optimized, &data, &want)?;
-        if !kinks && seed % 3 == 0 {
+        if !kinks && seed.is_multiple_of(3) {
             let of = (&plain.optimized, want.as_slice());
             slope(
                 "central differences",
@@ -195,7 +195,7 @@ fn held(
             seen.count("slopes compared", 1);
         }
     }
-    if seed % 5 == 0 {
+    if seed.is_multiple_of(5) {
         let plain = stages(all, Options::EVALUATE, false)?;
         let fast = stages(Vec::new(), Options::EVALUATE, false)?;
         let data = sample(&plain.optimized, &mut choice, nonempty);
