@@ -168,13 +168,15 @@ impl Within<'_> {
 
 /// The same sum over time too: the sequences have time as their first axis.
 fn over_time(kind: &OpKind) -> OpKind {
-    const TIME: u8 = 255;
     match kind {
-        OpKind::Contract { lhs, rhs, out } => OpKind::Contract {
-            lhs: [&[TIME], &lhs[..]].concat(),
-            rhs: [&[TIME], &rhs[..]].concat(),
-            out: out.clone(),
-        },
+        OpKind::Contract { lhs, rhs, out } => {
+            let time = edit::free_label(&[lhs, rhs, out]);
+            OpKind::Contract {
+                lhs: [&[time], &lhs[..]].concat(),
+                rhs: [&[time], &rhs[..]].concat(),
+                out: out.clone(),
+            }
+        }
         OpKind::Reduce { op, axes, masked } => OpKind::Reduce {
             op: *op,
             axes: std::iter::once(0)
