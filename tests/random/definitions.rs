@@ -1,5 +1,6 @@
 //! Cells, blocks and functions at random, for a model to use.
 
+use super::index::{attend, index};
 use super::terms::{Callee, Gen, Place, Scope};
 use super::text::{Definition, Line, Shape, Term};
 
@@ -11,6 +12,13 @@ pub fn always(left: &str, value: Term) -> Line {
         value,
         right: String::new(),
     }
+}
+
+/// A name for this value.
+pub fn named(s: &mut Scope, base: &str, value: Term) -> Term {
+    let (shape, fed) = (value.shape.clone(), value.fed);
+    let name = s.equation(base, value);
+    Term::name(&shape, &name, fed)
 }
 
 /// `fn f(a, b) = …`, of two values of one shape.
@@ -56,12 +64,6 @@ pub fn cell(g: &mut Gen, n: usize) -> Definition {
         s.add("u", &Shape::new(None, &["Y"]), false);
         callee.inputs.push("u".into());
     }
-    if g.choice.chance(25) {
-        let k = Shape::new(None, &["K"]);
-        s.declare("k", "context k : [K]".into());
-        s.add("k", &k, false);
-        callee.contexts.push(("k".into(), k));
-    }
     let inner = g.choice.chance(25);
     let states = g
         .choice
@@ -85,6 +87,17 @@ pub fn cell(g: &mut Gen, n: usize) -> Definition {
         s.lines.push(always(&format!("{a} = "), run));
         s.add(&a, &h, false);
         callee.states.push(format!("{r}.h"));
+    }
+    if g.choice.chance(20) {
+        let k = Shape::new(None, &["K"]);
+        s.declare("k", "context k : [K]".into());
+        s.add("k", &k, false);
+        callee.contexts.push(("k".into(), k));
+    } else if states > 0 && g.choice.chance(25) {
+        let k = Shape::new(Some("S"), &["K"]);
+        s.declare("k", "context k : [S, K]".into());
+        callee.contexts = vec![("k".into(), k)];
+        attend(g, &mut s, "h1");
     }
     for _ in 0..g.choice.below(3) {
         inner_line(g, &mut s);
@@ -193,6 +206,9 @@ pub fn block(g: &mut Gen, n: usize) -> Definition {
     s.declare("x", format!("input x : {}", x.written()));
     s.add("x", &x, false);
     let out = Shape::new(time, &["N"]);
+    if timed && g.choice.chance(50) {
+        index(g, &mut s);
+    }
     for _ in 0..g.choice.below(3) {
         let shape = match g.choice.chance(70) {
             true => Shape::new(time, &[g.choice.pick(&s.sizes).as_str()]),

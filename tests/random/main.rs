@@ -12,6 +12,7 @@ mod common;
 
 mod choice;
 mod definitions;
+mod index;
 mod model;
 mod oracle;
 mod rounding;

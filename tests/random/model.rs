@@ -6,6 +6,7 @@
 
 use super::choice::Choice;
 use super::definitions::{always, block, cell, function, split};
+use super::index::index;
 use super::terms::{Callee, Gen, Place, Scope};
 use super::text::{Definition, Program, Shape, Term};
 
@@ -279,7 +280,8 @@ fn predict(g: &mut Gen, s: &mut Scope, target: &Target) {
 
 /// One more value of the model.
 fn line(g: &mut Gen, s: &mut Scope) {
-    match g.choice.below(10) {
+    match g.choice.below(13) {
+        10..=12 => index(g, s),
         0..=3 => scan(g, s),
         4 | 5 if !g.blocks.is_empty() => apply_block(g, s),
         6 => {
@@ -376,8 +378,17 @@ fn scan(g: &mut Gen, s: &mut Scope) {
         parts.push(g.vector(s, Some(time), 1));
         bound.push(format!("{name} = {{}}"));
     }
-    for (name, _) in &c.contexts {
-        parts.push(g.vector(s, None, 2));
+    for (name, shape) in &c.contexts {
+        match shape.time {
+            None => parts.push(g.vector(s, None, 2)),
+            Some(_) => {
+                // What a cell attends to is seen whole at every step.
+                let along = s.times[0];
+                g.clean += 1;
+                parts.push(g.vector(s, Some(along), 2));
+                g.clean -= 1;
+            }
+        }
         bound.push(format!("{name} = {{}}"));
     }
     if !bound.is_empty() {
