@@ -133,6 +133,8 @@ struct Elab<'a, 'd> {
     watches: Vec<(String, VarId)>,
     limits: Vec<Limit>,
     reduced: BTreeMap<Span, Reduced>,
+    /// A definition is checked, and no model.
+    by_itself: bool,
     /// Indices declared so far.
     marks: u32,
     random_paths: Taken,
@@ -166,6 +168,7 @@ impl<'a, 'd> Elab<'a, 'd> {
             watches: Vec::new(),
             limits: Vec::new(),
             reduced: BTreeMap::new(),
+            by_itself: false,
             marks: 0,
             random_paths: Taken::default(),
             scan_paths: Taken::default(),
@@ -349,6 +352,7 @@ pub fn model(defs: &mut Defs, entry: &Entry, out: &mut Vec<Diagnostic>) -> Optio
 /// Checks a cell or block on its own: sizes of its head and inputs are symbols nobody can choose.
 pub fn definition(defs: &mut Defs, entry: &Rc<Entry>, out: &mut Vec<Diagnostic>) {
     let mut e = Elab::new(defs, entry.def.name.span);
+    e.by_itself = true;
     e.alone(entry);
     out.append(&mut e.diagnostics);
 }
@@ -356,6 +360,7 @@ pub fn definition(defs: &mut Defs, entry: &Rc<Entry>, out: &mut Vec<Diagnostic>)
 /// Checks a function on its own, as far as its parameters have types.
 pub fn function(defs: &mut Defs, entry: &Rc<FnEntry>, out: &mut Vec<Diagnostic>) {
     let mut e = Elab::new(defs, entry.def.name.span);
+    e.by_itself = true;
     e.function_alone(entry);
     out.append(&mut e.diagnostics);
 }
