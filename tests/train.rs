@@ -10,15 +10,17 @@ use seqc::ast::parse::parse;
 use seqc::check::program::{self, Model};
 use seqc::check::settings::Experiment;
 use seqc::data::{Dataset, LoadOptions};
+use seqc::ir::Func;
 use seqc::lower::Options;
-use seqc::pipeline::{Build, with_vocabularies};
+use seqc::pipeline::{Build, generate, with_vocabularies};
 use seqc::schedule::schedule;
 use seqc::settings::Length;
 use seqc::span::Sources;
 use seqc::targets::cpu::exec;
 use seqc::targets::executable::Executable;
 use seqc::train::{
-    End, Functions, Init, ParamSpec, Plan, Record, RunFolder, Silent, Stage, Start, Summary, train,
+    End, Functions, Generator, Init, ParamSpec, Plan, Record, RunFolder, Silent, Stage, Start,
+    Summary, train,
 };
 
 /// A file's first model with its experiment and data.
@@ -59,15 +61,24 @@ fn example(name: &str) -> Example {
     }
 }
 
+fn machine(func: &Func, threads: usize) -> Box<dyn Executable> {
+    let options = exec::Options {
+        threads,
+        ..exec::Options::default()
+    };
+    Box::new(exec::compile(&schedule(func).unwrap(), &options).unwrap())
+}
+
 impl Example {
     fn compile(&self, options: Options, gradients: bool, threads: usize) -> Box<dyn Executable> {
         let stages = Build::default().stages(&self.model, options, gradients);
-        let program = schedule(&stages.unwrap().optimized).unwrap();
-        let options = exec::Options {
-            threads,
-            ..exec::Options::default()
-        };
-        Box::new(exec::compile(&program, &options).unwrap())
+        machine(&stages.unwrap().optimized, threads)
+    }
+
+    fn generator(&self, threads: usize) -> Generator {
+        let own = generate::own_targets(&self.model).unwrap();
+        let make = |f| Ok(machine(&generate::optimized(f)?, threads));
+        generate::generator(&self.model, &own[0], None, &make).unwrap()
     }
 
     fn params(&self) -> Vec<ParamSpec> {
@@ -119,7 +130,7 @@ impl Example {
             functions: Functions {
                 train: stage(Options::TRAIN, true),
                 evaluate: stage(Options::EVALUATE, false),
-                step: generate.map(|_| stage(Options::PREDICT, false)),
+                step: generate.map(|_| self.generator(threads)),
             },
             folder,
             start: Start::Initial,

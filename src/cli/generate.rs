@@ -2,9 +2,8 @@
 
 use super::args::{Common, GenerateArgs, SearchArg};
 use super::opened::{Opened, best};
-use super::{Failure, from_training, stdout};
+use super::{Failure, Within, from_training, stdout};
 use crate::diagnostics::Diagnostic;
-use crate::lower::Options;
 use crate::settings::{GenerateSettings, Search};
 use crate::train::generate::{Request, generate};
 
@@ -22,11 +21,16 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
     };
     let mut settings = read.cloned().unwrap_or_else(|| default_settings(model));
     overridden(&mut settings, common, args)?;
-    let mut stage = opened.stage(Options::PREDICT)?;
-    let weights = best(&args.run, stage.start.signature())?;
+    let window = opened.block.settings.window;
+    let generator = opened.compiler().generator(window);
+    let mut generator = generator.within(&opened.loaded.sources)?;
+    let weights = best(&args.run, generator.step.signature())?;
     let request = Request::new(&settings, args.n).map_err(from_training)?;
-    let all =
-        generate(&mut stage, &weights, &opened.record.fields, &request).map_err(from_training)?;
+    let written = generate(&mut generator, &weights, &opened.record.fields, &request);
+    let (all, outgrown) = written.map_err(from_training)?;
+    if let Some(most) = generator.most.filter(|_| outgrown) {
+        eprintln!("past {most} steps each next one is predicted from the last {most} alone");
+    }
     if common.json {
         let texts: Vec<String> = all.iter().map(|g| g.text()).collect();
         return stdout::line(&serde_json::json!({ "generated": texts }).to_string()).map(|()| 0);

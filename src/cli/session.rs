@@ -6,20 +6,30 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Failure;
 use super::args::Common;
 use super::load::Loaded;
+use super::{Failure, from_training};
 use crate::check::program::{self, Model};
 use crate::check::settings::{TrainBlock, apply_losses};
 use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
+use crate::ir::Func;
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
 use crate::settings::TrainSettings;
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Executable;
+use crate::train;
+use crate::train::generator::Generator;
 use crate::train::init::{Init, ParamSpec};
 use crate::train::plan::{Functions, Stage};
+
+/// Why a model has no one-step form; no faults.
+const CANNOT_WRITE: [&str; 3] = [
+    "generate::not-possible",
+    "step::not-causal",
+    "step::unsupported",
+];
 
 /// What computes: machine code, or the interpreter in f64.
 pub enum Backend {
@@ -92,8 +102,46 @@ impl Compiler<'_> {
         Ok(Stage { start, resume })
     }
 
+    /// One step of the target that the model reads back, for sequences of any length. `window` is
+    /// how many steps a model that looks back was trained to see.
+    ///
+    /// Errors: the model reads no target of its own, or several; a step needs later ones.
+    pub fn generator(&mut self, window: Option<u32>) -> Result<Generator, Failure> {
+        let own = pipeline::generate::own_targets(self.model)?;
+        let names: Vec<&str> = own.iter().map(String::as_str).collect();
+        let target = train::generate::own(&names).map_err(from_training)?;
+        let began = Instant::now();
+        let make = |func: Func| -> Result<Box<dyn Executable>, Diagnostic> {
+            Ok(match self.backend {
+                Backend::Cpu(pool) => {
+                    let func = pipeline::generate::optimized(func)?;
+                    pipeline::machine(&func, pool.clone())?
+                }
+                Backend::Reference => Box::new(pipeline::reference::Reference::new(func)?),
+            })
+        };
+        let window = window.map(|w| w as usize);
+        let generator = pipeline::generate::generator(self.model, target, window, &make)?;
+        self.ms += began.elapsed().as_secs_f64() * 1e3;
+        Ok(generator)
+    }
+
+    /// The same where samples are shown during training, which goes on without them.
+    fn samples(&mut self, window: Option<u32>) -> Result<Option<Generator>, Failure> {
+        match self.generator(window) {
+            Ok(generator) => Ok(Some(generator)),
+            Err(f) if f.diagnostics.iter().all(|d| CANNOT_WRITE.contains(&d.code)) => Ok(None),
+            Err(f) => Err(f),
+        }
+    }
+
     /// Everything that training calls.
-    pub fn functions(&mut self, predictions: bool, samples: bool) -> Result<Functions, Failure> {
+    pub fn functions(
+        &mut self,
+        predictions: bool,
+        samples: bool,
+        window: Option<u32>,
+    ) -> Result<Functions, Failure> {
         let train = self.stage(Options::TRAIN, true)?;
         let evaluate = self.stage(
             Options {
@@ -103,7 +151,7 @@ impl Compiler<'_> {
             false,
         )?;
         let step = match samples {
-            true => Some(self.stage(Options::PREDICT, false)?),
+            true => self.samples(window)?,
             false => None,
         };
         Ok(Functions {

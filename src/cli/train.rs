@@ -15,7 +15,6 @@ use crate::check::settings::TrainBlock;
 use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
 use crate::settings::Metric;
-use crate::train::evaluate;
 use crate::train::folder::{self, Record, RunFolder};
 use crate::train::observe::{End, Summary};
 use crate::train::plan::{Plan, Start};
@@ -168,12 +167,8 @@ pub fn dataset(
         let message = format!("the file has no data block {}", block.settings.data);
         Diagnostic::error("usage::no-data", message)
     })?;
-    let failed = |diagnostics| Failure::new(diagnostics, loaded.sources.clone());
-    let dataset = Dataset::load(&data.spec, &block.wanted, options).map_err(failed)?;
-    let plan = evaluate::epoch_plan(&block.settings, 0);
-    let cut = dataset.check_plan(&plan, block.span);
-    cut.map_err(|d| failed(vec![d]))?;
-    Ok(dataset)
+    Dataset::load(&data.spec, &block.wanted, options)
+        .map_err(|diagnostics| Failure::new(diagnostics, loaded.sources.clone()))
 }
 
 /// What `check` only warns of stops training.
@@ -268,7 +263,8 @@ impl Job<'_> {
         };
         let generates = model.inputs.iter().any(|i| i.feeds_itself);
         let predictions = settings.metrics.iter().any(reads_predictions);
-        let functions = compiler.functions(predictions, generates).within(sources)?;
+        let functions = compiler.functions(predictions, generates, settings.window);
+        let functions = functions.within(sources)?;
         refuse_batch(functions.train.start.as_ref(), self.dataset, settings)?;
         let generate = self.loaded.experiment.generate(&settings.model);
         let folder = folder()?;

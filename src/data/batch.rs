@@ -12,7 +12,6 @@ use super::spec::FieldRole;
 use super::split::Part;
 use super::stream::Streams;
 use crate::diagnostics::Diagnostic;
-use crate::settings::read::clip;
 use crate::span::Span;
 
 /// The longest part that is taken as one sequence, for want of `bptt` and `window`.
@@ -58,6 +57,8 @@ pub struct Batch {
     pub steps: Vec<(String, usize)>,
     /// The length of each example along each time.
     pub lengths: Vec<(String, Vec<i32>)>,
+    /// How many steps of each example came before this batch, along each time where any did.
+    pub begun: Vec<(String, Vec<i32>)>,
     /// Inputs, targets and columns by name.
     pub data: Vec<(String, Tensor)>,
     /// What `previous(name)` reads: one step earlier, `<start>` or zeros at step 0.
@@ -89,6 +90,12 @@ impl Batch {
     pub fn lengths(&self, time: &str) -> Option<&[i32]> {
         let found = self.lengths.iter().find(|(n, _)| n == time);
         found.map(|(_, l)| &l[..])
+    }
+
+    /// The number of the first step of a row along a time.
+    pub fn begun(&self, time: &str, row: usize) -> i32 {
+        let found = self.begun.iter().find(|(n, _)| n == time);
+        found.and_then(|(_, b)| b.get(row)).copied().unwrap_or(0)
     }
 }
 
@@ -136,21 +143,6 @@ impl Dataset {
     /// Refuses a plan that would take a long sequence whole; `span` is the `train` block's.
     pub fn check_plan(&self, plan: &BatchPlan, span: Span) -> Result<(), Diagnostic> {
         let n = self.len(Part::Train);
-        let cut = plan.bptt.or(plan.window).or(self.fixed());
-        if let (true, Some(most)) = (self.long, self.times.iter().find_map(|t| t.most.as_ref()))
-            && cut.unwrap_or(n) > most.steps
-        {
-            let message = format!(
-                "{} steps at a time; `{}` has {}",
-                cut.unwrap_or(n),
-                clip(&most.weight),
-                most.steps
-            );
-            return Err(Diagnostic::error("data::too-long", message)
-                .label(most.span, format!("a row for each of {} steps", most.steps))
-                .label(span, "steps at a time")
-                .help(format!("set `window = {}`, or raise `max`", most.steps)));
-        }
         if !self.long || plan.bptt.or(plan.window).or(self.fixed()).is_some() || n <= MAX_WHOLE {
             return Ok(());
         }
@@ -237,6 +229,7 @@ impl Batch {
             rows,
             steps: Vec::new(),
             lengths: Vec::new(),
+            begun: Vec::new(),
             data: Vec::new(),
             previous: Vec::new(),
             carries: false,

@@ -9,7 +9,6 @@ pub mod interp;
 pub mod op;
 pub mod print;
 pub mod recurrence;
-pub mod support;
 pub mod verify;
 
 pub use op::*;

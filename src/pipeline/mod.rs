@@ -5,8 +5,10 @@
 //! ```
 //!
 //! The forward rewrites come before reverse mode, so that the backward loop inherits merged and hoisted
-//! products. Every stage is kept for `emit`, and verified in debug builds.
+//! products. For generation the forward function is first taken apart into one step ([`generate`]).
+//! Every stage is kept for `emit`, and verified in debug builds.
 
+pub mod generate;
 pub mod reference;
 
 use std::sync::Arc;

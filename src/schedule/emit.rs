@@ -188,12 +188,11 @@ impl<'a> Emitter<'a> {
             }
             false => names.join(", "),
         };
-        let rows_independent = rows::lead(&mut body);
         Ok(Scan {
             name,
             extent: scan.extent.clone(),
             reverse: scan.reverse,
-            rows_independent,
+            rows_independent: rows::independent(&body),
             body,
             carries,
             spans: p.func.op(id).spans.clone(),

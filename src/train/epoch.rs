@@ -218,7 +218,7 @@ impl Run<'_> {
 
     /// What the model writes as it is now; nothing where it does not write.
     fn texts(&mut self) -> Result<Vec<String>, Failure> {
-        let (Some(stage), Some(settings)) = (&mut self.plan.functions.step, self.plan.generate)
+        let (Some(generator), Some(settings)) = (&mut self.plan.functions.step, self.plan.generate)
         else {
             return Ok(Vec::new());
         };
@@ -240,7 +240,7 @@ impl Run<'_> {
             stream: self.progress.step as u32,
             ..Request::new(&settings, n)?
         };
-        let written = generate(stage, &self.weights, &self.fields, &request)?;
+        let (written, _) = generate(generator, &self.weights, &self.fields, &request)?;
         Ok(written.iter().map(|g| g.text()).collect())
     }
 }

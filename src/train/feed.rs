@@ -44,10 +44,11 @@ impl Feed {
         }
         let numbers: Vec<Vec<i32>> = (signature.inputs.iter().zip(&lens))
             .map(|(slot, len)| match &slot.role {
-                // Every row of one step has its number.
-                Role::Steps(_) => {
+                // Every row of one step has its number, after those that came before the batch.
+                Role::Steps(time) => {
                     let rows = batch.rows.max(1);
-                    (0..*len).map(|i| (i / rows) as i32).collect()
+                    let number = |i: usize| (i / rows) as i32 + batch.begun(time, i % rows);
+                    (0..*len).map(number).collect()
                 }
                 _ => Vec::new(),
             })
@@ -120,13 +121,17 @@ impl Feed {
             .zip(self.outputs.iter().map(Vec::as_slice))
     }
 
-    /// Keeps the states after the last step in place of those before it.
-    pub fn carry(&self, carried: &mut Carried) {
-        for (role, values) in self.outputs() {
+    /// Keeps the states after the last step in place of those before it. They are moved: the results
+    /// no longer have them.
+    pub fn carry(&mut self, carried: &mut Carried) {
+        for (role, values) in self.roles.iter().zip(&mut self.outputs) {
             if let Role::Carry(path) = role {
-                let kept = carried.entry(path.clone()).or_default();
-                kept.clear();
-                kept.extend_from_slice(values);
+                match carried.get_mut(path) {
+                    Some(kept) => std::mem::swap(kept, values),
+                    None => {
+                        carried.insert(path.clone(), std::mem::take(values));
+                    }
+                }
             }
         }
     }

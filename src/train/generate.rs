@@ -1,20 +1,23 @@
 //! Sequences that a model writes by itself, one step after another.
 //!
-//! In: the compiled step (every time is 1) of a model that feeds itself, weights, a [`Request`].
-//! Out: texts, or numbers in the unit of their column. All sequences advance together as one batch;
-//! sequence i at position t draws by (seed, i, t) alone, so asking for more changes none.
+//! In: the compiled one-step form of a model that feeds itself, weights, a [`Request`]. Out: texts, or
+//! numbers in the unit of their column. All sequences advance together as one batch; sequence i at
+//! position t draws by (seed, i, t) alone, so asking for more changes none.
+//!
+//! A sequence longer than [`Generator::most`] is written from its last steps alone: each further step
+//! reads that many again from the start, which is what one forward pass over them would predict.
 
 use super::failure::{Class, Failure};
-use super::feed::{Carried, Feed};
 use super::folder::FieldInfo;
-use super::plan::Stage;
+use super::generator::{Generator, Reader};
+use super::given::{first_batch, numbers};
 use super::sample::{Choice, pick};
+use crate::data::Tensor;
 use crate::data::spec::{FieldRole, Unit};
-use crate::data::{Batch, Tensor, Undo};
 use crate::diagnostics::Diagnostic;
 use crate::philox::{Domain, Place, key, path_hash};
 use crate::settings::{GenerateSettings, Given, Search};
-use crate::targets::executable::{Draw, Role, Signature};
+use crate::targets::executable::{Role, Signature};
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,33 +84,46 @@ impl Generated {
     }
 }
 
-/// The one target that the model reads back, or why there is none.
+/// The one target among those that the model reads back, or why there is none.
+pub fn own<'n>(names: &[&'n str]) -> Result<&'n str, Failure> {
+    let refuse = |message: &str| Err(Failure::program("generate::not-possible", message));
+    match names {
+        [one] => Ok(one),
+        [] => refuse("the model reads no `previous(…)` of a target, so it writes nothing"),
+        _ => refuse("the model feeds itself several targets; one can be generated"),
+    }
+}
+
 fn own_target<'f>(
     signature: &Signature,
     fields: &'f [FieldInfo],
 ) -> Result<&'f FieldInfo, Failure> {
-    let refuse = |message: &str| Err(Failure::program("generate::not-possible", message));
-    let mut own = signature.inputs.iter().filter_map(|i| match &i.role {
-        Role::Previous(name) => Some(name),
+    let read = signature.inputs.iter().filter_map(|i| match &i.role {
+        Role::Previous(name) => Some(name.as_str()),
         _ => None,
     });
-    let (first, more) = (own.next(), own.next());
-    let Some(name) = first else {
-        return refuse("the model reads no `previous(…)` of a target, so it writes nothing");
-    };
-    if more.is_some() {
-        return refuse("the model feeds itself several targets; one can be generated");
-    }
-    match fields.iter().find(|f| f.name == *name) {
-        Some(field) => Ok(field),
-        None => refuse("the run does not know the target that the model feeds itself"),
-    }
+    let name = own(&read.collect::<Vec<_>>())?;
+    fields.iter().find(|f| f.name == name).ok_or_else(|| {
+        let message = "the run does not know the target that the model feeds itself";
+        Failure::program("generate::not-possible", message)
+    })
 }
 
-/// Whether a compiled step can generate: it reads its own target and every input can be given.
-pub fn can_generate(signature: &Signature, fields: &[FieldInfo]) -> bool {
-    own_target(signature, fields).is_ok()
-        && (fields.iter()).all(|f| f.role != FieldRole::Input || f.time.is_none())
+/// Whether a compiled step can generate: it reads its own target, and its inputs are single values or
+/// given sequences.
+pub fn can_generate(
+    generator: &Generator,
+    fields: &[FieldInfo],
+    given: &[(String, Given)],
+) -> bool {
+    let Ok(target) = own_target(generator.step.signature(), fields) else {
+        return false;
+    };
+    let inputs = fields.iter().filter(|f| f.role == FieldRole::Input);
+    inputs.filter(|f| f.time.is_some()).all(|f| {
+        let supplied = given.iter().any(|(name, _)| *name == f.name);
+        supplied && f.time != target.time
+    })
 }
 
 /// The sequences that are being written, in the units the model reads.
@@ -117,69 +133,72 @@ enum Written {
     Numbers(Vec<Vec<f32>>),
 }
 
-/// Generates `request.n` sequences.
+impl Written {
+    /// What step `t` reads of the step before it; sequences that ended read their end.
+    fn previous(&self, t: usize, start: &Tensor, end: Option<i32>, width: usize) -> Tensor {
+        let Some(t) = t.checked_sub(1) else {
+            return start.clone();
+        };
+        match self {
+            Written::Symbols(rows) => {
+                let read = |row: &Vec<i32>| row.get(t).copied().or(end).unwrap_or(0);
+                Tensor::I32(rows.iter().map(read).collect())
+            }
+            Written::Numbers(rows) => {
+                let at = t * width..(t + 1) * width;
+                let read = rows.iter().flat_map(|r| r[at.clone()].iter().copied());
+                Tensor::F32(read.collect())
+            }
+        }
+    }
+}
+
+/// Generates `request.n` sequences, and says whether any outgrew what the model reads at once.
 pub fn generate(
-    step: &mut Stage,
+    generator: &mut Generator,
     weights: &[f32],
     fields: &[FieldInfo],
     request: &Request,
-) -> Result<Vec<Generated>, Failure> {
-    let target = own_target(step.start.signature(), fields)?;
+) -> Result<(Vec<Generated>, bool), Failure> {
+    let target = own_target(generator.step.signature(), fields)?;
     let n = request.n;
     if n == 0 {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), false));
     }
-    let mut batch = first_batch(step.start.signature(), fields, request)?;
+    let batch = first_batch(
+        &generator.signatures(),
+        fields,
+        target.time.as_deref(),
+        request,
+    )?;
     let width: usize = target.features.iter().product::<usize>().max(1);
-    let (mut written, mut previous, prompt_steps) = match &target.vocabulary {
-        Some(vocabulary) => {
-            let prompt = vocabulary.encode_text(&request.prompt);
-            if let Some(i) = prompt.iter().position(|t| *t < 0) {
-                let symbol = request.prompt.chars().nth(i).unwrap_or(' ');
-                let message = format!(
-                    "the prompt's {symbol:?} is not among the {} symbols of the training data",
-                    vocabulary.symbols().len()
-                );
-                return Err(Failure::usage("generate::unknown-symbol", message));
-            }
-            // A label is one symbol, also where it is empty: no prompt is none.
-            let prompt = if request.prompt.is_empty() {
-                Vec::new()
-            } else {
-                prompt
-            };
-            let steps = prompt.len();
-            let start = Tensor::I32(vec![vocabulary.start(); n]);
-            (Written::Symbols(vec![prompt; n]), start, steps)
-        }
-        None => {
-            let prompt = numbers(target, &request.prompt, width)?;
-            let steps = prompt.len() / width;
-            let start = Tensor::F32(vec![0.0; n * width]);
-            (Written::Numbers(vec![prompt; n]), start, steps)
-        }
-    };
+    let (mut written, start, prompt_steps) = begin(target, request, width)?;
     let end = target.vocabulary.as_ref().and_then(|v| v.end());
-    let role = Role::Prediction(target.name.clone());
     let mut done = vec![false; n];
-    let mut carried = Carried::new();
-    let mut feed = Feed::default();
-    for t in 0..prompt_steps.saturating_add(request.length) {
-        batch.previous = vec![(target.name.clone(), previous)];
-        let form = step.form(t > 0);
-        feed.run(form, &batch, &carried, weights, &mut [], Draw::default())?;
-        feed.carry(&mut carried);
-        let predicted = feed.output(&role).ok_or_else(|| {
-            Failure::program("generate::not-possible", "the model returns no prediction")
-        })?;
-        previous = match &mut written {
+    let steps = prompt_steps.saturating_add(request.length);
+    let mut reader = Reader::new(generator, weights, target, batch, steps)?;
+    let room = reader.room;
+    // Of a prompt that is too long, only its end is read.
+    let first = (prompt_steps + 1).saturating_sub(room);
+    let mut outgrown = first > 0 && steps > room;
+    for t in first..steps {
+        if reader.is_full() {
+            outgrown = true;
+            reader.restart();
+            for earlier in t + 1 - room..t {
+                reader.step(written.previous(earlier, &start, end, width))?;
+            }
+        }
+        reader.step(written.previous(t, &start, end, width))?;
+        if t < prompt_steps {
+            continue;
+        }
+        let predicted = reader.prediction()?;
+        match &mut written {
             Written::Symbols(rows) => {
                 let each = predicted.len() / n;
                 let writing = rows.iter_mut().zip(&mut done).enumerate();
                 for (i, (row, done)) in writing.filter(|(_, (_, done))| !**done) {
-                    if t < prompt_steps {
-                        continue;
-                    }
                     let p = &predicted[i * each..(i + 1) * each];
                     let u = unit(request, i, t, 0);
                     let symbol = pick(p, &request.choice, u).ok_or_else(|| not_finite(t))?;
@@ -188,37 +207,58 @@ pub fn generate(
                         false => row.push(symbol as i32),
                     }
                 }
-                let read = |row: &Vec<i32>| row.get(t).copied().or(end).unwrap_or(0);
-                Tensor::I32(rows.iter().map(read).collect())
             }
             Written::Numbers(rows) => {
-                if t >= prompt_steps {
-                    for (i, row) in rows.iter_mut().enumerate() {
-                        let values = &predicted[i * width..(i + 1) * width];
-                        for (f, value) in values.iter().enumerate() {
-                            if !value.is_finite() {
-                                return Err(not_finite(t));
-                            }
-                            row.push(match target.unit {
-                                Unit::Binary => on(*value, &request.choice, unit(request, i, t, f)),
-                                Unit::Token | Unit::Class | Unit::Number => *value,
-                            });
+                for (i, row) in rows.iter_mut().enumerate() {
+                    let values = &predicted[i * width..(i + 1) * width];
+                    for (f, value) in values.iter().enumerate() {
+                        if !value.is_finite() {
+                            return Err(not_finite(t));
                         }
+                        row.push(match target.unit {
+                            Unit::Binary => on(*value, &request.choice, unit(request, i, t, f)),
+                            Unit::Token | Unit::Class | Unit::Number => *value,
+                        });
                     }
                 }
-                let at = t * width..(t + 1) * width;
-                Tensor::F32(
-                    rows.iter()
-                        .flat_map(|r| r[at.clone()].iter().copied())
-                        .collect(),
-                )
             }
-        };
+        }
         if done.iter().all(|d| *d) {
             break;
         }
     }
-    Ok(finish(written, target, width))
+    Ok((finish(written, target, width), outgrown))
+}
+
+/// The prompt, what the first step reads, and the prompt's steps.
+fn begin(
+    target: &FieldInfo,
+    request: &Request,
+    width: usize,
+) -> Result<(Written, Tensor, usize), Failure> {
+    let n = request.n;
+    let Some(vocabulary) = &target.vocabulary else {
+        let prompt = numbers(target, &request.prompt, width)?;
+        let steps = prompt.len() / width;
+        let start = Tensor::F32(vec![0.0; n * width]);
+        return Ok((Written::Numbers(vec![prompt; n]), start, steps));
+    };
+    // A label is one symbol, also where it is empty: no prompt is none.
+    let prompt = match request.prompt.is_empty() {
+        true => Vec::new(),
+        false => vocabulary.encode_text(&request.prompt),
+    };
+    if let Some(i) = prompt.iter().position(|t| *t < 0) {
+        let symbol = request.prompt.chars().nth(i).unwrap_or(' ');
+        let message = format!(
+            "the prompt's {symbol:?} is not among the {} symbols of the training data",
+            vocabulary.symbols().len()
+        );
+        return Err(Failure::usage("generate::unknown-symbol", message));
+    }
+    let steps = prompt.len();
+    let start = Tensor::I32(vec![vocabulary.start(); n]);
+    Ok((Written::Symbols(vec![prompt; n]), start, steps))
 }
 
 fn finish(written: Written, target: &FieldInfo, width: usize) -> Vec<Generated> {
@@ -276,116 +316,4 @@ fn not_finite(t: usize) -> Failure {
         Class::NonFinite,
         Diagnostic::error("generate::non-finite", message),
     )
-}
-
-/// A value in the unit of its column, as the model reads it.
-fn scaled(field: &FieldInfo, feature: usize, value: f64) -> f32 {
-    let undone = field.inverse.0.iter().rev();
-    let scaled = undone.fold(value, |x, undo| match undo {
-        Undo::Affine(a) => a.apply(feature.min(a.scale.len().saturating_sub(1)), x),
-        Undo::Exp => libm::log(x),
-    });
-    scaled as f32
-}
-
-/// The prompt of a numeric target, in the units the model reads.
-fn numbers(target: &FieldInfo, prompt: &str, width: usize) -> Result<Vec<f32>, Failure> {
-    let parts = prompt
-        .split([' ', ',', '\t', '\n'])
-        .filter(|p| !p.is_empty());
-    let mut out = Vec::new();
-    for part in parts {
-        let Ok(value) = part.parse::<f64>() else {
-            let message = format!("`{}` has numbers, the prompt {part:.20?}", target.name);
-            return Err(Failure::usage("generate::not-a-number", message));
-        };
-        let feature = out.len() % width;
-        out.push(scaled(target, feature, value));
-    }
-    if out.len() % width != 0 {
-        let message = format!(
-            "a step of `{}` has {width} numbers, the prompt has {}",
-            target.name,
-            out.len()
-        );
-        return Err(Failure::usage("generate::not-a-step", message));
-    }
-    Ok(out)
-}
-
-/// A batch of one step, with the inputs that the request gives.
-fn first_batch(
-    signature: &Signature,
-    fields: &[FieldInfo],
-    request: &Request,
-) -> Result<Batch, Failure> {
-    let n = request.n;
-    let times = signature.inputs.iter().filter_map(|i| match &i.role {
-        Role::Lengths(time) => Some((time.clone(), vec![1; n])),
-        _ => None,
-    });
-    let sizes = signature.sizes.iter().filter(|s| s.name() != "B");
-    let mut batch = Batch {
-        epoch: 0,
-        index: 0,
-        rows: n,
-        steps: sizes.map(|s| (s.name().to_string(), 1)).collect(),
-        lengths: times.collect(),
-        data: Vec::new(),
-        previous: Vec::new(),
-        carries: false,
-        examples: Vec::new(),
-    };
-    for slot in &signature.inputs {
-        let Role::Data(name) = &slot.role else {
-            continue;
-        };
-        let field = fields.iter().find(|f| f.name == *name);
-        let given = request.given.iter().rev().find(|(g, _)| g == name);
-        let (Some(field), Some((_, given))) = (field, given) else {
-            let message = format!("the model reads `{name}`, and nothing gives it a value");
-            return Err(Failure::usage("generate::needs-given", message)
-                .help(format!("write `given {name} = …` in the generate block")));
-        };
-        batch
-            .data
-            .push((name.clone(), given_value(field, given, n)?));
-    }
-    Ok(batch)
-}
-
-/// A given value for each of `n` sequences.
-fn given_value(field: &FieldInfo, given: &Given, n: usize) -> Result<Tensor, Failure> {
-    let name = &field.name;
-    if field.time.is_some() {
-        let message = format!("`{name}` is a sequence; generation takes single values yet");
-        return Err(Failure::program("feature::unavailable", message));
-    }
-    let differs = |message: String| Err(Failure::program("generate::given-differs", message));
-    if let Some(vocabulary) = &field.vocabulary {
-        let text = match given {
-            Given::Text(text) => text.clone(),
-            Given::Number(x) => x.to_string(),
-            Given::Numbers(_) => return differs(format!("`{name}` is one class, not numbers")),
-        };
-        let class = vocabulary.encode(&text);
-        if class < 0 {
-            let message = format!("`{name}` has no class {text:.30?} in the training data");
-            return differs(message);
-        }
-        return Ok(Tensor::I32(vec![class; n]));
-    }
-    let values = match given {
-        Given::Number(x) => vec![*x],
-        Given::Numbers(x) => x.clone(),
-        Given::Text(_) => return differs(format!("`{name}` has numbers, the value is a text")),
-    };
-    let width: usize = field.features.iter().product::<usize>().max(1);
-    if values.len() != width {
-        let (have, want) = (values.len(), width);
-        return differs(format!("`{name}` has {want} numbers, {have} are given"));
-    }
-    let row = values.iter().enumerate().map(|(f, x)| scaled(field, f, *x));
-    let row: Vec<f32> = row.collect();
-    Ok(Tensor::F32(row.repeat(n)))
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::folder::RunFolder;
+use super::generator::Generator;
 use super::init::ParamSpec;
 use super::observe::Observer;
 use crate::data::Dataset;
@@ -47,8 +48,8 @@ pub struct Functions {
     pub train: Stage,
     /// `LossSum` and `LossCount` of every target, and predictions where a metric reads them.
     pub evaluate: Stage,
-    /// Predictions of one step (every time is 1), for models that feed themselves.
-    pub step: Option<Stage>,
+    /// Predictions step by step, for models that feed themselves.
+    pub step: Option<Generator>,
 }
 
 /// Which weights a new run starts from.

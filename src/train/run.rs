@@ -146,8 +146,9 @@ impl<'a> Run<'a> {
             plan.observer.event(&Event::Notice(notice.to_string()));
         }
         let fields: Vec<FieldInfo> = dataset.columns().iter().map(FieldInfo::from).collect();
-        if let Some(stage) = &plan.functions.step
-            && !can_generate(stage.start.signature(), &fields)
+        let given = plan.generate.map_or(&[][..], |g| &g.given);
+        if let Some(generator) = &plan.functions.step
+            && !can_generate(generator, &fields, given)
         {
             plan.functions.step = None;
         }

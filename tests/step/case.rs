@@ -9,7 +9,6 @@ use seqc::dim::Sym;
 use seqc::ir::interp::{self, Tensor};
 use seqc::ir::*;
 use seqc::pipeline;
-use seqc::rewrite;
 use seqc::step::{OneStep, one_step};
 use seqc::targets::cpu::pool::Pool;
 use seqc::targets::executable::{Arg, Call, Draw, Executable};
@@ -91,7 +90,7 @@ fn as_i32(x: &[f64]) -> Vec<i32> {
 }
 
 /// Weights by path, so that every function of a model has the same; rounded to f32.
-fn weights(func: &Func, sizes: &[(Sym, i64)]) -> Vec<Tensor> {
+pub fn weights(func: &Func, sizes: &[(Sym, i64)]) -> Vec<Tensor> {
     let mut all = common::params(func, sizes, 0.4);
     let round = |x: &mut f64| *x = f64::from(*x as f32);
     all.iter_mut()
@@ -170,7 +169,7 @@ impl Case<'_> {
                 self.lens.iter().map(|l| *l as f64).collect()
             }
             InputRole::Lengths(_) => (0..B).map(|b| (S - b) as f64).collect(),
-            InputRole::Steps(_) => (0..self.steps * B).map(|i| (i / B) as f64).collect(),
+            InputRole::Steps(_) => (0..shape[0] * B).map(|i| (i / B) as f64).collect(),
             InputRole::Carry(_) => vec![0.0; shape.iter().product()],
             role => self.given(self.full, role, shape, 0),
         });
@@ -189,6 +188,7 @@ impl Case<'_> {
             let sizes = sizes(&func, &self.one.time, 1, room);
             let out = setup.call(&sizes, &|role, shape| match role {
                 InputRole::Lengths(_) => fixed(role),
+                InputRole::Steps(_) => (0..shape[0] * B).map(|i| (i / B) as f64).collect(),
                 InputRole::Carry(_) => vec![0.0; shape.iter().product()],
                 role => self.given(&func, role, shape, 0),
             });
@@ -252,13 +252,7 @@ pub fn check(name: &str, full: &Func, target: &str) -> OneStep {
     for func in [Some(&one.step), one.setup.as_ref()].into_iter().flatten() {
         verify::verify(func).unwrap_or_else(|e| panic!("{name}: {e}\n{func}"));
     }
-    let fast = |func: &Func| {
-        let mut func = func.clone();
-        let mut table = Vec::new();
-        rewrite::run(&mut func, rewrite::FORWARD, &[], &mut table).unwrap();
-        rewrite::run(&mut func, rewrite::CLEAN, &[], &mut table).unwrap();
-        func
-    };
+    let fast = |func: &Func| pipeline::generate::optimized(func.clone()).unwrap();
     let (step, setup) = (fast(&one.step), one.setup.as_ref().map(fast));
     let pool = Arc::new(Pool::new(1));
     let machine = |func: &Func| {

@@ -1,6 +1,5 @@
 //! The end of a model: sizes put in, weights in order of first use, limits.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Elab;
@@ -10,7 +9,7 @@ use crate::check::program::{
     Expr, ExprKind, Head, Model, Param, ParamId, Predict, Scan, State, Stmt,
 };
 use crate::diagnostics::Diagnostic;
-use crate::dim::{Dim, DimTable, Role, Sym};
+use crate::dim::{Dim, DimTable, Role};
 use crate::span::Span;
 
 /// Numbers in one model's weights: 4 TB of them.
@@ -20,8 +19,6 @@ const MAX_WEIGHTS: i64 = 1 << 40;
 struct Zonk<'a> {
     resolve: &'a dyn Fn(&Dim) -> Dim,
     params: BTreeMap<u32, u32>,
-    /// Sizes of conditions: `K` of `t - s < K` may be in no shape.
-    in_domains: RefCell<BTreeSet<Sym>>,
 }
 
 impl Zonk<'_> {
@@ -49,8 +46,6 @@ impl Zonk<'_> {
             | ExprKind::Reveal(_) => {}
             ExprKind::Where { value, domain, .. } => {
                 *domain = domain.with_sizes(self.resolve);
-                let sizes = domain.sizes().into_iter().flat_map(Dim::syms);
-                self.in_domains.borrow_mut().extend(sizes);
                 self.expr(value);
             }
             ExprKind::Param(p) => self.param(p),
@@ -195,7 +190,6 @@ impl Elab<'_, '_> {
                 .enumerate()
                 .map(|(new, old)| (*old as u32, new as u32))
                 .collect(),
-            in_domains: RefCell::default(),
         };
         let params: Vec<Param> = order
             .iter()
@@ -235,8 +229,8 @@ impl Elab<'_, '_> {
             }
         }
         let (penalties, outputs) = (fix(penalties), fix(outputs));
-        // Only symbols that are left in some shape or condition.
-        let mut mentioned = zonk.in_domains.take();
+        // Only symbols that are left in some shape.
+        let mut mentioned = BTreeSet::new();
         let shapes = vars
             .iter()
             .flat_map(|v| &v.shape)
@@ -264,7 +258,6 @@ impl Elab<'_, '_> {
             outputs,
             watches: self.watches.clone(),
             limits: std::mem::take(&mut self.limits),
-            reduced: std::mem::take(&mut self.reduced),
         })
     }
 

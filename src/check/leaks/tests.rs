@@ -1,6 +1,5 @@
 //! Models built by hand, one for each way a reach can go.
 
-mod attention;
 mod data;
 mod index;
 mod texts;
@@ -43,7 +42,6 @@ impl Build {
                 outputs: Vec::new(),
                 watches: Vec::new(),
                 limits: Vec::new(),
-                reduced: BTreeMap::new(),
             },
             at: 0,
         }

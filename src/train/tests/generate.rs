@@ -13,7 +13,7 @@ use crate::targets::executable::{Arg, Call, Elem, Executable, Role, Signature};
 use crate::train::evaluate::{Evaluator, gradients};
 use crate::train::generate::{Generated, Request, generate};
 use crate::train::sample::Choice;
-use crate::train::{FieldInfo, Stage};
+use crate::train::{FieldInfo, Generator, Stage};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -47,7 +47,7 @@ fn request(n: usize) -> Request {
     }
 }
 
-fn step_of(symbols: usize) -> Stage {
+fn step_of(symbols: usize) -> Generator {
     Toy::functions(symbols, Trouble::None).step.unwrap()
 }
 
@@ -61,7 +61,7 @@ fn chain() -> Vec<f32> {
 }
 
 fn texts(weights: &[f32], request: &Request) -> Vec<String> {
-    let written = generate(&mut step_of(4), weights, &[name_field()], request).unwrap();
+    let (written, _) = generate(&mut step_of(4), weights, &[name_field()], request).unwrap();
     written.iter().map(Generated::text).collect()
 }
 
@@ -238,8 +238,8 @@ fn numbers_are_fed_back_and_shown_in_their_unit() {
             given: given.to_vec(),
             ..request(1)
         };
-        let mut stage = Stage::plain(Box::new(Doubling::new()));
-        generate(&mut stage, &[], &fields, &request)
+        let mut generator = Generator::plain(Box::new(Doubling::new()));
+        generate(&mut generator, &[], &fields, &request).map(|(written, _)| written)
     };
     let one = [("k".to_string(), Given::Text("one".into()))];
     let steps = |values: &[f64]| Generated::Numbers(values.iter().map(|v| vec![*v]).collect());

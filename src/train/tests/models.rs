@@ -10,6 +10,7 @@ use crate::dim::{Dim, Sym};
 use crate::philox::{Domain, Place, key, path_hash, uniform};
 use crate::span::{Span, Spanned};
 use crate::targets::executable::{Arg, Call, Elem, Executable, Role, Signature, Slot};
+use crate::train::generator::Generator;
 use crate::train::plan::{Functions, Stage};
 
 /// What a hand-written function does beside its work.
@@ -82,7 +83,7 @@ impl Toy {
         Functions {
             train: stage(train),
             evaluate: stage(Toy::new(symbols, false, true)),
-            step: Some(stage(Toy::new(symbols, false, false))),
+            step: Some(Generator::plain(Box::new(Toy::new(symbols, false, false)))),
         }
     }
 }
@@ -315,11 +316,7 @@ pub fn load(
         fields,
         times: times
             .into_iter()
-            .map(|name| Time {
-                name,
-                fixed: None,
-                most: None,
-            })
+            .map(|name| Time { name, fixed: None })
             .collect(),
     };
     Dataset::load(&spec, &wanted, &LoadOptions::new(dir)).unwrap()

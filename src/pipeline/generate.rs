@@ -1,0 +1,68 @@
+//! From a model to the functions that write a target step by step.
+//!
+//! In: a shaped program, the target. Out: [`OneStep`], or a [`Generator`] made of it by whatever
+//! compiles functions.
+
+use super::{checked, internal};
+use crate::check::program::Model;
+use crate::diagnostics::Diagnostic;
+use crate::ir::{Func, InputRole};
+use crate::lower::{Options, lower};
+use crate::rewrite;
+use crate::step::{self, OneStep};
+use crate::targets::executable::Executable;
+use crate::train::Generator;
+
+/// The targets that the model's predictions read back, in order.
+pub fn own_targets(model: &Model) -> Result<Vec<String>, Diagnostic> {
+    let full = lower(model, Options::PREDICT).map_err(internal)?;
+    let own = full.inputs.iter().filter_map(|i| match &i.role {
+        InputRole::Previous(name) => Some(name.clone()),
+        InputRole::Data(_) | InputRole::Lengths(_) | InputRole::Steps(_) | InputRole::Carry(_) => {
+            None
+        }
+    });
+    Ok(own.collect())
+}
+
+/// The forward function taken apart; not rewritten yet.
+///
+/// Errors: a step of `target` needs steps that are not there yet, or keeps what cannot be kept.
+pub fn one_step(model: &Model, target: &str) -> Result<OneStep, Diagnostic> {
+    let full = lower(model, Options::PREDICT).map_err(internal)?;
+    let one = step::one_step(&full, target)?;
+    for func in one.setup.iter().chain([&one.step]) {
+        checked("step", func).map_err(internal)?;
+    }
+    Ok(one)
+}
+
+/// Rewrites a function without gradients.
+pub fn optimized(mut func: Func) -> Result<Func, Diagnostic> {
+    let mut table = Vec::new();
+    rewrite::run(&mut func, rewrite::FORWARD, &[], &mut table).map_err(internal)?;
+    rewrite::run(&mut func, rewrite::CLEAN, &[], &mut table).map_err(internal)?;
+    Ok(func)
+}
+
+/// The compiled one-step form. `window` is how many steps the model was trained to see at once, which
+/// binds it where it looks back at them.
+///
+/// Errors: those of [`one_step`] and of `make`.
+pub fn generator(
+    model: &Model,
+    target: &str,
+    window: Option<usize>,
+    make: &dyn Fn(Func) -> Result<Box<dyn Executable>, Diagnostic>,
+) -> Result<Generator, Diagnostic> {
+    let one = one_step(model, target)?;
+    let rows = model.limits.iter().filter(|l| l.time.name() == one.time);
+    let rows = rows.filter_map(|l| usize::try_from(model.dims.eval_static(&l.most)?).ok());
+    let seen = window.filter(|_| one.room.is_some());
+    Ok(Generator {
+        most: rows.chain(seen).min(),
+        room: one.room.map(|s| s.name().to_string()),
+        setup: one.setup.map(make).transpose()?,
+        step: make(one.step)?,
+    })
+}

@@ -1,0 +1,137 @@
+//! The compiled one-step form of a model, driven step by step.
+//!
+//! In: the functions of [`crate::step`], weights, what each step reads. Out: each step's prediction.
+//! States, histories and what the setup made are carried from call to call.
+
+use super::failure::Failure;
+use super::feed::{Carried, Feed};
+use super::folder::FieldInfo;
+use crate::data::{Batch, Tensor};
+use crate::targets::executable::{Draw, Executable, Role, Signature};
+
+pub struct Generator {
+    /// Runs once: its results are states of the step.
+    pub setup: Option<Box<dyn Executable>>,
+    /// Predicts one step.
+    pub step: Box<dyn Executable>,
+    /// The launch size of the histories, and the name of the lengths along them, where steps are
+    /// counted.
+    pub room: Option<String>,
+    /// The most steps that a sequence has before it is read again from its last ones: what a table of
+    /// positions has rows for, or the window that histories were trained with.
+    pub most: Option<usize>,
+}
+
+impl Generator {
+    /// A step that keeps nothing but the states it returns.
+    pub fn plain(step: Box<dyn Executable>) -> Generator {
+        Generator {
+            setup: None,
+            step,
+            room: None,
+            most: None,
+        }
+    }
+
+    pub fn signatures(&self) -> Vec<&Signature> {
+        let setup = self.setup.iter().map(|s| s.signature());
+        setup.chain([self.step.signature()]).collect()
+    }
+}
+
+/// Sequences being read, all of one length.
+pub(super) struct Reader<'a> {
+    generator: &'a mut Generator,
+    weights: &'a [f32],
+    target: &'a FieldInfo,
+    batch: Batch,
+    feed: Feed,
+    /// States before the first step.
+    start: Carried,
+    carried: Carried,
+    /// Steps read.
+    at: usize,
+    /// Steps that can be read before the sequences begin again.
+    pub room: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Runs the setup. `steps` is how many will be read at most.
+    pub fn new(
+        generator: &'a mut Generator,
+        weights: &'a [f32],
+        target: &'a FieldInfo,
+        mut batch: Batch,
+        steps: usize,
+    ) -> Result<Reader<'a>, Failure> {
+        let room = generator.most.map_or(steps, |m| m.min(steps)).max(1);
+        if let Some(name) = &generator.room {
+            batch.steps.retain(|(n, _)| n != name);
+            batch.steps.push((name.clone(), room));
+        }
+        let (mut feed, mut start) = (Feed::default(), Carried::new());
+        if let Some(setup) = &mut generator.setup {
+            let draw = Draw::default();
+            feed.run(setup.as_mut(), &batch, &start, weights, &mut [], draw)?;
+            feed.carry(&mut start);
+        }
+        Ok(Reader {
+            generator,
+            weights,
+            target,
+            batch,
+            feed: Feed::default(),
+            carried: start.clone(),
+            start,
+            at: 0,
+            room,
+        })
+    }
+
+    /// Whether the next step must be the first again.
+    pub fn is_full(&self) -> bool {
+        self.at >= self.room
+    }
+
+    pub fn restart(&mut self) {
+        self.carried = self.start.clone();
+        self.at = 0;
+    }
+
+    /// Reads one step: `previous` of every sequence.
+    pub fn step(&mut self, previous: Tensor) -> Result<(), Failure> {
+        let rows = self.batch.rows;
+        if let Some(name) = &self.generator.room {
+            self.batch.lengths.retain(|(n, _)| n != name);
+            let now = vec![self.at as i32 + 1; rows];
+            self.batch.lengths.push((name.clone(), now));
+        }
+        if let Some(time) = &self.target.time {
+            self.batch.begun = vec![(time.clone(), vec![self.at as i32; rows])];
+        }
+        self.batch.previous = vec![(self.target.name.clone(), previous)];
+        let step = self.generator.step.as_mut();
+        let draw = Draw::default();
+        self.feed.run(
+            step,
+            &self.batch,
+            &self.carried,
+            self.weights,
+            &mut [],
+            draw,
+        )?;
+        self.feed.carry(&mut self.carried);
+        self.at += 1;
+        Ok(())
+    }
+
+    /// What the last step predicts.
+    pub fn prediction(&self) -> Result<&[f32], Failure> {
+        let role = Role::Prediction(self.target.name.clone());
+        let none = || {
+            let message = "the model returns no prediction";
+            Failure::program("generate::not-possible", message)
+        };
+        self.feed.output(&role).ok_or_else(none)
+    }
+}

@@ -1,0 +1,173 @@
+//! What a request gives a generating model: values of its inputs, in the units the model reads.
+//!
+//! In: a [`Request`], the fields of a run. Out: a batch of one step whose inputs are set, equal for all
+//! sequences; the numbers of a prompt.
+
+use super::failure::Failure;
+use super::folder::FieldInfo;
+use super::generate::Request;
+use crate::data::{Batch, Tensor, Undo};
+use crate::settings::Given;
+use crate::targets::executable::{Role, Signature};
+
+/// A value in the unit of its column, as the model reads it.
+fn scaled(field: &FieldInfo, feature: usize, value: f64) -> f32 {
+    let undone = field.inverse.0.iter().rev();
+    let scaled = undone.fold(value, |x, undo| match undo {
+        Undo::Affine(a) => a.apply(feature.min(a.scale.len().saturating_sub(1)), x),
+        Undo::Exp => libm::log(x),
+    });
+    scaled as f32
+}
+
+/// The prompt of a numeric target, in the units the model reads.
+pub(super) fn numbers(target: &FieldInfo, prompt: &str, width: usize) -> Result<Vec<f32>, Failure> {
+    let parts = prompt
+        .split([' ', ',', '\t', '\n'])
+        .filter(|p| !p.is_empty());
+    let mut out = Vec::new();
+    for part in parts {
+        let Ok(value) = part.parse::<f64>() else {
+            let message = format!("`{}` has numbers, the prompt {part:.20?}", target.name);
+            return Err(Failure::usage("generate::not-a-number", message));
+        };
+        let feature = out.len() % width;
+        out.push(scaled(target, feature, value));
+    }
+    if out.len() % width != 0 {
+        let message = format!(
+            "a step of `{}` has {width} numbers, the prompt has {}",
+            target.name,
+            out.len()
+        );
+        return Err(Failure::usage("generate::not-a-step", message));
+    }
+    Ok(out)
+}
+
+/// A batch of one step, with the inputs that the request gives to these functions. `own` is the time
+/// of the target that is written.
+pub(super) fn first_batch(
+    signatures: &[&Signature],
+    fields: &[FieldInfo],
+    own: Option<&str>,
+    request: &Request,
+) -> Result<Batch, Failure> {
+    let n = request.n;
+    let mut batch = Batch {
+        epoch: 0,
+        index: 0,
+        rows: n,
+        steps: Vec::new(),
+        lengths: Vec::new(),
+        begun: Vec::new(),
+        data: Vec::new(),
+        previous: Vec::new(),
+        carries: false,
+        examples: Vec::new(),
+    };
+    let slots = || signatures.iter().flat_map(|s| &s.inputs);
+    for slot in slots() {
+        let Role::Data(name) = &slot.role else {
+            continue;
+        };
+        if batch.data(name).is_some() {
+            continue;
+        }
+        let field = fields.iter().find(|f| f.name == *name);
+        let given = request.given.iter().rev().find(|(g, _)| g == name);
+        let (Some(field), Some((_, given))) = (field, given) else {
+            let message = format!("the model reads `{name}`, and nothing gives it a value");
+            return Err(Failure::usage("generate::needs-given", message)
+                .help(format!("write `given {name} = …` in the generate block")));
+        };
+        if field.time.is_some() && field.time.as_deref() == own {
+            let message = format!("`{name}` goes step by step with the target; it cannot be given");
+            return Err(Failure::program("feature::unavailable", message));
+        }
+        let (values, steps) = given_value(field, given, n)?;
+        if let (Some(time), Some(steps)) = (&field.time, steps) {
+            match batch.size(time) {
+                Some(other) if other != steps => {
+                    let message = format!(
+                        "`{name}` is given {steps} steps, another input along {time} {other}"
+                    );
+                    return Err(Failure::program("generate::given-differs", message));
+                }
+                Some(_) => {}
+                None => batch.steps.push((time.clone(), steps)),
+            }
+        }
+        batch.data.push((name.clone(), values));
+    }
+    for size in signatures.iter().flat_map(|s| &s.sizes) {
+        if batch.size(size.name()).is_none() {
+            batch.steps.push((size.name().to_string(), 1));
+        }
+    }
+    for slot in slots() {
+        if let Role::Lengths(time) = &slot.role
+            && batch.lengths(time).is_none()
+        {
+            let steps = batch.size(time).unwrap_or(1) as i32;
+            batch.lengths.push((time.clone(), vec![steps; n]));
+        }
+    }
+    Ok(batch)
+}
+
+/// A given value for each of `n` sequences, and its steps where it is a sequence.
+fn given_value(
+    field: &FieldInfo,
+    given: &Given,
+    n: usize,
+) -> Result<(Tensor, Option<usize>), Failure> {
+    let name = &field.name;
+    let differs = |message: String| Err(Failure::program("generate::given-differs", message));
+    let timed = field.time.is_some();
+    if let Some(vocabulary) = &field.vocabulary {
+        let text = match given {
+            Given::Text(text) => text.clone(),
+            Given::Number(x) => x.to_string(),
+            Given::Numbers(_) => return differs(format!("`{name}` is a text, not numbers")),
+        };
+        let symbols = match timed {
+            true => vocabulary.encode_text(&text),
+            false => vec![vocabulary.encode(&text)],
+        };
+        if let Some(i) = symbols.iter().position(|s| *s < 0) {
+            let message = match timed && symbols.len() > 1 {
+                true => {
+                    let symbol = text.chars().nth(i).unwrap_or(' ');
+                    format!("`{name}` has no symbol {symbol:?} in the training data")
+                }
+                false => format!("`{name}` has no class {text:.30?} in the training data"),
+            };
+            return differs(message);
+        }
+        let steps = timed.then_some(symbols.len());
+        let all = symbols.iter().flat_map(|s| std::iter::repeat_n(*s, n));
+        return Ok((Tensor::I32(all.collect()), steps));
+    }
+    let values = match given {
+        Given::Number(x) => vec![*x],
+        Given::Numbers(x) => x.clone(),
+        Given::Text(_) => return differs(format!("`{name}` has numbers, the value is a text")),
+    };
+    let width: usize = field.features.iter().product::<usize>().max(1);
+    let fits = match timed {
+        true => values.len() % width == 0,
+        false => values.len() == width,
+    };
+    if !fits {
+        let (have, each) = (values.len(), if timed { "at each step " } else { "" });
+        return differs(format!(
+            "`{name}` has {width} numbers {each}, {have} are given"
+        ));
+    }
+    let steps = timed.then_some(values.len() / width);
+    let row = values.iter().enumerate();
+    let row: Vec<f32> = row.map(|(f, x)| scaled(field, f % width, *x)).collect();
+    let all = row.chunks(width).flat_map(|step| step.repeat(n));
+    Ok((Tensor::F32(all.collect()), steps))
+}
