@@ -7,6 +7,8 @@
 
 mod proof;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -315,103 +317,5 @@ impl Domain {
                 false
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T: Coord = Coord::Axis(0);
-    const S: Coord = Coord::Axis(1);
-
-    fn name(c: Coord) -> String {
-        match c {
-            T => "t".into(),
-            S => "s".into(),
-            Coord::Axis(i) => format!("i{i}"),
-            Coord::Of(_) => "len".into(),
-        }
-    }
-
-    fn at(t: i64, s: i64) -> impl Fn(Coord) -> i64 {
-        move |c| match c {
-            T => t,
-            S => s,
-            _ => 0,
-        }
-    }
-
-    fn causal() -> Domain {
-        Domain::le(&Affine::coord(S), &Affine::coord(T)).unwrap()
-    }
-
-    /// `t - s < K`
-    fn near() -> Domain {
-        let gap = Affine::coord(T).sub(&Affine::coord(S)).unwrap();
-        Domain::lt(&gap, &Affine::constant(Dim::named("K"))).unwrap()
-    }
-
-    #[test]
-    fn conditions_print_as_they_are_written() {
-        let every = Domain::Multiple(Affine::coord(S), Dim::named("K"));
-        let strided = causal().and(near().or(every));
-        assert_eq!(
-            strided.show(&name),
-            "s <= t and (t < s + K or mod(s, K) == 0)"
-        );
-        assert_eq!(Domain::before_end(1, 0).show(&name), "s < len");
-        assert_eq!(Domain::before_end(1, 0).as_before_end(0), Some(1));
-        assert_eq!(causal().as_before_end(0), None);
-    }
-
-    #[test]
-    fn evaluation_agrees_with_the_formula() {
-        let k = |_: &Sym| Some(3);
-        let every = Domain::Multiple(Affine::coord(S), Dim::named("K"));
-        let d = causal().and(near().or(every));
-        for t in 0..10 {
-            for s in 0..10 {
-                let want = s <= t && (t - s < 3 || s % 3 == 0);
-                assert_eq!(d.holds(&at(t, s), &k), Some(want), "{t} {s}");
-            }
-        }
-        assert_eq!(near().holds(&at(0, 0), &|_| None), None);
-    }
-
-    #[test]
-    fn bounds_are_proven_only_where_they_hold() {
-        assert_eq!(causal().at_most_after(S, T), Some(0));
-        assert_eq!(causal().at_most_after(T, S), None);
-        let strict = Domain::lt(&Affine::coord(S), &Affine::coord(T)).unwrap();
-        assert_eq!(strict.at_most_after(S, T), Some(-1));
-        assert_eq!(strict.clone().or(causal()).at_most_after(S, T), Some(0));
-        assert_eq!(near().or(causal()).at_most_after(S, T), None);
-        let not_after = Domain::Not(Box::new(
-            Domain::lt(&Affine::coord(T), &Affine::coord(S)).unwrap(),
-        ));
-        assert_eq!(not_after.at_most_after(S, T), Some(0));
-        let two = Affine::coord(S).scale(2).unwrap();
-        assert_eq!(
-            Domain::le(&two, &Affine::coord(T))
-                .unwrap()
-                .at_most_after(S, T),
-            None
-        );
-    }
-
-    #[test]
-    fn containment_and_widening() {
-        assert!(causal().contains(&causal().and(near())));
-        assert!(!causal().and(near()).contains(&causal()));
-        let same = Domain::equal(&Affine::coord(S), &Affine::coord(T)).unwrap();
-        assert!(causal().contains(&same));
-        let only_s = |c: Coord| (c == S).then_some(c);
-        assert!(causal().widened(&only_s).is_everywhere());
-        let both = causal().and(Domain::before_end(1, 0));
-        assert_eq!(
-            both.widened(&|c| (c != T).then_some(c)),
-            Domain::before_end(1, 0)
-        );
     }
 }

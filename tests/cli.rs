@@ -551,6 +551,22 @@ fn odd_files_are_refused_with_their_place() {
 }
 
 #[test]
+fn names_and_codes_are_explained() {
+    let here = Here::new();
+    for (name, part) in [
+        ("lstm", "c' = f*c + i*g"),
+        ("MixtureOfExperts", "#   parameters "),
+        ("Linear", "`y = W·x + b`"),
+        ("shape::mismatch", "\n# Mended:\n"),
+        ("run::locked", "Another process"),
+    ] {
+        let out = here.run(&["explain", name]).exits(0).out;
+        assert!(out.contains(part) && out.ends_with('\n'), "{out}");
+    }
+    here.run(&["explain", "Liner"]).exits(2).says("`Linear`");
+}
+
+#[test]
 fn usage_errors_exit_with_2() {
     let here = Here::new();
     for args in [

@@ -18,10 +18,8 @@ fn causal_attention_with_several_heads() {
 
 #[test]
 fn attention_at_every_step_of_a_decoder() {
-    for reverse in [false, true] {
-        for with_len in [false, true] {
-            check_compiled("decoder", |c| decoder(c, reverse, with_len));
-        }
+    for (reverse, with_len) in [(false, true), (true, false)] {
+        check_compiled("decoder", |c| decoder(c, reverse, with_len));
     }
 }
 
@@ -64,6 +62,65 @@ fn several_heads_inside_a_loop() {
         c.b.scan(Scan {
             extent: Dim::named("T"),
             reverse: false,
+            len: Some(len),
+            valid: None,
+            slices: vec![],
+            carries: vec![Carry {
+                init: h0,
+                param: state,
+                next,
+                last,
+            }],
+            stacks: vec![Stack { from: next, to: hs }],
+            body,
+        });
+        let sum = c.b.reduce_masked(ReduceOp::Sum, hs, len, &[0], "sum");
+        c.b.mul(sum, last, "y")
+    });
+}
+
+/// A network with a hidden layer scores each pair of the state and a step of the context, so that
+/// matrices and biases act inside the loop on values of every step of the context.
+#[test]
+fn scores_by_a_deeper_network_inside_a_loop() {
+    let (b, s, h, k) = (0, 2, 3, 4);
+    check_compiled("deep scores", |c| {
+        let (enc, of_s) = (c.weight("enc", &["S", "B", "H"]), c.lengths_of("S"));
+        let len = c.lengths();
+        let (w, bias, v) = (
+            c.weight("W", &["K", "H"]),
+            c.weight("b", &["K"]),
+            c.weight("v", &["K"]),
+        );
+        let h0 = c.weight("h0", &["B", "H"]);
+        let state = c.fresh("h", &["B", "H"]);
+        let (body, next) = c.b.region(|bu| {
+            let sbh = dims_of(&["S", "B", "H"]);
+            let q = bu.expand(state, vec![None, Some(0), Some(1)], &sbh);
+            let z = bu.mul(q, enc, "z");
+            let z = bu.unary(Unary::Tanh, z, "z");
+            let z = bu.contract((&[s, b, h], z), (&[k, h], w), &[s, b, k], "z");
+            let bias = bu.expand_leading(bias, &dims_of(&["S", "B", "K"]));
+            let z = bu.add(z, bias, "z");
+            let z = bu.unary(Unary::Tanh, z, "z");
+            let e = bu.contract((&[s, b, k], z), (&[k], v), &[b, s], "e");
+            let kind = OpKind::Mask {
+                domain: Domain::before_end(1, 0),
+                fill: f64::NEG_INFINITY,
+                batch: Some(0),
+            };
+            let e = bu.emit(kind, &[e, of_s], "e");
+            let a = bu.emit(OpKind::Softmax, &[e], "a");
+            let y = bu.contract((&[b, s], a), (&[s, b, h], enc), &[b, h], "y");
+            bu.add(y, state, "h")
+        });
+        let (hs, last) = (
+            c.fresh("hs", &["T", "B", "H"]),
+            c.fresh("last", &["B", "H"]),
+        );
+        c.b.scan(Scan {
+            extent: Dim::named("T"),
+            reverse: true,
             len: Some(len),
             valid: None,
             slices: vec![],

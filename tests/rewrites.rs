@@ -67,6 +67,18 @@ fn gradients_of_a_context_are_not_added_up_as_outer_products() {
 }
 
 #[test]
+fn no_step_of_an_attending_decoder_mixes_examples() {
+    use seqc::schedule::program::Task;
+    let [_, func] = differentiated(&function("decoder", &|c| decoder(c, false, true)));
+    let program = seqc::schedule::schedule(&func).unwrap();
+    let scans = program.tasks.iter().filter_map(|t| match t {
+        Task::Scan(s) => Some(s.rows_independent),
+        _ => None,
+    });
+    assert_eq!(scans.collect::<Vec<_>>(), [true, true], "{program}");
+}
+
+#[test]
 fn what_differs_by_step_or_costs_more_stays() {
     let func = function("stays", &|c| {
         let (h0, bias) = (c.weight("h0", &["B", "H"]), c.weight("b", &["H"]));

@@ -22,7 +22,7 @@ use crate::data::spec::DataSpec;
 use crate::diagnostics::Diagnostic;
 use crate::settings::read::clip;
 use crate::span::Span;
-use about::about;
+use about::{Said, about};
 use flow::{Def, Flow, NodeId, What};
 use mark::{Mark, Place};
 use reach::{Reaches, Step};
@@ -85,16 +85,23 @@ fn leak(
         (None, _) => format!("`predict {name}` sees `{name}`, its own answer"),
     };
     let path = reaches.path(head);
-    let said: Vec<(Span, Option<String>)> =
-        (0..path.len()).map(|i| about(reaches, &path, i)).collect();
+    let said: Vec<Said> = (0..path.len()).map(|i| about(reaches, &path, i)).collect();
     let at = culprit(&path);
     let file = predict.span.file;
     // Code of the library is shown by its use: the nearest step of the path in the user's file.
     let shown = (0..path.len())
-        .filter(|i| said[*i].0.file == file)
+        .filter(|i| said[*i].span.file == file)
         .min_by_key(|i| (i.abs_diff(at), *i));
     let mut d = Diagnostic::error("leak::target-visible", message);
-    let (span, text) = shown.map_or((predict.span, None), |i| said[i].clone());
+    let (span, text) = match shown {
+        Some(i) if i == at => (said[i].span, said[i].text.clone()),
+        Some(i) => {
+            let text = said[i].text.clone().filter(|_| !said[i].carries);
+            let behind = "code of the library sees too much on the way here".into();
+            (said[i].span, text.or(Some(behind)))
+        }
+        None => (predict.span, None),
+    };
     d = d.label(
         span,
         text.unwrap_or_else(|| "the answer comes in here".into()),
@@ -106,14 +113,20 @@ fn leak(
             d = add(d, alias.answer, format!("as `{}`", target.name));
         }
     }
-    for (span, text) in said.into_iter().rev() {
-        if let Some(text) = text
-            && span.file == file
-        {
-            d = add(d, span, text);
+    // What does something comes before names on the way; the prediction's own end is always shown.
+    let mut acts = Vec::new();
+    let mut names = Vec::new();
+    for s in said.into_iter().rev().filter(|s| s.span.file == file) {
+        if let Some(text) = s.text {
+            let to = if s.carries { &mut names } else { &mut acts };
+            to.push((s.span, text));
         }
     }
-    d = add(d, predict.span, "predicted here".into());
+    acts.truncate(LABELS - 2);
+    acts.push((predict.span, "predicted here".into()));
+    for (span, text) in acts.into_iter().chain(names) {
+        d = add(d, span, text);
+    }
     direct_fix(d, predict, reaches, &path, at)
 }
 

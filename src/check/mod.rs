@@ -28,6 +28,8 @@ use crate::ast::node::{Def, DefKind, File, FnBody, Item};
 use crate::diagnostics::Diagnostic;
 use crate::span::{Sources, Span};
 
+pub use defs::{FUNCTIONS, LAYERS};
+
 use defs::{Defs, Entry, FnEntry, Globals};
 use names::Names;
 

@@ -6,6 +6,8 @@
 //! become symbols named after the parameter they were given for (`LSTM(256)` declares `H = 256`),
 //! one symbol for each different number, so that a test can shrink them.
 
+use std::collections::BTreeMap;
+
 pub use crate::ast::node::{ScanDir, Unit};
 use crate::dim::{Dim, DimTable, Sym};
 use crate::domain::Domain;
@@ -39,6 +41,16 @@ pub struct Model {
     pub watches: Vec<(String, VarId)>,
     /// Times that a table of positions limits.
     pub limits: Vec<Limit>,
+    /// How index form names what a reduction runs over, by the reduction's span; for messages.
+    pub reduced: BTreeMap<Span, Reduced>,
+}
+
+/// `softmax(w[n, t, s]) over s`: `s`, and `t` where both are places along one axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reduced {
+    pub over: String,
+    /// Another index of the same size that stays.
+    pub beside: Option<String>,
 }
 
 /// At most `most` steps along `time`, because the weight at `path` has a row for each.

@@ -75,7 +75,7 @@ pub enum Verb {
     Emit(EmitArgs),
     /// Compares stages of the compiler with recorded ones; fails where they changed.
     Snapshot(SnapshotArgs),
-    /// Explains an error's code, or prints a library cell.
+    /// Explains an error's code, a library cell, a layer or a function.
     Explain(ExplainArgs),
     /// Formats files in place.
     Fmt(FmtArgs),
@@ -168,7 +168,7 @@ pub struct NewArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct ExplainArgs {
-    /// An error's code, such as `shape::mismatch`, or a library name, such as `LSTM`.
+    /// An error's code, such as `shape::mismatch`, or a name, such as `LSTM`, `Linear` or `dropout`.
     pub name: String,
 }
 

@@ -8,8 +8,8 @@ use super::Failure;
 use super::Within;
 use super::load::Loaded;
 use crate::check::program::Model;
-use crate::cost::{Cost, cost};
-use crate::dim::{Binding, Dim, Role, Sym};
+use crate::cost::{Cost, Formula, cost};
+use crate::dim::{Binding, Role, Sym};
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
 use crate::schedule::schedule;
@@ -77,16 +77,31 @@ pub fn text(models: &[(String, Cost)]) -> Result<String, Failure> {
 pub fn json(models: &[(String, Cost)]) -> serde_json::Value {
     let mut all = serde_json::Map::new();
     for (name, cost) in models {
-        let both = |d: &Dim| serde_json::json!({ "formula": d.formula(), "value": cost.value(d) });
+        let both = |f: &Formula| {
+            serde_json::json!({
+                "formula": cost.names(f),
+                "numbers": cost.numbers(f),
+                "value": cost.value(f),
+            })
+        };
+        let flops = |f: &Formula| {
+            let mut all = both(f);
+            let assumes = f.assumes.iter().map(ToString::to_string);
+            all["exact"] = f.exact.into();
+            all["assumes"] = assumes.collect::<Vec<_>>().into();
+            all
+        };
         let weights: serde_json::Map<_, _> = cost
             .weights
             .iter()
-            .map(|(path, n)| (path.clone(), both(n)))
+            .map(|(path, n)| (path.clone(), both(&Formula::of(n))))
             .collect();
         let one = serde_json::json!({
             "parameters": both(&cost.parameters),
-            "forward_flops": both(&cost.forward),
-            "backward_flops": both(&cost.backward),
+            "forward_flops": flops(&cost.forward),
+            "backward_flops": flops(&cost.backward),
+            "bytes_read": both(&cost.moved.read),
+            "bytes_written": both(&cost.moved.written),
             "peak_bytes": cost.peak.to_string(),
             "weights": weights,
         });

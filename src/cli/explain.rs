@@ -1,47 +1,202 @@
-//! `seqc explain`: the page of an error, or the source of a library cell.
+//! `seqc explain`: the page of an error, or what a library cell, a layer or a function is.
 //!
-//! An error's page is the file `examples/errors/<area>-<problem>.seq`: its comment explains, the
-//! program below it shows the mistake.
+//! In: an error's code or a name. Out: text on stdout. A library part shows its source, its weights and
+//! its cost; a built-in its section of `docs/primitives.md`; an error that a file shows by itself the
+//! page `examples/errors/<area>-<problem>.seq` and the same file mended; any other its section of
+//! `docs/errors.md`.
 
 use include_dir::{Dir, include_dir};
 
-use super::args::ExplainArgs;
-use super::{Failure, stdout};
+use super::args::{Common, ExplainArgs};
+use super::{Failure, stdout, trial};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::library;
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples/errors");
+const ERRORS: &str = include_str!("../../docs/errors.md");
+const PRIMITIVES: &str = include_str!("../../docs/primitives.md");
 
-pub fn run(args: &ExplainArgs) -> Result<u8, Failure> {
-    let wanted = args.name.trim().to_lowercase();
-    let part = library::PARTS
-        .iter()
-        .find(|p| p.name.to_lowercase() == wanted);
-    if let Some(part) = part {
-        stdout::write(part.text)?;
-        return Ok(0);
+pub fn run(common: &Common, args: &ExplainArgs) -> Result<u8, Failure> {
+    let wanted = args.name.trim();
+    // As written first: a name in other letters may be another thing.
+    let found = text(common, wanted).or_else(|| {
+        let lower = wanted.to_lowercase();
+        let same = names().into_iter().find(|n| n.to_lowercase() == lower)?;
+        text(common, &same)
+    });
+    match found {
+        Some(text) => stdout::write(&text).map(|()| 0),
+        None => Err(unknown(wanted).into()),
     }
-    let code = args.name.trim();
-    let file = format!("{}.seq", code.replace("::", "-"));
-    if let Some(page) = PAGES.get_file(&file).and_then(|f| f.contents_utf8()) {
-        stdout::write(page)?;
-        return Ok(0);
-    }
-    let mut names: Vec<String> = library::PARTS.iter().map(|p| p.name.to_string()).collect();
-    names.extend(codes());
-    let mut d = Diagnostic::error("usage::unknown-name", format!("nothing is named {code}"));
-    if let Some(near) = nearest(code, names.iter().map(String::as_str)) {
-        d = d.help(format!("did you mean `{near}`?"));
-    }
-    Err(d.into())
 }
 
-/// Every code that has a page.
-pub fn codes() -> Vec<String> {
-    let stem = |f: &include_dir::File<'_>| {
-        let name = f.path().file_stem()?.to_str()?;
-        let (area, problem) = name.split_once('-')?;
+fn unknown(wanted: &str) -> Diagnostic {
+    let shown: String = wanted.chars().take(40).collect();
+    let d = Diagnostic::error("usage::unknown-name", format!("nothing is named {shown}"));
+    match nearest(wanted, names().iter().map(String::as_str)) {
+        Some(near) => d.help(format!("did you mean `{near}`?")),
+        None => d,
+    }
+}
+
+/// What there is to say of a name.
+fn text(common: &Common, name: &str) -> Option<String> {
+    if let Some(part) = library::find(name) {
+        let cost = trial::cost(part, common).unwrap_or_default();
+        return Some(format!("{}{cost}", part.text));
+    }
+    section(PRIMITIVES, name)
+        .or_else(|| page(name))
+        .or_else(|| section(ERRORS, name))
+}
+
+/// The page of a code, and the same file mended.
+fn page(code: &str) -> Option<String> {
+    let (area, problem) = code.split_once("::")?;
+    let file = format!("{area}-{problem}.seq");
+    let read = |path: &str| PAGES.get_file(path).and_then(|f| f.contents_utf8());
+    let page = read(&file)?.trim_end();
+    Some(match read(&format!("mended/{file}")) {
+        Some(mended) => format!("{page}\n\n# Mended:\n\n{mended}"),
+        None => format!("{page}\n"),
+    })
+}
+
+/// The section of a Markdown text whose heading has this name, without its mark.
+fn section(text: &str, name: &str) -> Option<String> {
+    let (_, found) = sections(text).find(|(names, _)| names.split(", ").any(|n| n == name))?;
+    Some(format!("{}\n", found.trim_end()))
+}
+
+/// The headings of a Markdown text and what begins with each.
+fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let parts = text.split("\n## ").skip(1);
+    parts.map(|part| (part.lines().next().unwrap_or(""), part))
+}
+
+/// Everything that has an explanation.
+fn names() -> Vec<String> {
+    let mut names: Vec<String> = library::PARTS.iter().map(|p| p.name.to_string()).collect();
+    for text in [PRIMITIVES, ERRORS] {
+        let headings = sections(text).flat_map(|(names, _)| names.split(", "));
+        names.extend(headings.map(str::to_string));
+    }
+    names.extend(PAGES.files().filter_map(|f| {
+        let (area, problem) = f.path().file_stem()?.to_str()?.split_once('-')?;
         Some(format!("{area}::{problem}"))
-    };
-    PAGES.files().filter_map(stem).collect()
+    }));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::Args;
+
+    fn common() -> Common {
+        Args::parse_from(["seqc", "doctor"]).common
+    }
+
+    /// Every string of the form `area::problem` in the sources, outside tests.
+    fn codes(folder: &Path, out: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                if !name.ends_with("tests") {
+                    codes(&path, out);
+                }
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                // Tests stand at the foot of a file.
+                let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                out.extend(text.split('"').filter(|s| is_code(s)).map(str::to_string));
+            }
+        }
+    }
+
+    /// `area::problem` in kebab case.
+    fn is_code(s: &str) -> bool {
+        let word = |w: &str| {
+            let first = w.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+            first
+                && w.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        s.split_once("::").is_some_and(|(a, b)| word(a) && word(b))
+    }
+
+    #[test]
+    fn every_code_has_one_page() {
+        let mut all = BTreeSet::new();
+        codes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+        assert!(all.len() > 180, "found only {all:?}");
+        for code in &all {
+            let places = [page(code), section(ERRORS, code)];
+            let count = places.iter().flatten().count();
+            assert_eq!(
+                count, 1,
+                "pages of {code}, in examples/errors or docs/errors.md"
+            );
+        }
+        // A page of what no longer exists misleads.
+        for code in names().iter().filter(|n| n.contains("::")) {
+            assert!(
+                all.contains(code),
+                "{code} has a page, and nothing gives it"
+            );
+        }
+    }
+
+    #[test]
+    fn every_part_of_the_library_shows_its_cost() {
+        for part in &library::PARTS {
+            let text = text(&common(), part.name).unwrap();
+            assert!(text.starts_with(part.text), "{text}");
+            assert!(
+                text.contains("#   forward "),
+                "{} has no cost:\n{text}",
+                part.name
+            );
+        }
+        let lstm = text(&common(), "LSTM").unwrap();
+        for line in [
+            "lstm.Wi : [H, X] ~ xavier",
+            "parameters   4·H² + 4·H·X + 4·H = 52,608",
+        ] {
+            assert!(lstm.contains(line), "{line} in\n{lstm}");
+        }
+    }
+
+    #[test]
+    fn every_primitive_has_a_section() {
+        use crate::check::{FUNCTIONS, LAYERS};
+        for name in LAYERS.iter().chain(&FUNCTIONS) {
+            let known = library::find(name).is_some() || section(PRIMITIVES, name).is_some();
+            assert!(known, "{name} is not in docs/primitives.md");
+        }
+        let twice: Vec<String> = names();
+        let once: BTreeSet<&String> = twice.iter().collect();
+        assert_eq!(once.len(), twice.len(), "a name is explained twice");
+    }
+
+    #[test]
+    fn names_that_nothing_has_get_the_nearest() {
+        let near = |name: &str| unknown(name).help;
+        assert_eq!(near("LSMT").as_deref(), Some("did you mean `LSTM`?"));
+        assert_eq!(
+            near("shape::mismach").as_deref(),
+            Some("did you mean `shape::mismatch`?")
+        );
+        assert_eq!(
+            near("run::locke").as_deref(),
+            Some("did you mean `run::locked`?")
+        );
+        assert_eq!(near("zzzzzzzzzzzz"), None);
+    }
 }

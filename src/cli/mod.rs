@@ -17,6 +17,7 @@ mod room;
 mod session;
 mod snapfile;
 mod stdout;
+mod trial;
 
 mod check;
 mod doctor;
@@ -170,7 +171,7 @@ fn run(args: Args) -> u8 {
         Verb::Predict(a) => predict::run(&common, a),
         Verb::Emit(a) => emit::run(&common, a),
         Verb::Snapshot(a) => snapshot::run(&common, a),
-        Verb::Explain(a) => explain::run(a),
+        Verb::Explain(a) => explain::run(&common, a),
         Verb::Fmt(a) => fmt::run(a),
         Verb::Doctor => doctor::run(&common),
         Verb::New(a) => new::run(a),

@@ -15,6 +15,7 @@ use crate::check::settings::TrainBlock;
 use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
 use crate::settings::Metric;
+use crate::train::evaluate;
 use crate::train::folder::{self, Record, RunFolder};
 use crate::train::observe::{End, Summary};
 use crate::train::plan::{Plan, Start};
@@ -167,8 +168,12 @@ pub fn dataset(
         let message = format!("the file has no data block {}", block.settings.data);
         Diagnostic::error("usage::no-data", message)
     })?;
-    Dataset::load(&data.spec, &block.wanted, options)
-        .map_err(|diagnostics| Failure::new(diagnostics, loaded.sources.clone()))
+    let failed = |diagnostics| Failure::new(diagnostics, loaded.sources.clone());
+    let dataset = Dataset::load(&data.spec, &block.wanted, options).map_err(failed)?;
+    let plan = evaluate::epoch_plan(&block.settings, 0);
+    let cut = dataset.check_plan(&plan, block.span);
+    cut.map_err(|d| failed(vec![d]))?;
+    Ok(dataset)
 }
 
 /// What `check` only warns of stops training.

@@ -1,11 +1,22 @@
 //! What a model costs, known before it runs: weights, arithmetic and memory in closed form.
 //!
-//! In: the IR without and with gradients, and the plan of the latter. Out: [`Cost`], polynomials in
-//! the sizes by name (`4·H² + 4·H·X + 4·H`), with their values where every size is known.
+//! In: the IR without and with gradients, and the plan of the latter. Out: [`Cost`], formulas in the
+//! sizes by name (`4·H² + 4·H·X + 4·H`), with their values where sizes are known. A condition after
+//! `where` counts for what it leaves: half a square for `s <= t` ([`points`]).
 
+mod assume;
 mod count;
+mod formula;
+mod moved;
+mod pairs;
+mod points;
+mod poly;
+mod show;
 
 use std::fmt;
+
+pub use formula::Formula;
+pub use moved::Moved;
 
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, DimTable, Overflow};
@@ -18,11 +29,14 @@ pub struct Cost {
     /// Elements of each weight, by path.
     pub weights: Vec<(String, Dim)>,
     /// Elements of all weights.
-    pub parameters: Dim,
-    /// Multiplications and additions of the contractions, for all of a batch; padding counts.
-    pub forward: Dim,
+    pub parameters: Formula,
+    /// Multiplications and additions of the contractions, for all of a batch; padding counts, what a
+    /// `where` leaves out does not.
+    pub forward: Formula,
     /// The same of the gradients alone.
-    pub backward: Dim,
+    pub backward: Formula,
+    /// Bytes that the tasks of one step read and write.
+    pub moved: Moved,
     /// Bytes of temporaries while training.
     pub peak: Peak,
     dims: DimTable,
@@ -31,28 +45,26 @@ pub struct Cost {
 /// The cost of a model, from its function without gradients, the one with them, and its plan.
 ///
 /// # Errors
-/// `shape::too-large` where a coefficient leaves `i64`.
+/// `shape::too-large` where a coefficient leaves 64 bits.
 pub fn cost(forward: &Func, train: &Func, plan: &Program) -> Result<Cost, Diagnostic> {
-    let weights = forward.params.iter().map(|p| {
-        let n = count::elements(forward.shape(p.value))?;
-        Ok((p.path.clone(), n))
-    });
-    let weights = weights
-        .collect::<Result<Vec<_>, Overflow>>()
-        .map_err(too_large)?;
-    let parameters = weights
-        .iter()
-        .try_fold(Dim::constant(0), |sum, (_, n)| sum.checked_add(n));
-    let flops = count::flops(forward).map_err(too_large)?;
-    let all = count::flops(train).map_err(too_large)?;
-    Ok(Cost {
-        parameters: parameters.map_err(too_large)?,
-        backward: all.checked_sub(&flops).map_err(too_large)?,
-        forward: flops,
-        weights,
+    let mut cost = Cost {
+        weights: Vec::new(),
+        parameters: Formula::default(),
+        forward: count::flops(forward).map_err(too_large)?,
+        backward: Formula::default(),
+        moved: moved::moved(plan).map_err(too_large)?,
         peak: peak::peak(plan)?,
         dims: forward.dims.clone(),
-    })
+    };
+    for p in &forward.params {
+        let n = count::elements(forward.shape(p.value)).map_err(too_large)?;
+        let sum = cost.parameters.add(&Formula::of(&n));
+        cost.parameters = sum.map_err(too_large)?;
+        cost.weights.push((p.path.clone(), n));
+    }
+    let all = count::flops(train).map_err(too_large)?;
+    cost.backward = all.sub(&cost.forward).map_err(too_large)?;
+    Ok(cost)
 }
 
 fn too_large(_: Overflow) -> Diagnostic {
@@ -62,20 +74,36 @@ fn too_large(_: Overflow) -> Diagnostic {
     )
 }
 
-/// Four lines: parameters, FLOPs of the forward and the backward pass, and memory.
+/// Five lines: parameters, FLOPs of the forward and the backward pass, bytes moved and held.
 ///
 /// ```text
 /// parameters   4·H² + 4·H·X + 4·H = 2,112
-/// forward      8·B·H²·T + 8·B·H·T·X = 2048·B·T FLOPs
+/// forward      B·(8·H²·T + 8·H·T·X) = 4096·B·T FLOPs
 /// backward     …
+/// moved        … bytes
 /// temporaries  … bytes
 /// ```
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "parameters   {}", self.with_value(&self.parameters))?;
-        writeln!(f, "forward      {} FLOPs", self.with_value(&self.forward))?;
-        writeln!(f, "backward     {} FLOPs", self.with_value(&self.backward))?;
+        for (name, flops) in [("forward", &self.forward), ("backward", &self.backward)] {
+            let bound = if flops.exact { "" } else { "at most " };
+            let shown = self.with_value(flops);
+            writeln!(f, "{name:<12} {bound}{shown} FLOPs{}", assumed(flops))?;
+        }
+        let (read, written) = (&self.moved.read, &self.moved.written);
+        let moved = read.add(written).map_err(|_| fmt::Error)?;
+        writeln!(f, "moved        {} bytes", self.numbers(&moved))?;
         writeln!(f, "temporaries  {} bytes", self.peak)
+    }
+}
+
+/// `, for T a multiple of K`.
+fn assumed(f: &Formula) -> String {
+    let all: Vec<String> = f.assumes.iter().map(ToString::to_string).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!(", for {}", all.join(" and ")),
     }
 }
 
@@ -85,33 +113,48 @@ impl Cost {
     ///
     /// # Errors
     /// `shape::too-large` where a coefficient leaves `i64`.
-    pub fn by_part(&self) -> Result<Vec<(&str, Dim)>, Diagnostic> {
-        let mut parts: Vec<(&str, Dim)> = Vec::new();
+    pub fn by_part(&self) -> Result<Vec<(&str, Formula)>, Diagnostic> {
+        let mut parts: Vec<(&str, Formula)> = Vec::new();
         for (path, n) in &self.weights {
             let part = path.rsplit_once('.').map_or("", |(part, _)| part);
             match parts.iter_mut().find(|(name, _)| *name == part) {
-                Some((_, sum)) => *sum = sum.checked_add(n).map_err(too_large)?,
-                None => parts.push((part, n.clone())),
+                Some((_, sum)) => *sum = sum.add(&Formula::of(n)).map_err(too_large)?,
+                None => parts.push((part, Formula::of(n))),
             }
         }
         Ok(parts)
     }
 
     /// The number, where every size in it is known.
-    pub fn value(&self, d: &Dim) -> Option<i64> {
-        self.dims.eval_static(d)
+    pub fn value(&self, f: &Formula) -> Option<i64> {
+        f.value(&|s| self.dims.static_value(s))
     }
 
-    /// A polynomial by name, and what is left of it once the known sizes are numbers.
-    pub fn with_value(&self, d: &Dim) -> String {
-        let known = d.subst(&|s| self.dims.static_value(s).map(Dim::constant));
+    /// With every size by name.
+    pub fn names(&self, f: &Formula) -> String {
+        f.show(&self.dims)
+    }
+
+    /// With the known sizes as numbers.
+    pub fn numbers(&self, f: &Formula) -> String {
+        let known = f.with(&|s| self.dims.static_value(s));
         match known {
-            Ok(v) if v != *d => match v.as_const() {
-                Some(n) => format!("{} = {}", d.formula(), grouped(n)),
-                None => format!("{} = {}", d.formula(), v.formula()),
+            Ok(known) => match known.value(&|_| None) {
+                Some(n) => grouped(n),
+                None => known.show(&self.dims),
             },
             // A size too large to be multiplied out is still shown by name.
-            Ok(_) | Err(Overflow) => d.formula(),
+            Err(Overflow) => f.show(&self.dims),
+        }
+    }
+
+    /// By name, and what is left once the known sizes are numbers.
+    pub fn with_value(&self, f: &Formula) -> String {
+        let (names, numbers) = (self.names(f), self.numbers(f));
+        let known = f.with(&|s| self.dims.static_value(s));
+        match known.is_ok_and(|k| k != *f) {
+            true => format!("{names} = {numbers}"),
+            false => names,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::spec::FieldRole;
 use super::split::Part;
 use super::stream::Streams;
 use crate::diagnostics::Diagnostic;
+use crate::settings::read::clip;
 use crate::span::Span;
 
 /// The longest part that is taken as one sequence, for want of `bptt` and `window`.
@@ -143,6 +144,21 @@ impl Dataset {
     /// Refuses a plan that would take a long sequence whole; `span` is the `train` block's.
     pub fn check_plan(&self, plan: &BatchPlan, span: Span) -> Result<(), Diagnostic> {
         let n = self.len(Part::Train);
+        let cut = plan.bptt.or(plan.window).or(self.fixed());
+        if let (true, Some(most)) = (self.long, self.times.iter().find_map(|t| t.most.as_ref()))
+            && cut.unwrap_or(n) > most.steps
+        {
+            let message = format!(
+                "{} steps at a time; `{}` has {}",
+                cut.unwrap_or(n),
+                clip(&most.weight),
+                most.steps
+            );
+            return Err(Diagnostic::error("data::too-long", message)
+                .label(most.span, format!("a row for each of {} steps", most.steps))
+                .label(span, "steps at a time")
+                .help(format!("set `window = {}`, or raise `max`", most.steps)));
+        }
         if !self.long || plan.bptt.or(plan.window).or(self.fixed()).is_some() || n <= MAX_WHOLE {
             return Ok(());
         }

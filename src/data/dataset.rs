@@ -17,6 +17,7 @@ use super::source::open;
 use super::spec::{DataSpec, SourceKind, Time, Wanted};
 use super::split::Part;
 use crate::diagnostics::Diagnostic;
+use crate::settings::read::clip;
 
 /// Where the data is and what is known of it already.
 #[derive(Clone, Debug)]
@@ -77,10 +78,38 @@ impl Dataset {
             source: &source,
             plan: &plan,
         };
-        match spec.source.kind {
-            SourceKind::Text(_) => super::long_text::load(&load),
-            _ => load.rows(),
+        let dataset = match spec.source.kind {
+            SourceKind::Text(_) => super::long_text::load(&load)?,
+            _ => load.rows()?,
+        };
+        let long = dataset.too_long();
+        match long.is_empty() {
+            true => Ok(dataset),
+            false => Err(long),
         }
+    }
+
+    /// Examples with more steps than a table of positions has rows: the first along each time.
+    fn too_long(&self) -> Vec<Diagnostic> {
+        let mut out = Vec::new();
+        for (time, lengths) in self.times.iter().zip(&self.lengths) {
+            let Some(most) = &time.most else { continue };
+            let over = lengths.iter().position(|n| *n as usize > most.steps);
+            if let Some(i) = over {
+                let row = self.rows.get(i).copied().unwrap_or(i) + 1;
+                let message = format!(
+                    "example {row} has {} steps along {}; `{}` has {}",
+                    lengths[i],
+                    time.name,
+                    clip(&most.weight),
+                    most.steps
+                );
+                let d = Diagnostic::error("data::too-long", message);
+                let d = d.label(most.span, format!("a row for each of {} steps", most.steps));
+                out.push(d.help("raise `max`, or leave such examples out with `keep = length(…)`"));
+            }
+        }
+        out
     }
 
     /// The column of a field.

@@ -270,6 +270,15 @@ pub struct Wanted {
 pub struct Time {
     pub name: String,
     pub fixed: Option<usize>,
+    /// How many steps there may be, and the weight that has a row for each.
+    pub most: Option<Most>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Most {
+    pub steps: usize,
+    pub weight: String,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -66,10 +66,20 @@ impl Domain {
     }
 }
 
-/// `c` where the form is `k·(b − a) + c'` with `k > 0` and a known `c'`: then `a <= b + ⌊c'/k⌋`.
+/// `a <= b + ⌊c/p⌋` from `q·b − p·a + c >= 0`, `p >= q >= 0`, less any other coordinates: none is
+/// negative.
 fn lag(f: &Affine, a: Coord, b: Coord) -> Option<i64> {
-    let k = *f.terms.get(&b)?;
-    let fits = k > 0 && f.terms.len() == 2 && f.terms.get(&a) == Some(&-k);
-    let c = f.constant.as_const()?;
-    fits.then(|| c.div_euclid(k))
+    let p = f.terms.get(&a)?.checked_neg()?;
+    let q = f.terms.get(&b).copied().unwrap_or(0);
+    let others = |(c, n): (&Coord, &i64)| [a, b].contains(c) || *n < 0;
+    let fits = p > 0 && (0..=p).contains(&q) && f.terms.iter().all(others);
+    fits.then(|| Some(most(&f.constant)?.div_euclid(p)))?
+}
+
+/// The most that a size comes to, where every symbol is at least 1.
+fn most(d: &Dim) -> Option<i64> {
+    d.terms().try_fold(0_i64, |sum, (symbols, n)| {
+        let at_one = (symbols.is_empty() || n < 0).then_some(n)?;
+        sum.checked_add(at_one)
+    })
 }

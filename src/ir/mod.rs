@@ -9,6 +9,7 @@ pub mod interp;
 pub mod op;
 pub mod print;
 pub mod recurrence;
+pub mod support;
 pub mod verify;
 
 pub use op::*;

@@ -4,6 +4,7 @@
 use super::{Lower, Val};
 use crate::check::program::{self as p, Expr, ExprKind};
 use crate::dim::{Dim, show};
+use crate::domain::{Affine, Coord, Domain};
 use crate::ir::*;
 
 impl Lower<'_, '_> {
@@ -158,6 +159,8 @@ impl Lower<'_, '_> {
                 if !self.options.training || *p == 0.0 {
                     return Ok(x);
                 }
+                // A weight has one value, but every example its own draw.
+                let x = self.with_batch(&x);
                 let u = self.random(path, Dist::Uniform, &x.shape, *share_time)?;
                 // x / (1 − p) where u ≥ p, else 0.
                 let k = self.b.number(*p);
@@ -474,7 +477,18 @@ impl Lower<'_, '_> {
             .ok_or("first and last read a sequence")?;
         let len = self.lengths(&time);
         let x = self.with_batch(&x);
-        let id = self.b.emit(OpKind::Take(which), &[x.id, len], name);
+        let mut id = self.b.emit(OpKind::Take(which), &[x.id, len], name);
+        if which == TakeWhich::First {
+            // Of an empty sequence step 0 is padding: it reads as 0, as the last step does.
+            let none = Affine::constant(Dim::default());
+            let some = Domain::lt(&none, &Affine::coord(Coord::Of(0)));
+            let kind = OpKind::Mask {
+                domain: some.map_err(|_| "a length leaves the integers")?,
+                fill: 0.0,
+                batch: Some(0),
+            };
+            id = self.b.emit(kind, &[id, len], name);
+        }
         Ok(self.settled(&Val {
             id,
             shape: x.shape[1..].to_vec(),

@@ -182,19 +182,13 @@ impl Lower<'_, '_> {
 
     /// `op` along the last axis of the language.
     pub(super) fn along_last(&mut self, op: OpKind, x: &Val, name: &str) -> Val {
-        let first = self.batch_first(x);
-        let Val { id, .. } = match x.shape.len() {
-            // Of a value that is nothing but a time, the batch axis stands last.
-            1 => first,
+        // Of a value that is nothing but a time, the batch axis stands last: it is brought first.
+        let x = match x.shape.len() {
+            1 => self.batch_first(x),
             _ => x.clone(),
         };
-        let timed = x.timed && x.shape.len() > 1;
-        let val = Val {
-            id: self.b.emit(op, &[id], name),
-            timed,
-            ..x.clone()
-        };
-        self.settled(&val)
+        let id = self.b.emit(op, &[x.id], name);
+        self.settled(&Val { id, ..x })
     }
 
     /// The value with its batch axis where its shape says: after a time, or first.

@@ -140,6 +140,13 @@ pub fn make(
     (b.ops[0], results)
 }
 
+/// A label that none of these products' axes has.
+pub fn free_label(used: &[&[u8]]) -> u8 {
+    let taken = |l: &u8| used.iter().any(|labels| labels.contains(l));
+    // A product has few axes; one of 256 labels is free.
+    (0..=u8::MAX).rev().find(|l| !taken(l)).unwrap_or_default()
+}
+
 /// Notes that a pass made or moved an op.
 pub fn mark(func: &mut Func, id: OpId, by: &'static str) {
     let op = func.op_mut(id);

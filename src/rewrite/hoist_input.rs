@@ -99,7 +99,6 @@ fn over_time(
     sequences: &HashMap<ValueId, ValueId>,
     before: &mut Vec<OpId>,
 ) -> Option<(OpId, Vec<ValueId>)> {
-    const TIME: u8 = 255;
     let op = func.op(id).clone();
     let mut args = Vec::new();
     let mut timed = Vec::new();
@@ -124,8 +123,13 @@ fn over_time(
             if !timed[0] && !timed[1] {
                 return None;
             }
-            let with =
-                |labels: &[u8], t: bool| [if t { &[TIME][..] } else { &[] }, labels].concat();
+            let time = edit::free_label(&[lhs, rhs, out]);
+            let with = |labels: &[u8], t: bool| -> Vec<u8> {
+                t.then_some(time)
+                    .into_iter()
+                    .chain(labels.iter().copied())
+                    .collect()
+            };
             OpKind::Contract {
                 lhs: with(lhs, timed[0]),
                 rhs: with(rhs, timed[1]),

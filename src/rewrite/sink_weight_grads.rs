@@ -5,6 +5,10 @@
 //! same for sums over the batch (the gradients of biases and gains), and for what the body reads of each
 //! example: the gradient of `enc` in `context = α·enc` is `Σₜ αₜ dcontextₜᵀ`, one product an example with
 //! time as what is summed, instead of a sum of outer products the size of `enc` at every step.
+//!
+//! A vector's gradient over several axes of an example, as of `v` in `v·tanh(q + k[s])`, is summed over
+//! the others in the loop, where its operands are at hand, and over time and batch after it. So no step
+//! mixes examples.
 
 use std::collections::{HashMap, HashSet};
 
@@ -36,7 +40,7 @@ fn run(func: &mut Func) {
 /// The ops to run after the scan.
 fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
     let s = edit::scan(func, id).clone();
-    let makers: HashMap<ValueId, OpId> = s
+    let mut makers: HashMap<ValueId, OpId> = s
         .body
         .ops
         .iter()
@@ -73,7 +77,16 @@ fn scan(func: &mut Func, id: OpId) -> Vec<OpId> {
         };
         let mut total = c.init;
         for term in terms {
-            let op = func.op(makers[&term]).clone();
+            let maker = match term {
+                Term::Whole(v) => makers[&v],
+                Term::Of { value, each } => {
+                    let (part, rest) = partial(func, id, makers[&value], each);
+                    makers.insert(func.op(part).results[0], part);
+                    makers.extend(func.op(rest).results.iter().map(|r| (*r, rest)));
+                    rest
+                }
+            };
+            let op = func.op(maker).clone();
             let sequences: Vec<ValueId> = op
                 .args
                 .iter()
@@ -116,37 +129,97 @@ struct Within<'a> {
     held: bool,
 }
 
+/// An addend of a share.
+enum Term {
+    /// The op that makes it, over time as well.
+    Whole(ValueId),
+    /// In the loop only what `each` sums for every example; then over time and batch.
+    Of { value: ValueId, each: OpKind },
+}
+
 impl Within<'_> {
     /// The addends of a share, where every one is better summed over time as well.
-    fn terms(&self, share: ValueId) -> Option<Vec<ValueId>> {
+    fn terms(&self, share: ValueId) -> Option<Vec<Term>> {
         let op = self.func.op(*self.makers.get(&share)?);
-        match &op.kind {
+        let one = match &op.kind {
             OpKind::Binary(Binary::Add) => {
                 let mut all = self.terms(op.args[0])?;
                 all.extend(self.terms(op.args[1])?);
-                Some(all)
+                return Some(all);
             }
             OpKind::Contract { lhs, rhs, out } => {
                 let labels = (&lhs[..], &rhs[..], &out[..]);
-                (self.of_weight(op, labels) || self.of_example(op, labels)).then(|| vec![share])
+                match self.of_weight(op, labels) || self.of_example(op, labels) {
+                    true => Term::Whole(share),
+                    false => self.of_each(share, op, labels)?,
+                }
             }
             OpKind::Reduce {
                 op: ReduceOp::Sum,
                 axes,
                 masked: false,
-            } => (!self.held && self.batched(op.args[0]) && axes[0] == 0).then(|| vec![share]),
-            _ => None,
-        }
+            } if !self.held => {
+                let batch = self.batch(op.args[0]).filter(|b| axes.contains(b))?;
+                let others: Vec<usize> = axes.iter().copied().filter(|a| *a != batch).collect();
+                let first = (0..batch).all(|a| others.contains(&a));
+                match others.is_empty() {
+                    true if batch == 0 => Term::Whole(share),
+                    false if first => Term::Of {
+                        value: share,
+                        each: OpKind::Reduce {
+                            op: ReduceOp::Sum,
+                            axes: others,
+                            masked: false,
+                        },
+                    },
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        Some(vec![one])
+    }
+
+    fn batch(&self, v: ValueId) -> Option<usize> {
+        let shape = self.func.shape(v);
+        shape.iter().position(|d| *d == Func::batch())
     }
 
     fn batched(&self, v: ValueId) -> bool {
-        self.func.shape(v).first() == Some(&Func::batch())
+        self.batch(v) == Some(0)
     }
 
-    /// Both operands vary with the example, and the example is summed over.
-    fn of_weight(&self, op: &Op, (lhs, _, out): (&[u8], &[u8], &[u8])) -> bool {
-        let both = self.batched(op.args[0]) && self.batched(op.args[1]);
-        !self.held && both && !out.contains(&lhs[0])
+    /// Both operands vary with the example, which is summed over, and either their sequences are kept
+    /// anyway or they make a matrix product.
+    fn of_weight(&self, op: &Op, (lhs, rhs, out): (&[u8], &[u8], &[u8])) -> bool {
+        let batch = |i: usize| self.batch(op.args[i]);
+        let (Some(l), Some(r)) = (batch(0), batch(1)) else {
+            return false;
+        };
+        let alone =
+            |of: &[u8], other: &[u8]| of.iter().any(|a| out.contains(a) && !other.contains(a));
+        let product = alone(lhs, rhs) && alone(rhs, lhs);
+        let small = lhs.len() <= 2 && rhs.len() <= 2 && l == 0 && r == 0;
+        let vary = op.args.iter().all(|a| self.local.contains(a));
+        let summed = lhs[l] == rhs[r] && !out.contains(&lhs[l]);
+        !self.held && summed && (small || (product && vary))
+    }
+
+    /// The same where neither holds: summed for each example.
+    fn of_each(
+        &self,
+        value: ValueId,
+        op: &Op,
+        (lhs, rhs, out): (&[u8], &[u8], &[u8]),
+    ) -> Option<Term> {
+        let (l, r) = (self.batch(op.args[0])?, self.batch(op.args[1])?);
+        let summed = lhs[l] == rhs[r] && !out.contains(&lhs[l]);
+        let each = OpKind::Contract {
+            lhs: lhs.to_vec(),
+            rhs: rhs.to_vec(),
+            out: [&[lhs[l]], out].concat(),
+        };
+        (!self.held && summed).then_some(Term::Of { value, each })
     }
 
     /// Both operands vary with the step, are less than what they add up to, and with time to sum over
@@ -166,15 +239,36 @@ impl Within<'_> {
     }
 }
 
+/// Puts `each` before the op that sums it over the batch too, which becomes a sum of its result.
+fn partial(func: &mut Func, id: OpId, whole: OpId, each: OpKind) -> (OpId, OpId) {
+    let op = func.op(whole).clone();
+    let name = func.value(op.results[0]).name.clone();
+    let (part, value) = edit::make(func, each, &op.args, &[&name], op.spans.clone(), PASS.name);
+    let sum = OpKind::Reduce {
+        op: ReduceOp::Sum,
+        axes: vec![0],
+        masked: false,
+    };
+    let rest = func.op_mut(whole);
+    (rest.kind, rest.args) = (sum, value);
+    let ops = &mut edit::scan_mut(func, id).body.ops;
+    if let Some(at) = ops.iter().position(|o| *o == whole) {
+        ops.insert(at, part);
+    }
+    (part, whole)
+}
+
 /// The same sum over time too: the sequences have time as their first axis.
 fn over_time(kind: &OpKind) -> OpKind {
-    const TIME: u8 = 255;
     match kind {
-        OpKind::Contract { lhs, rhs, out } => OpKind::Contract {
-            lhs: [&[TIME], &lhs[..]].concat(),
-            rhs: [&[TIME], &rhs[..]].concat(),
-            out: out.clone(),
-        },
+        OpKind::Contract { lhs, rhs, out } => {
+            let time = edit::free_label(&[lhs, rhs, out]);
+            OpKind::Contract {
+                lhs: [&[time], &lhs[..]].concat(),
+                rhs: [&[time], &rhs[..]].concat(),
+                out: out.clone(),
+            }
+        }
         OpKind::Reduce { op, axes, masked } => OpKind::Reduce {
             op: *op,
             axes: std::iter::once(0)

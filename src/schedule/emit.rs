@@ -188,11 +188,12 @@ impl<'a> Emitter<'a> {
             }
             false => names.join(", "),
         };
+        let rows_independent = rows::lead(&mut body);
         Ok(Scan {
             name,
             extent: scan.extent.clone(),
             reverse: scan.reverse,
-            rows_independent: rows::independent(&body),
+            rows_independent,
             body,
             carries,
             spans: p.func.op(id).spans.clone(),

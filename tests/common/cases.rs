@@ -182,7 +182,7 @@ pub fn check_compiled(name: &str, case: impl Fn(&mut Case<'_, '_>) -> ValueId) {
             (2, 3, 0),
             (2, 0, 3),
             (2, 1, 4),
-            (19, 9, 17),
+            (19, 3, 17),
         ] {
             let sizes = sizes(b, t, s);
             let lens: Vec<usize> = (0..b as usize).map(|i| LENS[i % 3] + i / 3 * 2).collect();

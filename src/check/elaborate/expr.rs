@@ -148,7 +148,7 @@ impl Elab<'_, '_> {
                 Some(d) => match self.solver.value(&d) {
                     Some(k) => Tensor::weight(number(k as f64, span)).into(),
                     // On its own a definition's sizes have no numbers yet; any will do.
-                    None if self.by_itself(f) && !self.solver.is_time(&d) => {
+                    None if self.by_itself && !self.solver.is_time(&d) => {
                         Tensor::weight(number(1.0, span)).into()
                     }
                     None => self.unavailable("a length as a number", span),

@@ -1,5 +1,6 @@
 //! The end of a model: sizes put in, weights in order of first use, limits.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Elab;
@@ -9,7 +10,7 @@ use crate::check::program::{
     Expr, ExprKind, Head, Model, Param, ParamId, Predict, Scan, State, Stmt,
 };
 use crate::diagnostics::Diagnostic;
-use crate::dim::{Dim, DimTable, Role};
+use crate::dim::{Dim, DimTable, Role, Sym};
 use crate::span::Span;
 
 /// Numbers in one model's weights: 4 TB of them.
@@ -19,6 +20,8 @@ const MAX_WEIGHTS: i64 = 1 << 40;
 struct Zonk<'a> {
     resolve: &'a dyn Fn(&Dim) -> Dim,
     params: BTreeMap<u32, u32>,
+    /// Sizes of conditions: `K` of `t - s < K` may be in no shape.
+    in_domains: RefCell<BTreeSet<Sym>>,
 }
 
 impl Zonk<'_> {
@@ -46,6 +49,8 @@ impl Zonk<'_> {
             | ExprKind::Reveal(_) => {}
             ExprKind::Where { value, domain, .. } => {
                 *domain = domain.with_sizes(self.resolve);
+                let sizes = domain.sizes().into_iter().flat_map(Dim::syms);
+                self.in_domains.borrow_mut().extend(sizes);
                 self.expr(value);
             }
             ExprKind::Param(p) => self.param(p),
@@ -190,6 +195,7 @@ impl Elab<'_, '_> {
                 .enumerate()
                 .map(|(new, old)| (*old as u32, new as u32))
                 .collect(),
+            in_domains: RefCell::default(),
         };
         let params: Vec<Param> = order
             .iter()
@@ -229,8 +235,8 @@ impl Elab<'_, '_> {
             }
         }
         let (penalties, outputs) = (fix(penalties), fix(outputs));
-        // Only symbols that are left in some shape.
-        let mut mentioned = BTreeSet::new();
+        // Only symbols that are left in some shape or condition.
+        let mut mentioned = zonk.in_domains.take();
         let shapes = vars
             .iter()
             .flat_map(|v| &v.shape)
@@ -258,6 +264,7 @@ impl Elab<'_, '_> {
             outputs,
             watches: self.watches.clone(),
             limits: std::mem::take(&mut self.limits),
+            reduced: std::mem::take(&mut self.reduced),
         })
     }
 

@@ -333,7 +333,7 @@ impl Elab<'_, '_> {
         }
     }
 
-    /// Brings operands with indices to the union of their indices, in order of appearance.
+    /// Brings operands with indices to the union of their indices, those of the left first.
     pub(super) fn meet_indices(&mut self, parts: &mut [&mut Tensor]) {
         if parts.iter().all(|t| t.marks.is_empty()) {
             return;
@@ -351,6 +351,7 @@ impl Elab<'_, '_> {
                 }
             }
         }
+        union.sort_by_key(|(m, _)| *m);
         let (marks, dims): (Vec<Mark>, Vec<Dim>) = union.into_iter().unzip();
         for t in parts.iter_mut() {
             // What has no time of its own is repeated where it is used, at no cost.

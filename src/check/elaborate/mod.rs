@@ -49,7 +49,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::defs::{Defs, Entry, FnEntry, Globals};
-use super::program::{self, Expr, ExprKind, Input, Limit, Model, Stmt, Var, VarId};
+use super::program::{self, Expr, ExprKind, Input, Limit, Model, Reduced, Stmt, Var, VarId};
 use super::solve::Solver;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -132,6 +132,9 @@ struct Elab<'a, 'd> {
     blocks: Vec<Block>,
     watches: Vec<(String, VarId)>,
     limits: Vec<Limit>,
+    reduced: BTreeMap<Span, Reduced>,
+    /// A definition is checked, and no model.
+    by_itself: bool,
     /// Indices declared so far.
     marks: u32,
     random_paths: Taken,
@@ -164,6 +167,8 @@ impl<'a, 'd> Elab<'a, 'd> {
             blocks: vec![Block::default()],
             watches: Vec::new(),
             limits: Vec::new(),
+            reduced: BTreeMap::new(),
+            by_itself: false,
             marks: 0,
             random_paths: Taken::default(),
             scan_paths: Taken::default(),
@@ -347,6 +352,7 @@ pub fn model(defs: &mut Defs, entry: &Entry, out: &mut Vec<Diagnostic>) -> Optio
 /// Checks a cell or block on its own: sizes of its head and inputs are symbols nobody can choose.
 pub fn definition(defs: &mut Defs, entry: &Rc<Entry>, out: &mut Vec<Diagnostic>) {
     let mut e = Elab::new(defs, entry.def.name.span);
+    e.by_itself = true;
     e.alone(entry);
     out.append(&mut e.diagnostics);
 }
@@ -354,6 +360,7 @@ pub fn definition(defs: &mut Defs, entry: &Rc<Entry>, out: &mut Vec<Diagnostic>)
 /// Checks a function on its own, as far as its parameters have types.
 pub fn function(defs: &mut Defs, entry: &Rc<FnEntry>, out: &mut Vec<Diagnostic>) {
     let mut e = Elab::new(defs, entry.def.name.span);
+    e.by_itself = true;
     e.function_alone(entry);
     out.append(&mut e.diagnostics);
 }

@@ -181,6 +181,7 @@ impl Elab<'_, '_> {
                 wanted.push(m);
             }
         }
+        wanted.sort();
         for a in axes {
             let m = f.indices[&a.node].mark;
             if !wanted.contains(&m) {
@@ -195,6 +196,10 @@ impl Elab<'_, '_> {
             }
         }
         let dims: Vec<Dim> = wanted.iter().map(|m| dim_of(f, *m)).collect();
+        if let [mark] = marks.as_slice() {
+            let reduced = self.reduced_names(f, *mark, &wanted);
+            self.reduced.insert(span, reduced);
+        }
         let lift = t.lead - t.marks.len();
         t = self.over_marks(t, &wanted, &dims, None);
         if name == "softmax"
@@ -389,7 +394,7 @@ impl Elab<'_, '_> {
     }
 }
 
-fn dim_of(f: &Frame, mark: Mark) -> Dim {
+pub(super) fn dim_of(f: &Frame, mark: Mark) -> Dim {
     let index = f.indices.values().find(|i| i.mark == mark);
     debug_assert!(index.is_some(), "index {} is declared", index_name(f, mark));
     index.map_or_else(Dim::default, |i| i.dim.clone())

@@ -123,6 +123,8 @@ impl Elab<'_, '_> {
         const LAST: u8 = 250;
         let mut marks = b.marks.clone();
         marks.extend(a.marks.iter().filter(|m| !b.marks.contains(m)));
+        // The order of the indices on the left, so that nothing has to be moved at the end.
+        marks.sort();
         let lifts = [&a, &b].map(|t| t.lead - t.marks.len());
         let lift = lifts[0].max(lifts[1]);
         let ranks = [a.rank() - 1, b.rank() - 1];

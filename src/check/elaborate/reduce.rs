@@ -1,15 +1,29 @@
 //! Reductions and `split`: what runs along one axis of a value.
 
 use super::body::constant_or;
+use super::index::{Mark, index_name};
+use super::over::dim_of;
 use super::value::{Tensor, Value};
 use super::{Elab, Frame};
 use crate::ast::node::{self, ExprKind as Ast};
-use crate::check::program::{Expr, ExprKind, Reduce, Unary};
+use crate::check::program::{Expr, ExprKind, Reduce, Reduced, Unary};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 use crate::span::Span;
 
 impl Elab<'_, '_> {
+    /// The name of a reduced index, and of the first that counts along an equal axis and stays.
+    pub(super) fn reduced_names(&self, f: &Frame, mark: Mark, all: &[Mark]) -> Reduced {
+        let size = |m: Mark| self.solver.resolve(&dim_of(f, m)).ok();
+        let beside = all
+            .iter()
+            .find(|m| **m != mark && size(**m).is_some() && size(**m) == size(mark));
+        Reduced {
+            over: index_name(f, mark),
+            beside: beside.map(|m| index_name(f, *m)),
+        }
+    }
+
     /// `mean(x)`: over the features; a time needs to be named.
     pub(super) fn over_features(&mut self, name: &str, t: Tensor, at: Span, span: Span) -> Value {
         let Some(t) = self.numeric(t, at).and_then(|t| self.decided(t)) else {

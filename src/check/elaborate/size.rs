@@ -1,6 +1,6 @@
 //! Sizes: the numbers in round brackets after a layer's name and in the types of values.
 
-use super::{Elab, Frame, FrameKind, LayerKind};
+use super::{Elab, Frame};
 use crate::ast::node::{BinaryOp, Expr, ExprKind, UnaryOp};
 use crate::check::program::{self, Init};
 use crate::diagnostics::{Diagnostic, nearest};
@@ -37,18 +37,13 @@ impl Elab<'_, '_> {
         }
     }
 
-    /// Whether a definition is checked by itself.
-    pub(super) fn by_itself(&self, f: &Frame) -> bool {
-        matches!(self.layers[f.layer.0].kind, LayerKind::Root) && f.kind != FrameKind::Model
-    }
-
     /// A size as a number known now.
     pub(super) fn whole(&mut self, f: &Frame, e: &Expr) -> Option<i64> {
         let d = self.size_inside(f, e)?;
         match self.solver.value(&d) {
             Some(n) => Some(n),
             // On its own a definition's sizes have no numbers yet; any will do.
-            None if self.by_itself(f) && !self.solver.is_time(&d) => Some(1),
+            None if self.by_itself && !self.solver.is_time(&d) => Some(1),
             None => {
                 self.error(
                     Diagnostic::error(

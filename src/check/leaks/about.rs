@@ -12,19 +12,38 @@ use crate::ast::node::ScanDir;
 use crate::check::program::{Binary, Expr, ExprKind};
 use crate::span::Span;
 
+/// A place, and what happens there to what is seen.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub span: Span,
+    /// `None` where it only passes.
+    pub text: Option<String>,
+    /// A name that holds it, and does nothing else to it.
+    pub carries: bool,
+}
+
 /// The step at `at` of a path that runs from the prediction down to the answer.
-pub fn about(reaches: &Reaches, path: &[Step], at: usize) -> (Span, Option<String>) {
+pub fn about(reaches: &Reaches, path: &[Step], at: usize) -> Said {
     let model = reaches.flow.model;
     let here = path[at];
     let below = path.get(at + 1).copied();
+    let said = |span, text| Said {
+        span,
+        text,
+        carries: false,
+    };
     match reaches.flow.nodes[here.node].what {
         What::Var(var, def) => {
             let v = model.var(var);
             match def {
-                Def::Let => (v.span, Some(format!("`{}` carries it", v.name))),
+                Def::Let => Said {
+                    span: v.span,
+                    text: Some(format!("`{}` carries it", written(&v.name))),
+                    carries: true,
+                },
                 Def::Context(scan) => {
                     let text = format!("`{}` is given it whole", scan.cell);
-                    (scan.span, Some(text))
+                    said(scan.span, Some(text))
                 }
                 Def::Before(scan) => {
                     let sources = &reaches.flow.nodes[here.node].sources;
@@ -36,16 +55,24 @@ pub fn about(reaches: &Reaches, path: &[Step], at: usize) -> (Span, Option<Strin
                     } else {
                         None
                     };
-                    (scan.span, text)
+                    said(scan.span, text)
                 }
                 Def::Last(scan) => {
                     let text = format!("`{}` has read all of it at its end", scan.cell);
-                    (scan.span, Some(text))
+                    said(scan.span, Some(text))
                 }
-                Def::Open | Def::StepInput | Def::Sequence => (v.span, None),
+                Def::Open | Def::StepInput | Def::Sequence => said(v.span, None),
             }
         }
-        What::Expr(e) => (e.span, of_expr(reaches, e, here, below)),
+        What::Expr(e) => said(e.span, of_expr(reaches, e, here, below)),
+    }
+}
+
+/// A name as the file has it, without the number that tells repeats of a block apart.
+fn written(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((start, end)) if end.chars().all(|c| c.is_ascii_digit()) => start,
+        _ => name,
     }
 }
 
@@ -87,16 +114,30 @@ fn of_expr(reaches: &Reaches, expr: &Expr, here: Step, below: Option<Step>) -> O
         (_, Some(axis), Mark::Anything) => {
             let value = *uses::operands(expr).get(operand)?;
             let size = value.shape.get(axis)?;
-            Some(if uses::live(&known) {
-                format!("later steps of `{size}` are not all left out")
-            } else {
-                format!("taken over all steps of `{size}`")
+            let names = reaches.flow.model.reduced.get(&expr.span);
+            let names = names.map(|n| (&n.over, &n.beside));
+            Some(match (uses::live(&known), names) {
+                (false, Some((s, Some(t)))) => {
+                    format!("`{s}` runs over all steps of `{size}`: no `where {s} <= {t}`")
+                }
+                (false, Some((s, None))) => format!("`{s}` runs over all steps of `{size}`"),
+                (false, None) => format!("taken over all steps of `{size}`"),
+                (true, Some((s, Some(t)))) => {
+                    format!("`{s}` also runs past `{t}`, over steps that are not left out")
+                }
+                (true, Some((s, None))) => format!("`{s}` may be any step that is not left out"),
+                (true, None) => format!("later steps of `{size}` are not all left out"),
             })
         }
         (_, Some(_), Mark::UpTo(_, ahead)) if ahead > before => {
             let by = ahead.saturating_sub(before);
             let steps = if by == 1 { "step" } else { "steps" };
-            Some(format!("runs {by} {steps} past its own"))
+            let names = reaches.flow.model.reduced.get(&expr.span);
+            let named = names.and_then(|n| Some((&n.over, n.beside.as_ref()?)));
+            Some(match named {
+                Some((s, t)) => format!("`{s}` runs {by} {steps} past `{t}`"),
+                None => format!("runs {by} {steps} past its own"),
+            })
         }
         (ExprKind::Binary(Binary::Add | Binary::Sub, ..), None, _)
             if uses::live(&known) && !uses::live(&[&reaches.flow.nodes[here.node].facts]) =>

@@ -13,12 +13,13 @@ use crate::domain::{Affine, Coord, Domain};
 pub struct Bounds(BTreeMap<(usize, usize), i64>);
 
 impl Bounds {
-    pub fn of(domain: &Domain) -> Bounds {
+    /// Of the axes below `rank`.
+    pub fn of(domain: &Domain, rank: usize) -> Bounds {
         match domain {
             Domain::All(parts) => {
                 let mut all = Bounds::default();
                 for part in parts {
-                    for (pair, c) in Bounds::of(part).0 {
+                    for (pair, c) in Bounds::of(part, rank).0 {
                         all.tighten(pair, c);
                     }
                 }
@@ -26,7 +27,7 @@ impl Bounds {
                 all
             }
             Domain::Any(parts) => {
-                let mut parts = parts.iter().map(Bounds::of);
+                let mut parts = parts.iter().map(|p| Bounds::of(p, rank));
                 let mut any = parts.next().unwrap_or_default();
                 for part in parts {
                     any.0.retain(|pair, c| match part.0.get(pair) {
@@ -40,13 +41,11 @@ impl Bounds {
                 any
             }
             Domain::AtLeast(_) | Domain::Zero(_) | Domain::Multiple(..) | Domain::Not(_) => {
-                let axes = axes(domain);
                 let mut one = Bounds::default();
-                for a in &axes {
-                    for b in axes.iter().filter(|b| *b != a) {
-                        let c = domain.at_most_after(Coord::Axis(*a), Coord::Axis(*b));
-                        if let Some(c) = c {
-                            one.tighten((*a, *b), c);
+                for a in 0..rank {
+                    for b in (0..rank).filter(|b| *b != a) {
+                        if let Some(c) = domain.at_most_after(Coord::Axis(a), Coord::Axis(b)) {
+                            one.tighten((a, b), c);
                         }
                     }
                 }
@@ -101,8 +100,8 @@ pub fn project(domain: &Domain, to: &dyn Fn(usize) -> Option<usize>) -> Domain {
     if domain.coords().iter().all(|c| rename(*c).is_some()) {
         return out;
     }
-    let kept = Bounds::of(&out);
-    for ((a, b), c) in Bounds::of(domain).0 {
+    let kept = Bounds::of(&out, rank(&out));
+    for ((a, b), c) in Bounds::of(domain, rank(domain)).0 {
         let (Some(a), Some(b)) = (to(a), to(b)) else {
             continue;
         };
@@ -123,12 +122,13 @@ fn at_most(a: usize, b: usize, c: i64) -> Option<Domain> {
     Domain::le(&Affine::coord(Coord::Axis(a)), &right).ok()
 }
 
-fn axes(domain: &Domain) -> Vec<usize> {
-    let axis = |c: Coord| match c {
-        Coord::Axis(a) => Some(a),
-        Coord::Of(_) => None,
+/// One more than the last axis that the condition reads.
+fn rank(domain: &Domain) -> usize {
+    let end = |c: &Coord| match c {
+        Coord::Axis(a) => a + 1,
+        Coord::Of(_) => 0,
     };
-    domain.coords().into_iter().filter_map(axis).collect()
+    domain.coords().iter().map(end).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -142,8 +142,8 @@ mod tests {
     #[test]
     fn chains_are_followed_and_survive_the_axis_between() {
         let chain = conj(vec![at_most(0, 1, -1).unwrap(), at_most(1, 2, 3).unwrap()]);
-        assert_eq!(Bounds::of(&chain).get(0, 2), Some(2));
-        assert_eq!(Bounds::of(&chain).get(2, 0), None);
+        assert_eq!(Bounds::of(&chain, 3).get(0, 2), Some(2));
+        assert_eq!(Bounds::of(&chain, 3).get(2, 0), None);
         // Axis 1 goes, 2 becomes 1.
         let out = project(&chain, &|a| [Some(0), None, Some(1)][a]);
         assert_eq!(out, at_most(0, 1, 2).unwrap());
@@ -154,15 +154,15 @@ mod tests {
         let near = at_most(0, 1, 0).unwrap();
         let far = at_most(0, 1, 5).unwrap();
         let either = near.clone().or(far);
-        assert_eq!(Bounds::of(&either).get(0, 1), Some(5));
+        assert_eq!(Bounds::of(&either, 3).get(0, 1), Some(5));
         let unknown = near.or(at_most(1, 0, 0).unwrap());
-        assert_eq!(Bounds::of(&unknown).get(0, 1), None);
+        assert_eq!(Bounds::of(&unknown, 3).get(0, 1), None);
     }
 
     #[test]
     fn the_best_of_several_ties_is_taken() {
         let both = conj(vec![at_most(2, 0, 0).unwrap(), at_most(2, 1, -1).unwrap()]);
-        assert_eq!(Bounds::of(&both).tie(2, 0..2), Some((1, -1)));
-        assert_eq!(Bounds::of(&both).tie(0, 1..2), None);
+        assert_eq!(Bounds::of(&both, 3).tie(2, 0..2), Some((1, -1)));
+        assert_eq!(Bounds::of(&both, 3).tie(0, 1..2), None);
     }
 }

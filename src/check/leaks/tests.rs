@@ -1,5 +1,6 @@
 //! Models built by hand, one for each way a reach can go.
 
+mod attention;
 mod data;
 mod index;
 mod texts;
@@ -42,6 +43,7 @@ impl Build {
                 outputs: Vec::new(),
                 watches: Vec::new(),
                 limits: Vec::new(),
+                reduced: BTreeMap::new(),
             },
             at: 0,
         }

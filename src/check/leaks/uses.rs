@@ -84,13 +84,13 @@ pub fn passes(expr: &Expr, operands: &[(&Expr, &Facts)]) -> Vec<Pass> {
         ExprKind::Softmax(_) | ExprKind::Top { .. } => each(&|e, known| {
             let n = e.shape.len();
             let last = n.saturating_sub(1);
-            let tie = Bounds::of(&known.live()).tie(last, 0..last);
+            let tie = Bounds::of(&known.live(), n).tie(last, 0..last);
             Pass::same(n).with(last, tied(tie))
         }),
         ExprKind::Reduce { axis, .. } => each(&|e, known| {
             let n = e.shape.len();
             let kept = (0..n).filter(|a| a != axis);
-            let tie = Bounds::of(&known.live()).tie(*axis, kept);
+            let tie = Bounds::of(&known.live(), n).tie(*axis, kept);
             let tie = tie.and_then(|(to, c)| Some((without(*axis, to)?, c)));
             placed(n, &|a| without(*axis, a)).with(*axis, tied(tie))
         }),
@@ -135,7 +135,9 @@ fn contracted(
     let [(l, known_l), (r, known_r)] = operands else {
         return Vec::new();
     };
-    let bounds = Bounds::of(&product((*known_l, left), (*known_r, right)));
+    // No more labels than both sides have axes.
+    let labels = l.shape.len() + r.shape.len();
+    let bounds = Bounds::of(&product((*known_l, left), (*known_r, right)), labels);
     let onto = |place: Option<usize>| match place {
         Some(p) if p < rank => Onto::axis(p),
         Some(p) => tied(bounds.tie(p, 0..rank)),

@@ -6,9 +6,10 @@
 use crate::ast::node;
 use crate::check::program::{Expr, ExprKind, Head, InputKind, Model, Stmt, VarId};
 use crate::data::spec::{
-    ColumnExpr, ColumnKind, DataSpec, Field, FieldRole, SourceKind, Step, Time, Unit, Wanted,
+    ColumnExpr, ColumnKind, DataSpec, Field, FieldRole, Most, SourceKind, Step, Time, Unit, Wanted,
 };
 use crate::diagnostics::{Diagnostic, nearest};
+use crate::dim::Sym;
 use crate::settings::read::clip;
 use crate::span::Span;
 
@@ -31,6 +32,7 @@ pub fn wanted(model: &Model) -> Wanted {
                 out.times.push(Time {
                     name: sym.name().to_string(),
                     fixed: fixed.and_then(|n| usize::try_from(n).ok()),
+                    most: most(model, sym),
                 });
             }
         }
@@ -55,6 +57,20 @@ pub fn wanted(model: &Model) -> Wanted {
         });
     }
     out
+}
+
+/// The smallest limit that a table of positions sets on a time.
+fn most(model: &Model, time: &Sym) -> Option<Most> {
+    let of_time = model.limits.iter().filter(|l| l.time == *time);
+    let known = of_time.filter_map(|l| {
+        let steps = usize::try_from(model.dims.eval_static(&l.most)?).ok()?;
+        Some(Most {
+            steps,
+            weight: l.path.clone(),
+            span: l.span,
+        })
+    });
+    known.min_by_key(|m| m.steps)
 }
 
 fn unit(unit: node::Unit) -> Unit {

@@ -39,7 +39,7 @@ pub fn plan(spec: &DataSpec, wanted: &Wanted, source: &Source) -> Result<Plan, V
     if let SourceKind::Csv(t) | SourceKind::Tsv(t) = &spec.source.kind {
         b.plan.blocks = t.blocks;
     }
-    for Time { name, fixed } in &wanted.times {
+    for Time { name, fixed, .. } in &wanted.times {
         let axis = b.plan.axes.fresh(*fixed);
         b.times.insert(name.clone(), axis);
     }

@@ -186,6 +186,7 @@ pub fn wanted(fields: Vec<Field>, fixed: Option<usize>) -> Wanted {
             times.push(Time {
                 name: name.clone(),
                 fixed,
+                most: None,
             });
         }
     }

@@ -316,7 +316,11 @@ pub fn load(
         fields,
         times: times
             .into_iter()
-            .map(|name| Time { name, fixed: None })
+            .map(|name| Time {
+                name,
+                fixed: None,
+                most: None,
+            })
             .collect(),
     };
     Dataset::load(&spec, &wanted, &LoadOptions::new(dir)).unwrap()

@@ -1,0 +1,143 @@
+//! Random well-typed programs: what the compiler makes of each computes the same at every stage.
+//!
+//! A program is `.seq` text, so the parser and the checker take part. For every valid one and four random
+//! inputs (sizes, lengths and numbers): the interpreter gives the same on the IR as lowered, as optimised
+//! and as optimised without one of the passes; machine code gives the same within f32; gradients agree
+//! with central differences; padding changes nothing.
+//!
+//! `SEQC_PROGRAMS=20000 cargo test --test random -- --nocapture` tries more; `SEQC_SEED=7` starts elsewhere.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod choice;
+mod definitions;
+mod index;
+mod model;
+mod oracle;
+mod rounding;
+mod stages;
+mod terms;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use model::random;
+use stages::{Outcome, Seen, outcome};
+use text::Program;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(otherwise, |n| n.parse().expect("a whole number"))
+}
+
+/// How many expressions the program of this seed may have.
+fn fuel(seed: u64) -> usize {
+    6 + (seed % 7) as usize * 5
+}
+
+#[derive(Default)]
+struct Report {
+    valid: u64,
+    refused: BTreeMap<String, (u64, String)>,
+    seen: Seen,
+    failures: Vec<String>,
+}
+
+/// The smallest program that fails alike, found within a minute.
+fn shrunk(seed: u64, first: Program, kinks: bool, nonempty: bool, check: &str) -> Program {
+    let started = Instant::now();
+    let mut small = first;
+    'smaller: loop {
+        for next in small.simpler() {
+            if started.elapsed() > Duration::from_secs(60) {
+                return small;
+            }
+            if let Outcome::Failed(f) =
+                outcome(seed, &next.text(), kinks, nonempty, &mut Seen::default())
+                && f.check == check
+            {
+                small = next;
+                continue 'smaller;
+            }
+        }
+        return small;
+    }
+}
+
+#[test]
+fn random_programs_mean_the_same_at_every_stage() {
+    let (count, first) = (number("SEQC_PROGRAMS", 500), number("SEQC_SEED", 1));
+    let next = AtomicU64::new(0);
+    let report = Mutex::new(Report::default());
+    // A panic is a result here; what it said is printed with the program.
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let started = Instant::now();
+    let work = || {
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= count || report.lock().unwrap().failures.len() >= 5 {
+                return;
+            }
+            let seed = first + i;
+            let r = random(seed, fuel(seed));
+            let text = r.program.text();
+            let mut seen = Seen::default();
+            let result = outcome(seed, &text, r.kinks, r.nonempty, &mut seen);
+            let failure = match &result {
+                Outcome::Failed(f) => {
+                    let small = shrunk(seed, r.program.clone(), r.kinks, r.nonempty, f.check);
+                    Some(format!(
+                        "seed {seed}: {}: {}\n{text}\nmade smaller:\n{}",
+                        f.check,
+                        f.what,
+                        small.text()
+                    ))
+                }
+                Outcome::Held | Outcome::Refused(_) => None,
+            };
+            let mut report = report.lock().unwrap();
+            match result {
+                Outcome::Held => report.valid += 1,
+                Outcome::Refused(why) => {
+                    let entry = report.refused.entry(why).or_insert((0, text));
+                    entry.0 += 1;
+                }
+                Outcome::Failed(_) => {}
+            }
+            report.seen.add(&seen);
+            report.failures.extend(failure);
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
+    std::thread::scope(|s| {
+        for _ in 0..workers {
+            s.spawn(work);
+        }
+    });
+    std::panic::set_hook(loud);
+    let report = report.into_inner().unwrap();
+    println!(
+        "{} of {count} programs are valid ({:.1} %), {:.1} s",
+        report.valid,
+        100.0 * report.valid as f64 / count.max(1) as f64,
+        started.elapsed().as_secs_f64()
+    );
+    for (why, (n, text)) in &report.refused {
+        println!("  refused {n}: {why}");
+        if std::env::var("SEQC_SHOW_REFUSED").is_ok() {
+            println!("{text}");
+        }
+    }
+    println!("{}", report.seen);
+    assert!(
+        report.failures.is_empty(),
+        "{}",
+        report.failures.join("\n\n")
+    );
+    assert!(report.valid * 10 >= count * 7, "too few programs are valid");
+}
