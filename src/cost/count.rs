@@ -81,9 +81,8 @@ impl Counter<'_> {
     fn contraction(&mut self, op: &Op) -> Result<Formula, Overflow> {
         let (labels, sizes): (Vec<u8>, Vec<Dim>) = labels(self.func, op).into_iter().unzip();
         let set = self.support.index_set(self.func, op, &labels);
-        let mut kept = points(&set, &sizes, &mut self.assume)?;
-        kept.factors.push(Poly::int(2));
-        let mut all = Formula::product(&kept.factors)?;
+        let kept = points(&set, &sizes, &mut self.assume)?;
+        let mut all = Formula::product(&kept.sizes.mul(&Poly::int(2))?, &kept.sums)?;
         all.exact = kept.exact;
         Ok(all)
     }

@@ -37,13 +37,13 @@ impl Formula {
         f
     }
 
-    /// The product of all factors.
+    /// The product of all: `by` is multiplied out, what is left of each sum without its content stays.
     ///
     /// # Errors
     /// Overflow of a coefficient.
-    pub fn product(factors: &[Poly]) -> Result<Formula, Overflow> {
-        let (mut sums, mut by) = (Vec::new(), Poly::int(1));
-        for f in factors {
+    pub fn product(by: &Poly, all: &[Poly]) -> Result<Formula, Overflow> {
+        let (mut sums, mut by) = (Vec::new(), by.clone());
+        for f in all {
             let ((powers, n), rest) = f.primitive()?;
             by = by.mul(&Poly::term(powers, n))?;
             if rest != Poly::int(1) {
@@ -103,8 +103,8 @@ impl Formula {
                 .iter()
                 .map(|f| f.with(value))
                 .collect::<Result<_, Overflow>>()?;
-            let one = Formula::product(&sums)?;
-            out = out.add_times(&by.with(value)?, &one)?;
+            let one = Formula::product(&by.with(value)?, &sums)?;
+            out = out.add(&one)?;
         }
         Ok(out)
     }

@@ -106,12 +106,14 @@ impl Bounds {
         })
     }
 
-    fn places(self) -> Option<Places> {
-        Some(Places {
-            lo: self.lo?,
-            hi: self.hi?,
+    /// Between both bounds; those that exclude one another leave none, and not less.
+    fn places(self, assume: &mut Assume) -> Result<Option<Places>, Overflow> {
+        let (lo, hi) = (known!(self.lo), known!(self.hi));
+        Ok(Some(Places {
+            lo: known!(assume.least(&lo, &hi.plus(1)?)?),
+            hi,
             step: self.step,
-        })
+        }))
     }
 }
 
@@ -166,8 +168,7 @@ impl Places {
     }
 
     fn count(&self, assume: &mut Assume) -> Counted {
-        let all = known!(self.within(&self.lo, &self.hi, assume)?);
-        Ok(all.ends(assume)?.map(|(_, _, n)| n))
+        Ok(self.ends(assume)?.map(|(_, _, n)| n))
     }
 
     /// `Σ (sign·x + c)` over the places.
@@ -198,7 +199,7 @@ pub fn one(parts: &[Domain], x: usize, sizes: &[Dim], assume: &mut Assume) -> Co
         let f = known!(form(p));
         known!(places.narrow(p, (coefficient(f, x), f.offset()), assume)?);
     }
-    known!(places.places()).count(assume)
+    known!(places.places(assume)?).count(assume)
 }
 
 /// Pairs of places of two axes.
@@ -238,7 +239,7 @@ pub fn two(
     if ys.step.is_some() {
         return Ok(None);
     }
-    let (xs, ys) = (known!(xs.places()), known!(ys.places()));
+    let (xs, ys) = (known!(xs.places(assume)?), known!(ys.places(assume)?));
     let above = match &gap.hi {
         Some(h) => known!(up_to(&xs, &ys, h, assume)?),
         None => known!(xs.count(assume)?).mul(&known!(ys.count(assume)?))?,
@@ -256,7 +257,7 @@ fn by_gap(mut gap: Bounds, size: &Dim, assume: &mut Assume) -> Counted {
     let far = n.plus(-1)?;
     known!(gap.at_least(far.scale(Ratio::int(-1))?, assume)?);
     known!(gap.at_most(far, assume)?);
-    let gap = known!(gap.places());
+    let gap = known!(gap.places(assume)?);
     let ahead = known!(gap.within(&Poly::int(0), &gap.hi, assume)?);
     let back = known!(gap.within(&gap.lo, &Poly::int(-1), assume)?);
     let ahead = known!(ahead.sum(-1, &n, assume)?);

@@ -14,9 +14,12 @@ use crate::domain::{Affine, Coord, Domain};
 /// More terms of inclusion and exclusion than this are not written out.
 const MOST_TERMS: usize = 64;
 
+/// The product of both is the count.
 pub struct Points {
-    /// Their product is the count.
-    pub factors: Vec<Poly>,
+    /// Sums over index sets, kept apart.
+    pub sums: Vec<Poly>,
+    /// The sizes of all other axes.
+    pub sizes: Poly,
     /// Not a bound only.
     pub exact: bool,
 }
@@ -26,7 +29,7 @@ pub struct Points {
 pub fn points(domain: &Domain, sizes: &[Dim], assume: &mut Assume) -> Result<Points, Overflow> {
     let mut exact = true;
     let full = at_full_length(domain, false, &mut exact);
-    let (mut factors, mut used) = (Vec::new(), vec![false; sizes.len()]);
+    let (mut sums, mut used) = (Vec::new(), vec![false; sizes.len()]);
     for part in independent(&full) {
         let mut part = part;
         let mut count = signed_count(&part, sizes, assume)?;
@@ -41,11 +44,13 @@ pub fn points(domain: &Domain, sizes: &[Dim], assume: &mut Assume) -> Result<Poi
         for a in axes(&part) {
             used[a] = true;
         }
-        factors.extend(count);
+        sums.extend(count);
     }
     let rest = sizes.iter().zip(&used).filter(|(_, used)| !**used);
-    factors.extend(rest.map(|(d, _)| Poly::of(d)));
-    Ok(Points { factors, exact })
+    let sizes = rest
+        .map(|(d, _)| Poly::of(d))
+        .try_fold(Poly::int(1), |all, d| all.mul(&d))?;
+    Ok(Points { sums, sizes, exact })
 }
 
 fn axes(d: &Domain) -> Vec<usize> {
