@@ -141,6 +141,13 @@ fn padding_is_masked_once() {
         1,
         "{heads}"
     );
+    // Backward too: what the weights multiply need not be masked, nor what they were multiplied with.
+    let [_, heads] = differentiated(&function("heads", &|c| multi_head(c, true)));
+    assert_eq!(
+        ops(&heads, None).iter().filter(zeroing).count(),
+        2,
+        "{heads}"
+    );
     // Of another length, or of less than what was masked, it stays.
     for (name, wider) in [("other length", false), ("more", true)] {
         let func = function(name, &|c| {

@@ -150,8 +150,8 @@ fn batch_axis(shape: &[Dim]) -> Option<usize> {
     first.filter(|_| all.next().is_none())
 }
 
-/// The domain of a mask of `x`, in the coordinates of [`Support`].
-fn of_mask(func: &Func, op: &Op, domain: &Domain, batch: Option<usize>) -> Domain {
+/// The domain of a mask in the coordinates of [`Support`]; wider where they cannot say it.
+pub fn of_mask(func: &Func, op: &Op, domain: &Domain, batch: Option<usize>) -> Domain {
     let known = batch.is_some() && batch == batch_axis(func.shape(op.args[0]));
     domain.widened(&|c| match c {
         Coord::Axis(_) => Some(c),

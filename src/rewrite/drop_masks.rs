@@ -1,45 +1,79 @@
-//! A mask of what is zero there already is left out.
+//! A mask is left out where it changes nothing: its operand is zero there already, or nothing depends
+//! on what is there.
 //!
 //! Attention over padded sequences masks its scores to −∞, so that their softmax is 0 at padding; the
-//! sum over the same time with those weights masks padding once more.
+//! sum over the same time with those weights masks padding once more, and so does the gradient of the
+//! weights, which is multiplied by them.
 
 use super::Pass;
 use super::edit::{self, Map};
-use super::zeros::{Outside, Zeros};
+use crate::domain::Domain;
+use crate::ir::support::{Support, of_mask};
 use crate::ir::*;
 
 pub const PASS: Pass = Pass {
     name: "drop-masks",
-    why: "removes masks of what is zero outside their domain already",
+    why: "removes masks of what is zero there already, or matters nowhere there",
     run,
 };
 
 fn run(func: &mut Func) {
-    let makers = edit::makers(func);
-    let zeros = Zeros::new(func, &makers);
+    let zeroing: Vec<(OpId, Domain)> = edit::live_ops(func)
+        .into_iter()
+        .filter_map(|(id, _)| Some((id, domain(func, func.op(id))?)))
+        .collect();
+    if zeroing.is_empty() {
+        return;
+    }
+    // What a mask is given is zero for reasons that come before it: all of these may go at once.
+    let support = Support::of(func);
     let mut map = Map::new();
-    for (id, _) in edit::live_ops(func) {
+    let mut rest = Vec::new();
+    for (id, inside) in zeroing {
         let op = func.op(id);
-        let OpKind::Mask {
-            domain,
-            fill,
-            batch,
-        } = &op.kind
-        else {
-            continue;
-        };
-        let outside = Outside {
-            domain: domain.clone(),
-            of: &op.args[1..],
-            batch: *batch,
-        };
-        let nothing = domain.is_everywhere();
-        if nothing || (*fill == 0.0 && zeros.outside(op.args[0], &outside)) {
-            map.insert(op.results[0], op.args[0]);
+        match inside.contains(support.nonzero(op.args[0])) {
+            true => {
+                map.insert(op.results[0], op.args[0]);
+            }
+            false => rest.push((id, inside)),
         }
     }
+    let mut changed = !map.is_empty();
     edit::replace(func, &map);
-    if !map.is_empty() {
+    // Of two factors with masks either mask may go, but not both.
+    while let Some((at, map)) = unread(func, &rest) {
+        edit::replace(func, &map);
+        rest.remove(at);
+        changed = true;
+    }
+    if changed {
         super::dce::run(func);
     }
+}
+
+/// The domain of a mask that puts zeros outside, where it can be compared with others.
+fn domain(func: &Func, op: &Op) -> Option<Domain> {
+    let OpKind::Mask {
+        domain,
+        fill: 0.0,
+        batch,
+    } = &op.kind
+    else {
+        return None;
+    };
+    let inside = of_mask(func, op, domain, *batch);
+    // What cannot be said without numbers of the examples would seem to be everywhere.
+    let said = inside.coords().len() == domain.coords().len();
+    said.then_some(inside)
+}
+
+/// A mask outside whose domain nothing reads its result, and what stands for it.
+fn unread(func: &Func, masks: &[(OpId, Domain)]) -> Option<(usize, Map)> {
+    let support = Support::of(func);
+    let at = masks.iter().position(|(id, inside)| {
+        let demand = support.demand(func.op(*id).results[0]);
+        *demand != Domain::Any(Vec::new()) && inside.contains(demand)
+    })?;
+    let op = func.op(masks[at].0);
+    Some((at, Map::from([(op.results[0], op.args[0])])))
 }

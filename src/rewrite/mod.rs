@@ -16,7 +16,6 @@ mod simplify;
 mod sink_weight_grads;
 mod split_concat;
 mod table;
-mod zeros;
 
 pub use table::Row;
 
