@@ -220,27 +220,33 @@ impl CpuExecutable {
         let arena = self.arena.as_mut_ptr();
         let at = |floats: usize| arena.wrapping_add(floats) as i64;
         let placed = &self.launch.arena;
+        let mut held = Vec::with_capacity(self.table.cells().len());
+        for cell in self.table.cells() {
+            held.push(match cell {
+                Cell::Key => (u64::from(high) << 32 | u64::from(low)) as i64,
+                Cell::Step => call.draw.step as i64,
+                Cell::Scratch => 0,
+                Cell::Buffer(b) => self.launch.buffers[b.0 as usize] as i64,
+                Cell::Panel(i) => placed.panels[*i].map_or(0, at),
+                Cell::Packed(i) => i64::from(placed.panels[*i].is_some()),
+                Cell::PanelBlock(i) => {
+                    let p = &self.panels[*i];
+                    let size = |d: &Dim| usize::try_from(d.eval(&value)?).ok();
+                    let floats = size(&p.k)
+                        .zip(size(&p.n))
+                        .and_then(|(k, n)| self.kernels.packed_len(k, n));
+                    floats.and_then(|f| i64::try_from(f).ok()).unwrap_or(0)
+                }
+                Cell::Size(d) => d.eval(&value).ok_or_else(|| jit::table::too_large(d))?,
+            });
+        }
+        let scratch = self.table.cells().iter().position(|c| *c == Cell::Scratch);
         for (worker, table) in self.tables.iter_mut().enumerate() {
-            table.clear();
-            for cell in self.table.cells() {
-                table.push(match cell {
-                    Cell::Key => (u64::from(high) << 32 | u64::from(low)) as i64,
-                    Cell::Step => call.draw.step as i64,
-                    Cell::Scratch => at(placed.scratch + worker * placed.scratch_len),
-                    Cell::Buffer(b) => self.launch.buffers[b.0 as usize] as i64,
-                    Cell::Panel(i) => placed.panels[*i].map_or(0, at),
-                    Cell::Packed(i) => i64::from(placed.panels[*i].is_some()),
-                    Cell::PanelBlock(i) => {
-                        let p = &self.panels[*i];
-                        let size = |d: &Dim| usize::try_from(d.eval(&value)?).ok();
-                        let floats = size(&p.k)
-                            .zip(size(&p.n))
-                            .and_then(|(k, n)| self.kernels.packed_len(k, n));
-                        floats.and_then(|f| i64::try_from(f).ok()).unwrap_or(0)
-                    }
-                    Cell::Size(d) => d.eval(&value).ok_or_else(|| jit::table::too_large(d))?,
-                });
+            if let Some(i) = scratch {
+                held[i] = at(placed.scratch + worker * placed.scratch_len);
             }
+            table.clear();
+            table.extend(self.table.slots().iter().map(|i| held[*i]));
         }
         Ok(())
     }
@@ -279,7 +285,8 @@ impl CpuExecutable {
                 if r.is_empty() && rows > 0 || c.is_empty() && columns > 0 {
                     return;
                 }
-                let table = tables[worker].as_ptr();
+                let slots = &tables[worker][step.task.code.slots..];
+                let table = slots.as_ptr();
                 let [r0, r1, c0, c1] = [r.start, r.end, c.start, c.end].map(|n| n as i64);
                 // SAFETY: `run` filled the tables for this call's sizes; buffers are as long as the sizes say, checked
                 // on entry, and live until the call returns. Shares are disjoint and inside the extents.

@@ -59,7 +59,7 @@ impl Width {
 /// The arguments of every task's function.
 #[derive(Clone, Copy)]
 pub(crate) struct Params {
-    /// The worker's table.
+    /// The function's slots in the worker's table.
     pub(crate) table: Value,
     /// The step's place in time.
     pub(crate) time: Value,
@@ -189,6 +189,12 @@ impl<'a, 'f> Asm<'a, 'f> {
             }
         };
         self.b.ins().call(f, args)
+    }
+
+    /// The slots of another task's function, whose first is `slots` in the worker's table.
+    pub(crate) fn table_of(&mut self, slots: usize) -> Value {
+        let far = (slots as i64 - self.table.start() as i64) * 8;
+        self.b.ins().iadd_imm_s(self.params.table, far)
     }
 
     /// Calls a precompiled function that takes and returns what `signature` says.

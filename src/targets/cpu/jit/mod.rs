@@ -36,17 +36,20 @@ mod sequence;
 pub(crate) mod step;
 pub(crate) mod table;
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::UserFuncName;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module};
+use cranelift_module::{Linkage, Module};
 
 use self::asm::Asm;
 use self::draft::Draft;
 pub(crate) use self::draft::Text;
 use self::machine::{Code, Effort, Machine, internal};
-use self::step::{Panel, Step, TaskFn};
+use self::step::{Function, Panel, Step, TaskFn};
 use self::table::Table;
 use super::isa::Isa;
 use super::kernels::Kernels;
@@ -99,6 +102,7 @@ pub(crate) fn compile(
         panels: Vec::new(),
         products: Vec::new(),
         drafts: Vec::new(),
+        known: HashMap::new(),
     };
     let steps = generator.steps()?;
     let drafts = std::mem::take(&mut generator.drafts);
@@ -128,16 +132,18 @@ pub(crate) struct Generator<'p> {
     products: Vec<[crate::dim::Dim; 2]>,
     /// Functions so far.
     drafts: Vec<Draft>,
+    /// Functions so far by their code's hash: indices of `drafts`.
+    known: HashMap<u64, Vec<usize>>,
 }
 
 impl Generator<'_> {
-    /// Drafts one function; `emit` fills it.
+    /// Drafts one function, or finds the one that has the same code; `emit` fills it.
     fn function(
         &mut self,
         kind: &str,
         name: &str,
         emit: impl FnOnce(&mut Asm<'_, '_>) -> Result<(), Diagnostic>,
-    ) -> Result<FuncId, Diagnostic> {
+    ) -> Result<Function, Diagnostic> {
         let plain: String = name
             .chars()
             .map(|c| {
@@ -156,21 +162,34 @@ impl Generator<'_> {
         let mut context: Context = self.module.make_context();
         context.func.signature = asm::task_signature(&self.module);
         context.func.name = UserFuncName::testcase(name.as_bytes());
-        let id = self
-            .module
-            .declare_function(&name, Linkage::Export, &context.func.signature)
-            .map_err(|e| internal(&e))?;
+        let slots = self.table.begin();
         let builder = FunctionBuilder::new(&mut context.func, &mut self.context);
         let mut asm = Asm::begin(builder, &mut self.module, &mut self.table, self.fma);
         emit(&mut asm)?;
         asm.finish();
+        let mut hasher = DefaultHasher::new();
+        context.func.stencil.hash(&mut hasher);
+        let alike = self.known.entry(hasher.finish()).or_default();
+        let same = |i: &&usize| {
+            let (a, b) = (&self.drafts[**i].context.func, &context.func);
+            a.stencil == b.stencil && a.params.user_named_funcs() == b.params.user_named_funcs()
+        };
+        if let Some(i) = alike.iter().find(same) {
+            let id = self.drafts[*i].id;
+            return Ok(Function { id, slots });
+        }
+        alike.push(self.drafts.len());
+        let id = self
+            .module
+            .declare_function(&name, Linkage::Export, &context.func.signature)
+            .map_err(|e| internal(&e))?;
         self.drafts.push(Draft {
             id,
             name,
             clif: self.texts.then(|| context.func.display().to_string()),
             context,
         });
-        Ok(id)
+        Ok(Function { id, slots })
     }
 
     fn elem(&self, v: &crate::schedule::program::View) -> crate::schedule::program::Elem {

@@ -187,7 +187,7 @@ impl Generator<'_> {
         width: Dim,
         call: impl Fn(&mut Asm<'_, '_>, &Range, Value) -> Result<(), Diagnostic>,
     ) -> Result<TaskFn, Diagnostic> {
-        let id = self.function(kind, name, |asm| {
+        let code = self.function(kind, name, |asm| {
             let width = asm.size(&width)?;
             let bounds = (asm.params.lo, asm.params.hi);
             rows.emit(asm, bounds, &mut |asm, r| call(asm, r, width))
@@ -195,7 +195,7 @@ impl Generator<'_> {
         let sizes: Vec<&Dim> = rows.sizes().chain([&width]).collect();
         let grain = if rows.flat() { 8 } else { 1 };
         Ok(TaskFn {
-            id,
+            code,
             lines: vec![format!("{kind} {name}, rows of {width}")],
             rows: Some(Split {
                 extent: rows.extent().clone(),
@@ -223,7 +223,7 @@ impl Generator<'_> {
         let fixed = still(table, count);
         let rows = self.rows(&[index, &fixed, out], count, &[true, false, false], by_rows)?;
         let run = w.run;
-        let id = self.function("gather", name, |asm| {
+        let code = self.function("gather", name, |asm| {
             let (width, entries) = (asm.size(&run)?, asm.size(&entries)?);
             let entry = asm.size(&entry)?;
             let bounds = (asm.params.lo, asm.params.hi);
@@ -244,7 +244,7 @@ impl Generator<'_> {
         })?;
         let sizes: Vec<&Dim> = rows.sizes().chain([&run]).collect();
         Ok(TaskFn {
-            id,
+            code,
             lines: vec![format!("gather {name}, rows of {run}")],
             rows: Some(Split {
                 extent: rows.extent().clone(),
@@ -270,7 +270,7 @@ impl Generator<'_> {
         let entry = self.table.fix(&out.axes[0].stride)?;
         let rows = self.rows(&[grad, index], count, &[false, true], false)?;
         let run = w.run;
-        let id = self.function("scatter", name, |asm| {
+        let code = self.function("scatter", name, |asm| {
             let (width, entry) = (asm.size(&run)?, asm.size(&entry)?);
             let positions = asm.size(rows.extent())?;
             let (lo, hi, zero, one) = (asm.params.lo, asm.params.hi, asm.int(0), asm.int(1));
@@ -303,7 +303,7 @@ impl Generator<'_> {
         })?;
         let sizes: Vec<&Dim> = rows.sizes().chain([&run]).collect();
         Ok(TaskFn {
-            id,
+            code,
             lines: vec![format!("scatter {name}, {entries} rows of {run}")],
             rows: Some(Split {
                 extent: entries,

@@ -5,13 +5,12 @@
 //! another worker.
 
 use cranelift_codegen::ir::InstBuilder;
-use cranelift_module::FuncId;
 
 use super::gemm::{self, Shape};
 use super::loops;
 use super::nest::Nest;
 use super::recast;
-use super::step::{Kind, Panel, Split, TaskFn, Work};
+use super::step::{Function, Kind, Panel, Split, TaskFn, Work};
 use super::{Generator, Pending};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, show};
@@ -93,7 +92,7 @@ impl Generator<'_> {
             let elems = l.loads.iter().map(|v| self.elem(v)).collect();
             parts = vec![(l.clone(), nest.clone(), elems)];
         }
-        let id = self.function("loop", &l.name, |asm| {
+        let code = self.function("loop", &l.name, |asm| {
             for (l, nest, elems) in parts {
                 loops::emit(asm, &l, &nest, elems)?;
             }
@@ -126,7 +125,7 @@ impl Generator<'_> {
             loops::unroll(l, columns),
         );
         Ok(TaskFn {
-            id,
+            code,
             lines: vec![line],
             rows,
             columns: None,
@@ -155,7 +154,7 @@ impl Generator<'_> {
             shape.panel = Some(panel);
             packs.extend(pack.map(|task| (panel, task)));
         }
-        let id = self.function("gemm", &g.name, |asm| gemm::emit(asm, &shape))?;
+        let code = self.function("gemm", &g.name, |asm| gemm::emit(asm, &shape))?;
         let [m, n, k] = shape.kernel();
         self.products.push([n.clone(), k.clone()]);
         let (mr, nr) = (self.kernels.mr, self.kernels.nr);
@@ -181,7 +180,7 @@ impl Generator<'_> {
             if shape.turned { ", turned" } else { "" },
         );
         Ok(TaskFn {
-            id,
+            code,
             lines: vec![line],
             rows: shape.rows.as_ref().map(|d| split(d, row_grain)),
             columns: Some(split(&shape.columns, column_grain)),
@@ -213,11 +212,11 @@ impl Generator<'_> {
             uses: vec![uses],
             key,
         });
-        let id = self.function("pack", &g.name, |asm| gemm::emit_pack(asm, shape))?;
+        let code = self.function("pack", &g.name, |asm| gemm::emit_pack(asm, shape))?;
         let rhs = &self.program.buffer(g.rhs.buffer).name;
         let sizes: Vec<&Dim> = [n, k].into_iter().chain(&blocks).collect();
         let task = TaskFn {
-            id,
+            code,
             lines: vec![format!("pack {rhs:<14} {k} x {n} into panels {panel}")],
             rows: Some(Split {
                 extent: n.clone(),
@@ -248,19 +247,19 @@ impl Generator<'_> {
         for task in &s.body {
             body.push(self.task(task, &inside, packs)?);
         }
-        let calls: Vec<(FuncId, Option<Dim>, Option<Dim>)> = body
+        let calls: Vec<(Function, Option<Dim>, Option<Dim>)> = body
             .iter()
             .map(|t| {
                 let extent = |s: &Option<Split>| s.as_ref().map(|s| s.extent.clone());
-                (t.id, extent(&t.rows), extent(&t.columns))
+                (t.code, extent(&t.rows), extent(&t.columns))
             })
             .collect();
         let (reverse, by_rows) = (s.reverse, rows.is_some());
-        let id = self.function("scan", &s.name, |asm| {
+        let code = self.function("scan", &s.name, |asm| {
             let turns = asm.size(&extent)?;
             let (zero, one) = (asm.int(0), asm.int(1));
             let mut ranges = Vec::new();
-            for (id, rows, columns) in &calls {
+            for (code, rows, columns) in &calls {
                 let hi = match rows {
                     Some(d) => asm.size(d)?,
                     None => one,
@@ -274,7 +273,8 @@ impl Generator<'_> {
                     Some(d) => asm.size(d)?,
                     None => zero,
                 };
-                ranges.push((*id, lo, hi, columns));
+                let table = asm.table_of(code.slots);
+                ranges.push((code.id, table, lo, hi, columns));
             }
             let last = asm.b.ins().iadd_imm_s(turns, -1);
             asm.count(zero, turns, |asm, i| {
@@ -283,8 +283,7 @@ impl Generator<'_> {
                 } else {
                     i
                 };
-                for (id, lo, hi, columns) in ranges {
-                    let table = asm.params.table;
+                for (id, table, lo, hi, columns) in ranges {
                     asm.call(id, &[table, t, lo, hi, zero, columns]);
                 }
                 Ok(())
@@ -306,7 +305,7 @@ impl Generator<'_> {
             lines.extend(t.lines.iter().map(|l| format!("  {l}")));
         }
         Ok(TaskFn {
-            id,
+            code,
             lines,
             rows: rows.map(|extent| Split { extent, grain: 1 }),
             columns: None,

@@ -45,7 +45,7 @@ impl Generator<'_> {
         }
         let run = w.run;
         let kind = if put { "put" } else { "take" };
-        let id = self.function(kind, name, |asm| {
+        let code = self.function(kind, name, |asm| {
             let (width, steps_n) = (asm.size(&run)?, asm.size(&steps)?);
             let step = asm.bytes(&bytes[0])?;
             let (example, to) = (asm.bytes(&bytes[1])?, asm.bytes(&bytes[2])?);
@@ -115,7 +115,7 @@ impl Generator<'_> {
         }
         let work = Work::of(COPY_NS, sizes);
         Ok(TaskFn {
-            id,
+            code,
             lines: vec![format!("{kind} {name}, rows of {run}")],
             rows: Some(Split {
                 extent: batch,
@@ -151,7 +151,7 @@ impl Generator<'_> {
             Dist::Uniform => calls::UNIFORM,
             Dist::Normal => calls::NORMAL,
         };
-        let id = self.function("random", name, |asm| {
+        let code = self.function("random", name, |asm| {
             let width = asm.size(&run)?;
             let walk = fixed_walk(out, asm.table)?;
             let at = base(asm, &walk)?;
@@ -185,7 +185,7 @@ impl Generator<'_> {
         let sizes: Vec<&Dim> = axes.iter().map(|a| &a.0).chain([&run]).collect();
         let work = Work::of(DRAW_NS, sizes);
         Ok(TaskFn {
-            id,
+            code,
             lines: vec![format!("random {name}, rows of {run}")],
             rows: Some(Split {
                 extent: axes[0].0.clone(),

@@ -7,7 +7,7 @@ use cranelift_module::FuncId;
 
 use crate::dim::{Dim, Sym};
 
-/// A task's function: `(table, time, lo, hi, column_lo, column_hi)`.
+/// A task's function: `(table, time, lo, hi, column_lo, column_hi)`, the table from the task's first slot on.
 ///
 /// # Safety
 ///
@@ -66,10 +66,17 @@ pub(crate) enum Kind {
     Routine,
 }
 
+/// A task's code, which several tasks may share, and the first of the task's own slots in the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Function {
+    pub(crate) id: FuncId,
+    pub(crate) slots: usize,
+}
+
 /// A compiled task.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskFn {
-    pub(crate) id: FuncId,
+    pub(crate) code: Function,
     /// Lines of the plan: the task's own, and those of its body.
     pub(crate) lines: Vec<String>,
     /// The range `lo..hi`; a task that cannot be divided gets `0..1`.
@@ -101,7 +108,7 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn new(task: TaskFn, kind: Kind, module: &JITModule) -> Step {
-        let address = module.get_finalized_function(task.id);
+        let address = module.get_finalized_function(task.code.id);
         // SAFETY: every task's function is compiled with this signature.
         let run = unsafe { std::mem::transmute::<*const u8, Run>(address) };
         Step { run, kind, task }

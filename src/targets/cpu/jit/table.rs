@@ -1,14 +1,15 @@
-//! What compiled code reads of a call: one table of 64-bit cells a worker.
+//! What compiled code reads of a call: one table of 64-bit slots a worker.
 //!
 //! In: the sizes and buffers that tasks ask for while they are compiled. Out: [`Table`], from which a launch fills the
-//! cells. Sizes known when compiling become constants in the code and have no cell; polynomials of launch sizes are
+//! slots. Every function has slots of its own, in the order in which it asked: functions that differ only in their
+//! buffers, as the layers of a stack do, are then one piece of code. Sizes known when compiling become constants in the code and have no cell; polynomials of launch sizes are
 //! evaluated once a call, with checked arithmetic, and read from their cell. So one compile serves every batch size.
 
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, DimTable};
 use crate::schedule::program::BufferId;
 
-/// What one cell of the table holds.
+/// What one slot of the table holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cell {
     /// The key of random draws: two words, the first in the low half.
@@ -33,14 +34,19 @@ pub(crate) enum Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
     Known(i64),
-    /// In the cell of this index.
+    /// In this one of the function's slots.
     Cell(usize),
 }
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     dims: DimTable,
+    /// What is read by any function, each once.
     cells: Vec<Cell>,
+    /// The cell in each slot, function after function.
+    slots: Vec<usize>,
+    /// The first slot of the function under construction.
+    start: usize,
 }
 
 impl Table {
@@ -48,21 +54,43 @@ impl Table {
         Table {
             dims: dims.clone(),
             cells: Vec::new(),
+            slots: Vec::new(),
+            start: 0,
         }
+    }
+
+    /// Begins the slots of a function; gives the first.
+    pub(crate) fn begin(&mut self) -> usize {
+        self.start = self.slots.len();
+        self.start
+    }
+
+    /// The first slot of the function under construction.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// The cell in each slot.
+    pub(crate) fn slots(&self) -> &[usize] {
+        &self.slots
     }
 
     pub(crate) fn cells(&self) -> &[Cell] {
         &self.cells
     }
 
+    /// The place of a cell among the slots of the function under construction.
     pub(crate) fn cell(&mut self, cell: Cell) -> usize {
-        match self.cells.iter().position(|c| *c == cell) {
-            Some(i) => i,
-            None => {
-                self.cells.push(cell);
-                self.cells.len() - 1
-            }
-        }
+        let known = self.cells.iter().position(|c| *c == cell);
+        let cell = known.unwrap_or_else(|| {
+            self.cells.push(cell);
+            self.cells.len() - 1
+        });
+        let own = &self.slots[self.start..];
+        own.iter().position(|c| *c == cell).unwrap_or_else(|| {
+            self.slots.push(cell);
+            self.slots.len() - 1 - self.start
+        })
     }
 
     /// The polynomial with static symbols replaced by their values.
