@@ -15,8 +15,10 @@ mod definitions;
 mod index;
 mod model;
 mod oracle;
+mod padding;
 mod rounding;
 mod stages;
+mod target;
 mod terms;
 mod text;
 

@@ -17,8 +17,9 @@ use seqc::targets::cpu::isa::Isa;
 
 use super::choice::Choice;
 use super::oracle::{
-    Finding, finding, finite, padding, same_numbers, same_on_machine, sample, scheduled, slope,
+    Finding, finding, finite, same_numbers, same_on_machine, sample, scheduled, slope,
 };
+use super::padding::{longer, padding};
 
 pub const INPUTS: usize = 4;
 
@@ -183,6 +184,7 @@ fn held(
     let want = data.expected(&plain.optimized);
     if finite(&want) {
         padding("padding", &plain.optimized, &data, &want)?;
+        longer("a longer batch", &plain.optimized, &data, &want)?;
         if !kinks && seed.is_multiple_of(3) {
             let of = (&plain.optimized, want.as_slice());
             slope(

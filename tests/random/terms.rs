@@ -1,7 +1,7 @@
 //! Expressions of a wanted shape, from the names that a definition has.
 //!
 //! Functions are kept where they and their derivatives stay moderate: `exp`, quotients and logarithms
-//! only of what is bounded, so that no number overflows and a difference means a wrong compiler.
+//! only of what is bounded, so that no number overflows and a difference means a wrong compiler. Long because it has an arm for every form of expression.
 
 use super::choice::Choice;
 use super::text::{Line, Shape, Term};
