@@ -372,26 +372,6 @@ impl Elab<'_, '_> {
             ..t
         }
     }
-
-    /// `softmax` along any axis.
-    pub(super) fn softmax_at(&mut self, e: Expr, at: usize, span: Span) -> Expr {
-        let last = e.shape.len() - 1;
-        let soft = |e: Expr| Expr {
-            shape: e.shape.clone(),
-            kind: ExprKind::Softmax(Box::new(e)),
-            span,
-        };
-        if at == last {
-            return soft(e);
-        }
-        let shape = e.shape.clone();
-        let mut to: Vec<usize> = (0..=last).filter(|i| *i != at).collect();
-        to.push(at);
-        let moved: Vec<Dim> = to.iter().map(|i| shape[*i].clone()).collect();
-        let e = soft(expand(e, to.iter().map(|i| Some(*i)).collect(), moved));
-        let back = (0..=last).map(|i| to.iter().position(|x| *x == i));
-        expand(e, back.collect(), shape)
-    }
 }
 
 pub(super) fn dim_of(f: &Frame, mark: Mark) -> Dim {

@@ -2,6 +2,7 @@
 
 use super::body::constant_or;
 use super::index::{Mark, index_name};
+use super::input::expand;
 use super::over::dim_of;
 use super::value::{Tensor, Value};
 use super::{Elab, Frame};
@@ -76,6 +77,26 @@ impl Elab<'_, '_> {
             }
         };
         self.reduce(op, t, axis, span)
+    }
+
+    /// `softmax` along any axis.
+    pub(super) fn softmax_at(&mut self, e: Expr, at: usize, span: Span) -> Expr {
+        let last = e.shape.len() - 1;
+        let soft = |e: Expr| Expr {
+            shape: e.shape.clone(),
+            kind: ExprKind::Softmax(Box::new(e)),
+            span,
+        };
+        if at == last {
+            return soft(e);
+        }
+        let shape = e.shape.clone();
+        let mut to: Vec<usize> = (0..=last).filter(|i| *i != at).collect();
+        to.push(at);
+        let moved: Vec<Dim> = to.iter().map(|i| shape[*i].clone()).collect();
+        let e = soft(expand(e, to.iter().map(|i| Some(*i)).collect(), moved));
+        let back = (0..=last).map(|i| to.iter().position(|x| *x == i));
+        expand(e, back.collect(), shape)
     }
 
     /// `split(z, 4)` or `z |> split(4)`: the value and the number of parts.
