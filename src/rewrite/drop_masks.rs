@@ -72,8 +72,24 @@ fn unread(func: &Func, masks: &[(OpId, Domain)]) -> Option<(usize, Map)> {
     let support = Support::of(func);
     let at = masks.iter().position(|(id, inside)| {
         let demand = support.demand(func.op(*id).results[0]);
-        *demand != Domain::Any(Vec::new()) && inside.contains(demand)
+        let unread = *demand != Domain::Any(Vec::new()) && inside.contains(demand);
+        unread && unread_without(func, *id, inside)
     })?;
     let op = func.op(masks[at].0);
     Some((at, Map::from([(op.results[0], op.args[0])])))
+}
+
+/// Whether that still holds where the mask is gone: in a square both factors are zero by this one
+/// mask, and each would leave it to the other.
+fn unread_without(func: &Func, id: OpId, inside: &Domain) -> bool {
+    let mut without = func.clone();
+    let (x, result) = (func.op(id).args[0], func.op(id).results[0]);
+    let shape = func.shape(x).to_vec();
+    let op = without.op_mut(id);
+    op.kind = OpKind::Expand {
+        axes: (0..shape.len()).map(Some).collect(),
+        shape,
+    };
+    op.args = vec![x];
+    inside.contains(Support::of(&without).demand(result))
 }
