@@ -115,6 +115,10 @@ fn over_time(
             }
         }
     }
+    // What is the same at every step has no sequence, and its axes stay where they are.
+    if !timed.is_empty() && !timed.contains(&true) {
+        return None;
+    }
     let lead =
         |shape: &[Dim]| -> Vec<Dim> { std::iter::once(extent).chain(shape).cloned().collect() };
     let later = |axes: &[usize]| axes.iter().map(|a| a + 1).collect::<Vec<_>>();
