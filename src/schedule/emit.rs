@@ -34,8 +34,13 @@ impl<'a> Emitter<'a> {
         for o in list {
             if o.group.kind != Kind::Single {
                 let mut l = loops::build(self.p, self.storage, &mut self.memory, &o.group)?;
-                let used = o.needs.iter().filter_map(|v| products.get(v));
-                let latest = used.max().copied();
+                // A product that the loop only stands for, and does not load, is not its own.
+                let loaded = |at: &usize| match &tasks[*at] {
+                    Task::Gemm(g) => l.loads.iter().any(|v| v.buffer == g.out.buffer),
+                    Task::Loop(_) | Task::Scan(_) | Task::Routine { .. } => false,
+                };
+                let used = o.needs.iter().filter_map(|v| products.get(v).copied());
+                let latest = used.filter(loaded).max();
                 if o.group.kind == Kind::Store {
                     l.epilogue_of = latest;
                 }
