@@ -159,7 +159,8 @@ fn heads(g: &mut Gen, s: &mut Scope) {
 /// A reduction without attention's softmax.
 fn sum(g: &mut Gen, s: &mut Scope) {
     let (a, b, mut c, mut causal) = pair(g, s);
-    let op = *g.choice.pick(&["sum", "mean", "sum", "mean", "max"]);
+    let ops = ["sum", "mean", "sum", "mean", "max"];
+    let op = *g.choice.pick(&ops[..if g.smooth { 4 } else { 5 }]);
     if op == "max" {
         // A maximum needs a step to take: of its own axis, or everywhere.
         (c, causal) = match a == b {

@@ -25,6 +25,7 @@ pub fn random(seed: u64, fuel: usize) -> Random {
         choice: Choice::new(seed, "program"),
         fuel,
         clean: 0,
+        smooth: seed.is_multiple_of(2),
         kinks: false,
         nonempty: false,
         cells: Vec::new(),

@@ -104,6 +104,8 @@ pub struct Gen {
     pub fuel: usize,
     /// Above 0: what is made here is read across time, so it must not depend on a fed-back target.
     pub clean: usize,
+    /// Nothing with a kink may be used.
+    pub smooth: bool,
     /// A function with a kink was used: no central differences.
     pub kinks: bool,
     /// A maximum over time was used: it needs a step.
@@ -137,6 +139,9 @@ enum Make {
     OverTime,
     End,
     Choose,
+    Position,
+    Route,
+    Noise,
 }
 
 impl Gen {
@@ -154,10 +159,11 @@ impl Gen {
         let model = usize::from(s.place == Place::Model);
         let across = usize::from(shape.time.is_none() && !cell && !s.times.is_empty());
         let written = usize::from(!shape.features.iter().any(|f| f.contains('+')));
+        let bends = usize::from(!self.smooth);
         let make = self.choice.weighted(&[
             (4, Make::Leaf),
             (10, Make::Smooth),
-            (2, Make::Kinked),
+            (2 * bends, Make::Kinked),
             (7, Make::Sum),
             (5, Make::Product),
             (2, Make::Quotient),
@@ -176,7 +182,10 @@ impl Gen {
             (3 * timed * model, Make::Delay),
             (6 * across, Make::OverTime),
             (4 * across, Make::End),
-            (1, Make::Choose),
+            (bends, Make::Choose),
+            (2 * timed * model * vector, Make::Position),
+            (vector * written * bends, Make::Route),
+            (vector, Make::Noise),
         ]);
         let value = self.made(s, shape, depth - 1, make);
         let simple = self
@@ -341,7 +350,8 @@ impl Gen {
             }
             Make::OverTime => {
                 let (time, x) = self.sequence(s, shape, d);
-                let op = *self.choice.pick(&["sum", "mean", "mean", "max"]);
+                let ops = ["sum", "mean", "mean", "max"];
+                let op = *self.choice.pick(&ops[..if self.smooth { 3 } else { 4 }]);
                 self.kinks |= op == "max";
                 self.nonempty |= op == "max";
                 let form = match op {
@@ -354,6 +364,19 @@ impl Gen {
                 let (_, x) = self.sequence(s, shape, d);
                 let form = *self.choice.pick(&["last({})", "last({})", "first({})"]);
                 Term::new(shape, form, vec![x])
+            }
+            Make::Position => {
+                let x = self.term(s, shape, d);
+                Term::new(shape, "({} |> AddPosition(max = 16))", vec![x])
+            }
+            Make::Route => {
+                self.kinks = true;
+                let x = self.term(s, shape, d);
+                Term::new(shape, "(softmax({}) |> route(top = 1))", vec![x])
+            }
+            Make::Noise => {
+                let x = self.term(s, shape, d);
+                Term::new(shape, "({} + 0.2 * normal())", vec![x])
             }
             Make::Choose => {
                 self.kinks = true;
