@@ -4,6 +4,8 @@
 //! temporaries whose lives do not meet may have one. A buffer of a scan's body lives as long as the
 //! scan.
 
+use std::collections::BTreeMap;
+
 use super::access;
 use super::program::{Buffer, Home, Task};
 use super::size;
@@ -28,9 +30,33 @@ pub fn lives(buffers: &mut [Buffer], tasks: &[Task]) {
 
 struct Slot {
     sizes: Vec<Dim>,
-    /// The largest of the sizes, where one is known to be.
-    top: Dim,
+    /// The largest of the sizes, where one is known to be: its number in [`Sizes`].
+    top: usize,
     lives: Vec<(usize, usize)>,
+}
+
+/// The different sizes of temporaries, few however many buffers there are, and which of them mostly
+/// cover which: asked of every pair of a buffer and a slot.
+#[derive(Default)]
+struct Sizes {
+    all: Vec<Dim>,
+    covers: BTreeMap<(usize, usize), bool>,
+}
+
+impl Sizes {
+    fn number(&mut self, d: &Dim) -> usize {
+        let known = self.all.iter().position(|x| x == d);
+        known.unwrap_or_else(|| {
+            self.all.push(d.clone());
+            self.all.len() - 1
+        })
+    }
+
+    fn mostly_covers(&mut self, a: usize, b: usize) -> bool {
+        let all = &self.all;
+        let known = self.covers.entry((a, b));
+        *known.or_insert_with(|| size::mostly_covers(&all[a], &all[b]))
+    }
 }
 
 /// Gives temporaries their slots and returns the sizes each slot must hold.
@@ -40,20 +66,22 @@ pub fn slots(buffers: &mut [Buffer], dims: &DimTable) -> Result<Vec<Vec<Dim>>, D
         .collect();
     order.sort_by_key(|&i| (buffers[i].life, i));
     let mut slots: Vec<Slot> = Vec::new();
+    let mut sizes = Sizes::default();
     for i in order {
         let b = &mut buffers[i];
         let elements = known(&size::product(&b.shape)?, dims)?;
+        let own = sizes.number(&elements);
         let free = |s: &Slot| {
             let mut lives = s.lives.iter();
             !lives.any(|l| l.0 <= b.life.1 && b.life.0 <= l.1)
         };
         // The same size, then a larger one, then one to enlarge, then any.
-        let fit = |s: &Slot| {
-            if s.top == elements {
+        let mut fit = |s: &Slot| {
+            if s.top == own {
                 0
-            } else if size::mostly_covers(&s.top, &elements) {
+            } else if sizes.mostly_covers(s.top, own) {
                 1
-            } else if size::mostly_covers(&elements, &s.top) {
+            } else if sizes.mostly_covers(own, s.top) {
                 2
             } else {
                 3
@@ -65,14 +93,14 @@ pub fn slots(buffers: &mut [Buffer], dims: &DimTable) -> Result<Vec<Vec<Dim>>, D
         let at = best.unwrap_or_else(|| {
             slots.push(Slot {
                 sizes: Vec::new(),
-                top: elements.clone(),
+                top: own,
                 lives: Vec::new(),
             });
             slots.len() - 1
         });
         let s = &mut slots[at];
-        if size::mostly_covers(&elements, &s.top) {
-            s.top = elements.clone();
+        if sizes.mostly_covers(own, s.top) {
+            s.top = own;
         }
         if !s.sizes.iter().any(|old| size::covers(old, &elements)) {
             s.sizes.retain(|old| !size::covers(&elements, old));
