@@ -336,12 +336,23 @@ pub enum Head {
 /// What a target's error is measured by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
-    /// −log p of the true class, in nats.
-    CrossEntropy,
+    /// −log p of the true class, in nats. In training the true class is asked for with 1 − ε, and ε
+    /// is spread evenly over all classes (Szegedy et al. 2016); measurements take ε = 0.
+    CrossEntropy { smoothing: f64 },
     /// −log p summed over units.
     BinaryCrossEntropy,
     /// Squared error, mean over features.
     Mse,
+    /// Absolute error, mean over features.
+    Mae,
+    /// e²/2 up to |e| = δ, δ·(|e| − δ/2) past it, mean over features (Huber 1964).
+    Huber(f64),
+    /// max(q·e, (q − 1)·e) with e = y − prediction, mean over features: least where the share q of
+    /// the values lies below (Koenker and Bassett 1978).
+    Quantile(f64),
+    /// max(0, 1 − s·z) with s = ±1 and the score z before the last function, summed over units
+    /// (Cortes and Vapnik 1995).
+    Hinge,
     /// max(0, −y·s) with y = ±1 and the score s before `step` (Rosenblatt 1958).
     Perceptron,
 }
@@ -353,6 +364,8 @@ pub struct Predict {
     pub head: Head,
     /// By the target's unit, or as `loss` in `train` says.
     pub loss: Loss,
+    /// Factor on this target's mean loss.
+    pub weight: f64,
     pub span: Span,
 }
 

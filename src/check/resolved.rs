@@ -83,9 +83,13 @@ fn ending(model: &Model, var: super::program::VarId) -> String {
         Head::Value(_) => "a value",
     };
     let loss = match p.loss {
-        Loss::CrossEntropy => "cross entropy",
+        Loss::CrossEntropy { .. } => "cross entropy",
         Loss::BinaryCrossEntropy => "binary cross entropy",
         Loss::Mse => "mean squared error",
+        Loss::Mae => "mean absolute error",
+        Loss::Huber(_) => "Huber's",
+        Loss::Quantile(_) => "quantile",
+        Loss::Hinge => "hinge",
         Loss::Perceptron => "perceptron",
     };
     format!("; ends in {end}, loss {loss}")

@@ -19,7 +19,11 @@ impl Lower<'_, '_> {
             let count = self.over_real_steps(&counted, "loss.count")?;
             let one = self.b.number(1.0);
             let n = self.b.binary(Binary::Max, count, one, "n");
-            let mean = self.b.div(sum, n, "loss");
+            let mut mean = self.b.div(sum, n, "loss");
+            if predict.weight != 1.0 {
+                let weight = self.b.number(predict.weight);
+                mean = self.b.mul(mean, weight, "loss");
+            }
             total = Some(match total {
                 Some(t) => self.b.add(t, mean, "loss"),
                 None => mean,
@@ -80,11 +84,14 @@ impl Lower<'_, '_> {
         let (Head::Softmax(e) | Head::Sigmoid(e) | Head::Step(e) | Head::Value(e)) = &predict.head;
         let z = self.prediction_value(e, "logits")?;
         let y = self.data(predict.target, false)?;
-        if predict.loss == Loss::CrossEntropy {
-            let id = self.b.emit(OpKind::CrossEntropy, &[z.id, y.id], "errors");
+        if let Loss::CrossEntropy { smoothing } = predict.loss {
+            let mut id = self.b.emit(OpKind::CrossEntropy, &[z.id, y.id], "errors");
             let t = self.b.emit(OpKind::ToFloat, &[y.id], "target");
             let zero = self.b.number(0.0);
             let counted = self.b.binary(Binary::Le, zero, t, "counted");
+            if smoothing > 0.0 && self.options.training {
+                id = self.smoothed(id, &z, counted, smoothing)?;
+            }
             return Ok((Val { id, ..y.clone() }, Val { id: counted, ..y }));
         }
         let y = if self.b.func.value(y.id).ty.elem == Elem::I32 {
@@ -100,6 +107,29 @@ impl Lower<'_, '_> {
                 let d = self.b.sub(z.id, y.id, "error");
                 self.b.mul(d, d, "error")
             }
+            // |z − y|
+            Loss::Mae => {
+                let d = self.b.sub(z.id, y.id, "error");
+                self.b.unary(Unary::Abs, d, "error")
+            }
+            // c·(|z − y| − c/2) with c = min(|z − y|, δ)
+            Loss::Huber(delta) => {
+                let (delta, half) = (self.b.number(delta), self.b.number(0.5));
+                let d = self.b.sub(z.id, y.id, "error");
+                let d = self.b.unary(Unary::Abs, d, "error");
+                let c = self.b.binary(Binary::Min, d, delta, "cut");
+                let half = self.b.mul(half, c, "error");
+                let rest = self.b.sub(d, half, "error");
+                self.b.mul(c, rest, "error")
+            }
+            // max(q·e, (q − 1)·e) with e = y − z
+            Loss::Quantile(q) => {
+                let (low, high) = (self.b.number(q), self.b.number(q - 1.0));
+                let d = self.b.sub(y.id, z.id, "error");
+                let low = self.b.mul(low, d, "low");
+                let high = self.b.mul(high, d, "high");
+                self.b.binary(Binary::Max, low, high, "error")
+            }
             // log(1 + e^z) − z·y = −y·log σ(z) − (1 − y)·log(1 − σ(z))
             Loss::BinaryCrossEntropy => {
                 let s = softplus(&mut self.b, z.id, "error");
@@ -108,13 +138,25 @@ impl Lower<'_, '_> {
             }
             // max(−s·z, 0) with s = 2y − 1; where z is 0 the gradient is the error's
             Loss::Perceptron => {
-                let (two, one, zero) = (self.b.number(2.0), self.b.number(1.0), self.b.number(0.0));
-                let s = self.b.mul(two, y.id, "sign");
-                let s = self.b.sub(one, s, "sign");
-                let m = self.b.mul(s, z.id, "error");
+                let m = self.wrong_side(&z, &y);
+                let zero = self.b.number(0.0);
                 self.b.binary(Binary::Max, m, zero, "error")
             }
-            Loss::CrossEntropy => return Err("handled above".into()),
+            // max(1 − s·z, 0)
+            Loss::Hinge => {
+                let m = self.wrong_side(&z, &y);
+                let (one, zero) = (self.b.number(1.0), self.b.number(0.0));
+                let m = self.b.add(one, m, "error");
+                self.b.binary(Binary::Max, m, zero, "error")
+            }
+            Loss::CrossEntropy { .. } => return Err("handled above".into()),
+        };
+        let averaged = match predict.loss {
+            Loss::Mse | Loss::Mae | Loss::Huber(_) | Loss::Quantile(_) => true,
+            Loss::CrossEntropy { .. }
+            | Loss::BinaryCrossEntropy
+            | Loss::Perceptron
+            | Loss::Hinge => false,
         };
         let mut val = Val { id: errors, ..z };
         // Units are summed for binary targets, averaged for numbers.
@@ -123,7 +165,7 @@ impl Lower<'_, '_> {
             let size = val.shape.pop().unwrap_or_default();
             let axis = val.shape.len() + usize::from(val.batched);
             val.id = self.b.reduce(ReduceOp::Sum, val.id, &[axis], "errors");
-            if predict.loss == Loss::Mse && size != Dim::constant(1) {
+            if averaged && size != Dim::constant(1) {
                 let k = self.b.number(1.0 / self.static_size(&size)?);
                 val.id = self.b.mul(val.id, k, "errors");
             }
@@ -137,6 +179,48 @@ impl Lower<'_, '_> {
         };
         let ones = self.lift(&ones, &val.shape, true)?;
         Ok((val, ones))
+    }
+
+    /// −s·z with s = 2y − 1: above 0 where the score z lies on the wrong side of 0.
+    fn wrong_side(&mut self, z: &Val, y: &Val) -> ValueId {
+        let (two, one) = (self.b.number(2.0), self.b.number(1.0));
+        let s = self.b.mul(two, y.id, "sign");
+        let s = self.b.sub(one, s, "sign");
+        self.b.mul(s, z.id, "error")
+    }
+
+    /// (1 − ε)·error + ε·(log Σ exp z − mean z): the second term is the mean of −log p over all
+    /// classes. Targets that do not count stay 0.
+    fn smoothed(
+        &mut self,
+        error: ValueId,
+        z: &Val,
+        counted: ValueId,
+        smoothing: f64,
+    ) -> Result<ValueId, String> {
+        let classes = z.shape.last().ok_or("logits have an axis of classes")?;
+        let classes = self.static_size(classes)?;
+        let shape = self.b.func.shape(z.id).to_vec();
+        let last = shape.len() - 1;
+        let top = self.b.reduce(ReduceOp::Max, z.id, &[last], "top");
+        // Whatever is subtracted, the sum's logarithm has the same gradient.
+        let top = self.b.unary(Unary::Stop, top, "top");
+        let along = (0..last).map(Some).chain([None]).collect();
+        let wide = self.b.expand(top, along, &shape);
+        let e = self.b.sub(z.id, wide, "shifted");
+        let e = self.b.unary(Unary::Exp, e, "exp");
+        let e = self.b.reduce(ReduceOp::Sum, e, &[last], "sum");
+        let e = self.b.unary(Unary::Log, e, "log");
+        let all = self.b.add(e, top, "log.sum");
+        let mean = self.b.reduce(ReduceOp::Sum, z.id, &[last], "mean");
+        let share = self.b.number(1.0 / classes);
+        let mean = self.b.mul(mean, share, "mean");
+        let spread = self.b.sub(all, mean, "spread");
+        let (eps, rest) = (self.b.number(smoothing), self.b.number(1.0 - smoothing));
+        let counted = self.b.mul(counted, eps, "counted");
+        let spread = self.b.mul(counted, spread, "spread");
+        let error = self.b.mul(error, rest, "errors");
+        Ok(self.b.add(error, spread, "errors"))
     }
 
     /// Prediction and target in one shape: `[1]` equals a number.

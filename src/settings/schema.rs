@@ -102,6 +102,8 @@ pub enum Range {
     Fraction,
     /// 0 < x ≤ 1
     Share,
+    /// 0 < x < 1
+    Inside,
 }
 
 impl Range {
@@ -113,6 +115,7 @@ impl Range {
                 Range::NotNegative => x >= 0.0,
                 Range::Fraction => (0.0..1.0).contains(&x),
                 Range::Share => x > 0.0 && x <= 1.0,
+                Range::Inside => x > 0.0 && x < 1.0,
             }
     }
 }
@@ -125,6 +128,7 @@ impl fmt::Display for Range {
             Range::NotNegative => "a number not below 0",
             Range::Fraction => "a number from 0 up to, not with, 1",
             Range::Share => "a number above 0 and at most 1",
+            Range::Inside => "a number above 0 and below 1",
         })
     }
 }
@@ -250,7 +254,7 @@ pub const OPTIMIZERS: &[Variant] = &[
         ],
         "steps divided by the root of a running mean square",
     ),
-    later(
+    built(
         "adagrad",
         &[arg("lr", POSITIVE, "0.01"), arg("eps", POSITIVE, "1e-10")],
         "steps divided by the root of the sum of all squares so far",
@@ -264,22 +268,22 @@ pub const SCHEDULES: &[Variant] = &[
         &[WARMUP, arg("final", FRACTION, "0")],
         "half a cosine down to the fraction `final` at the last step",
     ),
-    later(
+    built(
         "linear",
         &[WARMUP, arg("final", FRACTION, "0")],
         "a straight line down to the fraction `final` at the last step",
     ),
-    later(
+    built(
         "step",
         &[need("every", long(1)), arg("factor", SHARE, "0.1"), WARMUP],
         "times `factor` after every `every` steps",
     ),
-    later(
+    built(
         "exponential",
         &[need("factor", SHARE), WARMUP],
         "times `factor` at every step",
     ),
-    later(
+    built(
         "plateau",
         &[
             arg("factor", SHARE, "0.5"),
@@ -288,7 +292,7 @@ pub const SCHEDULES: &[Variant] = &[
         ],
         "times `factor` when the validation loss stops improving",
     ),
-    later(
+    built(
         "onecycle",
         &[arg("up", FRACTION, "0.3")],
         "up for this share of the run, then down",
@@ -312,8 +316,9 @@ pub const CLIPS: &[Variant] = &[
 pub const LOSSES: &[Variant] = &[
     built(
         "cross_entropy",
-        &[],
-        "minus the log of the true class's probability, in nats",
+        &[arg("smoothing", FRACTION, "0")],
+        "minus the log of the true class's probability, in nats; in training `smoothing` of the \
+         truth is spread over all classes",
     ),
     built(
         "binary_cross_entropy",
@@ -326,11 +331,21 @@ pub const LOSSES: &[Variant] = &[
         &[],
         "the score's distance to the right side of 0, where it is on the wrong one",
     ),
-    later("mae", &[], "absolute error, mean over features"),
-    later(
+    built(
+        "hinge",
+        &[],
+        "how far the score is from 1 on the right side of 0, summed over units",
+    ),
+    built("mae", &[], "absolute error, mean over features"),
+    built(
         "huber",
         &[arg("delta", POSITIVE, "1")],
-        "squared up to `delta`, straight past it",
+        "half the squared error up to `delta`, straight past it, mean over features",
+    ),
+    built(
+        "quantile",
+        &[need("q", Kind::Number(Range::Inside))],
+        "the error times `q` where too low, times 1 − `q` where too high: learns that quantile",
     ),
 ];
 

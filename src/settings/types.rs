@@ -166,13 +166,18 @@ pub struct TargetLoss {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossName {
-    CrossEntropy,
+    CrossEntropy {
+        smoothing: f64,
+    },
     BinaryCrossEntropy,
     Mse,
     Perceptron,
+    Hinge,
     Mae,
     /// Squared up to this error, linear past it (Huber 1964).
     Huber(f64),
+    /// Least where this share of the values lies below (Koenker and Bassett 1978).
+    Quantile(f64),
 }
 
 /// A number reported beside the loss, for each part of the data.

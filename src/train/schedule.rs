@@ -40,9 +40,9 @@ pub fn factor(schedule: &Schedule, step: u64, total: u64, plateau: &Plateau) -> 
         Schedule::Linear { end, .. } => 1.0 + (end - 1.0) * progress,
         Schedule::Step { every, factor, .. } => {
             let times = after.checked_div(every).unwrap_or(0);
-            factor.powf(times as f64)
+            libm::pow(factor, times as f64)
         }
-        Schedule::Exponential { factor, .. } => factor.powf(after as f64),
+        Schedule::Exponential { factor, .. } => libm::pow(factor, after as f64),
         Schedule::Plateau { .. } => plateau.factor,
         Schedule::OneCycle { up } => match progress < up {
             true => cosine(ONECYCLE_START, 1.0, progress / up),

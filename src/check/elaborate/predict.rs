@@ -145,6 +145,7 @@ impl Elab<'_, '_> {
                     target: input.var,
                     head,
                     loss,
+                    weight: 1.0,
                     span: name.span,
                 });
             }
@@ -221,7 +222,7 @@ impl Elab<'_, '_> {
                 let vocabulary = target.vocabulary.clone()?;
                 let wanted = [shape.as_slice(), &[vocabulary]].concat();
                 let logits = self.meet(*logits, &wanted, &name, end, true)?;
-                Some((Head::Softmax(logits), Loss::CrossEntropy))
+                Some((Head::Softmax(logits), Loss::CrossEntropy { smoothing: 0.0 }))
             }
             Unit::Binary => match whole.kind {
                 ExprKind::Unary(Unary::Sigmoid, x) => {

@@ -177,6 +177,7 @@ impl Build {
             target,
             head: Head::Value(value),
             loss: Loss::Mse,
+            weight: 1.0,
             span,
         });
         self.model

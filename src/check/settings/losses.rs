@@ -121,10 +121,14 @@ fn predict_of<'a>(model: &'a Model, target: &str) -> Option<&'a Predict> {
 
 fn loss(c: &Choice) -> LossName {
     match c.name {
-        "cross_entropy" => LossName::CrossEntropy,
+        "cross_entropy" => LossName::CrossEntropy {
+            smoothing: c.number("smoothing"),
+        },
         "binary_cross_entropy" => LossName::BinaryCrossEntropy,
         "perceptron" => LossName::Perceptron,
+        "hinge" => LossName::Hinge,
         "mae" => LossName::Mae,
+        "quantile" => LossName::Quantile(c.number("q")),
         "huber" => LossName::Huber(c.number("delta")),
         _ => LossName::Mse,
     }
@@ -140,10 +144,14 @@ fn fits(
     report: &mut Vec<Diagnostic>,
 ) {
     let (needs, sound) = match loss {
-        LossName::CrossEntropy => ("softmax", matches!(predict.head, Head::Softmax(_))),
+        LossName::CrossEntropy { .. } => ("softmax", matches!(predict.head, Head::Softmax(_))),
         LossName::BinaryCrossEntropy => ("σ", matches!(predict.head, Head::Sigmoid(_))),
         LossName::Perceptron => ("step", matches!(predict.head, Head::Step(_))),
-        LossName::Mse | LossName::Mae | LossName::Huber(_) => {
+        LossName::Hinge => (
+            "σ or step",
+            matches!(predict.head, Head::Sigmoid(_) | Head::Step(_)),
+        ),
+        LossName::Mse | LossName::Mae | LossName::Huber(_) | LossName::Quantile(_) => {
             ("a plain value", matches!(predict.head, Head::Value(_)))
         }
     };
@@ -178,43 +186,48 @@ pub fn resolved_losses(settings: &TrainSettings, model: &Model) -> Vec<(String, 
         .map(|p| {
             let target = model.var(p.target).name.clone();
             let named = settings.losses.iter().find(|l| l.target == target);
-            let name = match named.and_then(|l| l.loss) {
-                Some(LossName::CrossEntropy) => "cross_entropy".into(),
-                Some(LossName::BinaryCrossEntropy) => "binary_cross_entropy".into(),
-                Some(LossName::Mse) => "mse".into(),
-                Some(LossName::Perceptron) => "perceptron".into(),
-                Some(LossName::Mae) => "mae".into(),
-                Some(LossName::Huber(delta)) => format!("huber(delta = {delta})"),
-                None => loss_name(p.loss).into(),
-            };
-            (target, name)
+            let loss = named.and_then(|l| l.loss).map_or(p.loss, meant);
+            (target, written(loss))
         })
         .collect()
 }
 
-/// Gives each prediction the loss that the settings say.
+/// Gives each prediction the loss and the weight that the settings say.
 pub fn apply_losses(settings: &TrainSettings, model: &mut Model) {
     for i in 0..model.predicts.len() {
         let target = model.var(model.predicts[i].target).name.as_str();
-        let named = settings.losses.iter().find(|l| l.target == target);
-        let loss = match named.and_then(|l| l.loss) {
-            Some(LossName::CrossEntropy) => Loss::CrossEntropy,
-            Some(LossName::BinaryCrossEntropy) => Loss::BinaryCrossEntropy,
-            Some(LossName::Mse) => Loss::Mse,
-            Some(LossName::Perceptron) => Loss::Perceptron,
-            // Not built: `train` has refused them.
-            Some(LossName::Mae | LossName::Huber(_)) | None => continue,
+        let Some(named) = settings.losses.iter().find(|l| l.target == target) else {
+            continue;
         };
-        model.predicts[i].loss = loss;
+        let predict = &mut model.predicts[i];
+        predict.loss = named.loss.map_or(predict.loss, meant);
+        predict.weight = named.weight;
+    }
+}
+
+fn meant(name: LossName) -> Loss {
+    match name {
+        LossName::CrossEntropy { smoothing } => Loss::CrossEntropy { smoothing },
+        LossName::BinaryCrossEntropy => Loss::BinaryCrossEntropy,
+        LossName::Mse => Loss::Mse,
+        LossName::Perceptron => Loss::Perceptron,
+        LossName::Hinge => Loss::Hinge,
+        LossName::Mae => Loss::Mae,
+        LossName::Huber(delta) => Loss::Huber(delta),
+        LossName::Quantile(q) => Loss::Quantile(q),
     }
 }
 
 /// A loss as it is written.
-fn loss_name(loss: Loss) -> &'static str {
+fn written(loss: Loss) -> String {
     match loss {
-        Loss::CrossEntropy => "cross_entropy",
-        Loss::BinaryCrossEntropy => "binary_cross_entropy",
-        Loss::Mse => "mse",
-        Loss::Perceptron => "perceptron",
+        Loss::CrossEntropy { smoothing } => format!("cross_entropy(smoothing = {smoothing})"),
+        Loss::BinaryCrossEntropy => "binary_cross_entropy".into(),
+        Loss::Mse => "mse".into(),
+        Loss::Perceptron => "perceptron".into(),
+        Loss::Hinge => "hinge".into(),
+        Loss::Mae => "mae".into(),
+        Loss::Huber(delta) => format!("huber(delta = {delta})"),
+        Loss::Quantile(q) => format!("quantile({q})"),
     }
 }

@@ -486,6 +486,20 @@ fn settings_are_held_against_the_model() {
         (
             NUMBER,
             table,
+            "loss = hinge",
+            vec![
+                "setting::does-not-fit: `hinge` needs σ or step, `y` ends in a plain value @ hinge ; y",
+            ],
+        ),
+        (
+            NUMBER,
+            table,
+            "loss = quantile(1)",
+            vec!["setting::out-of-range: `q` needs a number above 0 and below 1, found 1 @ 1"],
+        ),
+        (
+            NUMBER,
+            table,
             "loss.z = mse",
             vec!["setting::unknown: `z` is not a target of `M` @ loss.z | its targets are y"],
         ),

@@ -163,10 +163,10 @@ fn wrong_values_name_both_sides() {
             "`weights` needs a quoted text, found `w`",
         ),
         (
-            "schedule",
-            value(ValueKind::Name("plateau".into())),
+            "metrics",
+            value(ValueKind::Name("bleu".into())),
             "feature::unavailable",
-            "`plateau` is known, but not built yet",
+            "`bleu` is known, but not built yet",
         ),
     ];
     for (setting, value, code, message) in cases {

@@ -5,6 +5,7 @@ mod folder;
 mod generate;
 mod models;
 mod run;
+mod schedules;
 
 use crate::settings::*;
 use crate::targets::executable::{ParamSlot, Signature};

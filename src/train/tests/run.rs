@@ -15,21 +15,21 @@ use crate::train::folder::{Record, RunFolder};
 use crate::train::*;
 
 /// What a session of a run is told.
-struct Session<'a> {
-    settings: &'a TrainSettings,
-    dataset: &'a Dataset,
-    symbols: usize,
-    run: &'a Path,
-    max_steps: Option<u64>,
-    trouble: Trouble,
-    save_every: Duration,
-    start: Start,
+pub struct Session<'a> {
+    pub settings: &'a TrainSettings,
+    pub dataset: &'a Dataset,
+    pub symbols: usize,
+    pub run: &'a Path,
+    pub max_steps: Option<u64>,
+    pub trouble: Trouble,
+    pub save_every: Duration,
+    pub start: Start,
     /// Interrupt when this step is done.
-    interrupt_at: Option<u64>,
+    pub interrupt_at: Option<u64>,
     /// Steps and their rates, as the observer saw them.
-    steps: Vec<(u64, f64)>,
-    notices: Vec<String>,
-    samples: Vec<String>,
+    pub steps: Vec<(u64, f64)>,
+    pub notices: Vec<String>,
+    pub samples: Vec<String>,
 }
 
 struct Watch<'a> {
@@ -57,7 +57,7 @@ impl Observer for Watch<'_> {
 }
 
 impl<'a> Session<'a> {
-    fn new(settings: &'a TrainSettings, dataset: &'a Dataset, run: &'a Path) -> Session<'a> {
+    pub fn new(settings: &'a TrainSettings, dataset: &'a Dataset, run: &'a Path) -> Session<'a> {
         Session {
             settings,
             dataset,
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
     }
 
     /// Begins the run, or goes on with it where it is there.
-    fn go(&mut self) -> Result<Summary, Failure> {
+    pub fn go(&mut self) -> Result<Summary, Failure> {
         let folder = match folder::holds_run(self.run) {
             true => RunFolder::open(self.run)?,
             false => {
@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
 
 /// Everything of a run that must not depend on how often it was cut: the last weights, the
 /// optimizer's state, and the log. Files by their digests.
-fn outcome(run: &Path) -> Vec<(&'static str, String)> {
+pub fn outcome(run: &Path) -> Vec<(&'static str, String)> {
     let names = [
         "latest/weights.safetensors",
         "latest/optimizer.safetensors",
@@ -151,7 +151,7 @@ fn outcome(run: &Path) -> Vec<(&'static str, String)> {
     names.map(digest).into()
 }
 
-fn eventful() -> TrainSettings {
+pub fn eventful() -> TrainSettings {
     TrainSettings {
         batch: Batch::Rows(4),
         length: Length::Epochs(4),
