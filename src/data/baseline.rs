@@ -10,7 +10,7 @@ use super::split::Part;
 /// The mean cross-entropy on `part`, in nats a token, `<end>` counted, of a bigram table counted on
 /// the training part, where each pair is given `smoothing` more than its count (0.1 by custom).
 /// The context of a first token is `<end>` where there is one, else a context of its own. Tokens
-/// that the training part does not have are left out. `None`: no such token field, or no token.
+/// that the vocabulary does not have are left out. `None`: no such token field, or no token.
 pub fn bigram_nats(dataset: &Dataset, field: &str, part: Part, smoothing: f64) -> Option<f64> {
     let column = dataset.column(field)?;
     let vocabulary = column.vocabulary.as_ref()?;
@@ -28,8 +28,8 @@ pub fn bigram_nats(dataset: &Dataset, field: &str, part: Part, smoothing: f64) -
                 previous = None;
             }
             for token in column.tokens(e) {
-                if let Ok(token) = usize::try_from(*token) {
-                    f(context(previous), token);
+                if vocabulary.is_known(*token) {
+                    f(context(previous), *token as usize);
                 }
                 previous = Some(*token);
             }

@@ -6,11 +6,11 @@
 
 use super::column::{Column, Values};
 use super::dataset::Dataset;
-use super::fit::UNSEEN;
 use super::order::bucket;
 use super::spec::FieldRole;
 use super::split::Part;
 use super::stream::Streams;
+use super::vocabulary::UNSEEN;
 use crate::diagnostics::Diagnostic;
 use crate::settings::read::clip;
 use crate::span::Span;
@@ -263,8 +263,15 @@ impl Batch {
                     FieldRole::Target => UNSEEN,
                     FieldRole::Input | FieldRole::Column => 0,
                 };
-                let data = Tensor::I32(lay(v, width, source, steps, pad));
-                self.data.push((name(), data));
+                let mut data = lay(v, width, source, steps, pad);
+                let unknown = column.vocabulary.as_ref().and_then(|v| v.unknown());
+                if let (FieldRole::Target, Some(unknown)) = (column.role, unknown) {
+                    // It is read, but there is nothing to learn from predicting it.
+                    for symbol in data.iter_mut().filter(|s| **s == unknown) {
+                        *symbol = UNSEEN;
+                    }
+                }
+                self.data.push((name(), Tensor::I32(data)));
                 if column.previous {
                     let start = column.vocabulary.as_ref().map_or(UNSEEN, |v| v.start());
                     let data = shift(v, width, source, steps, start, 0);

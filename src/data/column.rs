@@ -8,11 +8,12 @@ use std::ops::Range;
 use super::columns::eval::{Evaluator, Value};
 use super::columns::numbers::Numbers;
 use super::columns::plan::Node;
-use super::fit::{Fit, Inverse, UNSEEN, Vocabulary};
+use super::fit::{Fit, Inverse};
 use super::load::Load;
 use super::source::text::shown;
 use super::spec::{Field, FieldRole, Unit};
 use super::split::Part;
+use super::vocabulary::{UNSEEN, Vocabulary};
 use crate::diagnostics::Diagnostic;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +36,7 @@ pub struct Column {
     pub inverse: Inverse,
     /// Whether the model reads `previous` of it.
     pub previous: bool,
-    /// Symbols of each part that the training part does not have.
+    /// Symbols of each part that the vocabulary does not have.
     pub unseen: [usize; 3],
     /// Elements of one step.
     pub(super) width: usize,
@@ -251,7 +252,8 @@ impl Column {
                     Value::Numbers(_) => {}
                 }
                 let new = &out[before..];
-                self.unseen[part as usize] += new.iter().filter(|x| **x == UNSEEN).count();
+                self.unseen[part as usize] +=
+                    new.iter().filter(|x| !vocabulary.is_known(**x)).count();
                 new.len()
             }
             (Values::F32(out), value) => {

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use super::column::Column;
 use super::columns::plan;
-use super::fit::{Fits, Vocabulary};
+use super::fit::Fits;
 use super::load::Load;
 use super::source::open;
 use super::spec::{DataSpec, SourceKind, Time, Wanted};
 use super::split::Part;
+use super::vocabulary::Vocabulary;
 use crate::diagnostics::Diagnostic;
 use crate::settings::read::clip;
 
@@ -151,7 +152,7 @@ impl Dataset {
         &self.fits
     }
 
-    /// Symbols of a part that the training part does not have, over all fields.
+    /// Symbols of a part that the vocabularies do not have, over all fields.
     pub fn unseen(&self, part: Part) -> usize {
         self.columns.iter().map(|c| c.unseen[part as usize]).sum()
     }

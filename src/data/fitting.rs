@@ -3,14 +3,15 @@
 //! In: the plan's fits and the examples of each part. Out: what was fitted, by position for the
 //! evaluator and by name for the run folder; taken from an earlier run where there is one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::eval::{Evaluator, Value};
 use super::columns::plan::{FitKind, Node, NodeKind, Plan};
-use super::fit::{Fit, Fits, Moments, Vocabulary};
+use super::fit::{Fit, Fits, Moments};
 use super::load::{Load, MAX_ERRORS};
-use super::spec::Unit;
+use super::spec::{Field, Unit};
 use super::split::Part;
+use super::vocabulary::Vocabulary;
 use crate::diagnostics::Diagnostic;
 
 impl<'a> Load<'a> {
@@ -54,11 +55,12 @@ impl<'a> Load<'a> {
             let mut evaluator = Evaluator::new(self.source, self.plan, fitted.clone(), train);
             let mut chars = BTreeSet::new();
             let mut labels = BTreeSet::new();
+            let mut counts = BTreeMap::new();
             let mut moments = Moments::default();
             let mut errors = Vec::new();
             for p in 0..train.len() {
                 let value = match plan.kind {
-                    FitKind::Symbols(_) => evaluator.eval(&plan.input, p),
+                    FitKind::Symbols(_) | FitKind::Words { .. } => evaluator.eval(&plan.input, p),
                     FitKind::Zscore | FitKind::Range { .. } => {
                         evaluator.number(&plan.input, p).map(Value::Numbers)
                     }
@@ -68,11 +70,18 @@ impl<'a> Load<'a> {
                     Ok(Value::Text(t)) => {
                         labels.insert(t.into_owned());
                     }
+                    Ok(Value::Texts(t)) if matches!(plan.kind, FitKind::Words { .. }) => {
+                        for word in t {
+                            count(&mut counts, &word);
+                        }
+                    }
                     Ok(Value::Texts(t)) => {
                         labels.extend(t.into_iter().map(|t| t.into_owned()));
                     }
                     Ok(Value::Numbers(n)) => match plan.kind {
-                        FitKind::Symbols(_) => labels.extend(n.data.iter().map(f64::to_string)),
+                        FitKind::Symbols(_) | FitKind::Words { .. } => {
+                            labels.extend(n.data.iter().map(f64::to_string));
+                        }
                         FitKind::Zscore | FitKind::Range { .. } => {
                             for step in n.data.chunks(n.width.max(1)) {
                                 moments.push(step);
@@ -94,6 +103,9 @@ impl<'a> Load<'a> {
                     labels.extend(chars.into_iter().map(String::from));
                     let symbols = labels.iter().map(String::as_str);
                     Fit::Vocabulary(Vocabulary::of(kind, symbols, end))
+                }
+                FitKind::Words { min_count, max } => {
+                    Fit::Vocabulary(Vocabulary::of_words(&counts, min_count, max, end))
                 }
                 FitKind::Zscore => Fit::Affine(moments.zscore()),
                 FitKind::Range { low, high } => Fit::Affine(moments.range(low, high)),
@@ -198,11 +210,7 @@ impl<'a> Load<'a> {
             vocabularies.push(match fit {
                 Some(Fit::Vocabulary(v)) => {
                     if v.symbols().is_empty() {
-                        let message = format!("`{}` has no symbol to learn from", field.name);
-                        return Err(vec![
-                            Diagnostic::error("data::empty", message)
-                                .label(field.span, "this field".to_string()),
-                        ]);
+                        return Err(vec![nothing_left(field)]);
                     }
                     Some(v)
                 }
@@ -210,6 +218,22 @@ impl<'a> Load<'a> {
             });
         }
         Ok((vocabularies, fits))
+    }
+}
+
+/// The error where a vocabulary has no symbol.
+pub(super) fn nothing_left(field: &Field) -> Diagnostic {
+    let message = format!("`{}` has no symbol to learn from", field.name);
+    Diagnostic::error("data::empty", message).label(field.span, "this field".to_string())
+}
+
+/// Adds one to a word's count.
+fn count(counts: &mut BTreeMap<String, u64>, word: &str) {
+    match counts.get_mut(word) {
+        Some(n) => *n += 1,
+        None => {
+            counts.insert(word.to_string(), 1);
+        }
     }
 }
 

@@ -1,20 +1,23 @@
-//! One long text: every character is a step, every part a run of them.
+//! One long text: every character or word is a step, every part a run of them.
 //!
-//! In: a `text(f)` source whose fields are characters of it. Out: a [`Dataset`] whose parts are
+//! In: a `text(f)` source whose fields are characters or words of it. Out: a [`Dataset`] whose parts are
 //! contiguous. A field may be shifted by `next`, and the text changed by `lower()` and `nfc()`
 //! before it is cut.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::column::{Column, Values};
 use super::columns::eval::{Evaluator, Value};
 use super::columns::plan::{FitKind, Node, NodeKind};
 use super::dataset::Dataset;
-use super::fit::{Fit, Fits, Inverse, UNSEEN, Vocabulary};
+use super::fit::{Fit, Fits, Inverse};
+use super::fitting::nothing_left;
 use super::load::Load;
 use super::spec::Split;
 use super::split::{Part, cut};
+use super::vocabulary::Vocabulary;
 use crate::diagnostics::Diagnostic;
 
 pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
@@ -28,27 +31,26 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
             .help("lines(\"…\") makes each line an example"),
         ]);
     }
-    // Each field is the characters of a fit, some steps ahead.
+    // Each field is the symbols of a fit, some steps ahead.
     let mut fields = Vec::new();
     for column in &load.plan.fields {
         let node = &load.plan.columns[*column].node;
-        fields.push(characters(load, node, 0).ok_or_else(|| {
+        fields.push(symbols(load, node, 0).ok_or_else(|| {
+            let message = "one long text is read by chars() or words(), each a step";
             vec![
-                Diagnostic::error(
-                    "data::one-text",
-                    "one long text is read by chars(), a step a character",
-                )
-                .label(node.span, "not characters of the text".to_string()),
+                Diagnostic::error("data::one-text", message)
+                    .label(node.span, "not the symbols of the text".to_string()),
             ]
         })?);
     }
     let ahead = fields.iter().map(|(_, shift)| *shift).max().unwrap_or(0);
     let used: BTreeSet<usize> = fields.iter().map(|(fit, _)| *fit).collect();
-    let mut texts: BTreeMap<usize, Vec<char>> = BTreeMap::new();
+    let files: Vec<usize> = (0..load.source.examples()).collect();
+    let mut texts: BTreeMap<usize, Cut> = BTreeMap::new();
     let mut parts: [Range<usize>; 3] = [0..0, 0..0, 0..0];
     let mut sizes: Option<Vec<usize>> = None;
     for fit in used {
-        let (text, lengths) = whole(load, fit).map_err(|e| vec![e])?;
+        let (text, lengths) = whole(load, fit, &files).map_err(|e| vec![e])?;
         parts = ranges(load, &lengths);
         if sizes.get_or_insert_with(|| lengths.clone()) != &lengths {
             let message = "two fields cut the text to different lengths";
@@ -72,14 +74,16 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
                         .label(plan.input.span, "fitted here".to_string()),
                 ]
             })?,
-            None => {
-                let chars: BTreeSet<char> = text[train.clone()].iter().copied().collect();
-                let symbols: Vec<String> = chars.into_iter().map(String::from).collect();
-                let FitKind::Symbols(kind) = plan.kind else {
-                    continue;
-                };
-                Vocabulary::of(kind, symbols.iter().map(String::as_str), false)
-            }
+            None => match plan.kind {
+                FitKind::Symbols(kind) => {
+                    let counts = text.counts(train.clone());
+                    Vocabulary::of(kind, counts.keys().map(String::as_str), false)
+                }
+                FitKind::Words { min_count, max } => {
+                    Vocabulary::of_words(&text.counts(train.clone()), min_count, max, false)
+                }
+                FitKind::Zscore | FitKind::Range { .. } => continue,
+            },
         };
         fits.0
             .insert(plan.key.clone(), Fit::Vocabulary(vocabulary.clone()));
@@ -97,20 +101,22 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
         let (Some(text), Some(vocabulary)) = (texts.get(fit), vocabularies.get(fit)) else {
             continue;
         };
+        if vocabulary.symbols().is_empty() {
+            return Err(vec![nothing_left(field)]);
+        }
+        let index: Vec<i32> = (text.names.iter()).map(|n| vocabulary.encode(n)).collect();
         let mut column = Column::new(field, Some(vocabulary.clone()), Inverse::default(), false);
         let mut indices = Vec::with_capacity(start);
         for (part, range) in parts.iter().enumerate() {
             let before = indices.len();
             let n = range.len().saturating_sub(ahead);
-            let from = range.start + shift;
-            let known = encoder(vocabulary);
-            indices.extend(
-                text[from.min(text.len())..]
-                    .iter()
-                    .take(n)
-                    .map(|c| known(*c)),
-            );
-            column.unseen[part] = (indices[before..].iter()).filter(|i| **i == UNSEEN).count();
+            let from = (range.start + shift).min(text.symbols.len());
+            let symbols = text.symbols[from..].iter().take(n);
+            indices.extend(symbols.map(|s| index[*s as usize]));
+            let unseen = indices[before..]
+                .iter()
+                .filter(|i| !vocabulary.is_known(**i));
+            column.unseen[part] = unseen.count();
         }
         column.values = Values::I32(indices);
         columns.push(column);
@@ -118,40 +124,85 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
     load.long(columns, kept, fits)
 }
 
-/// The fit whose characters a node is, and how many steps ahead it reads.
-fn characters(load: &Load, node: &Node, shift: usize) -> Option<(usize, usize)> {
+/// The fit whose symbols a node is, and how many steps ahead it reads.
+fn symbols(load: &Load, node: &Node, shift: usize) -> Option<(usize, usize)> {
     match &node.kind {
-        NodeKind::Column(c) => characters(load, &load.plan.columns[*c].node, shift),
-        NodeKind::Next(x) => characters(load, x, shift + 1),
+        NodeKind::Column(c) => symbols(load, &load.plan.columns[*c].node, shift),
+        NodeKind::Next(x) => symbols(load, x, shift + 1),
         NodeKind::Fitted(i) => match &load.plan.fits[*i].input.kind {
-            NodeKind::Chars(_) => Some((*i, shift)),
+            NodeKind::Chars(_) | NodeKind::Words(_) => Some((*i, shift)),
             _ => None,
         },
         _ => None,
     }
 }
 
-/// The characters of all files one after another, and the length of each.
-fn whole(load: &Load, fit: usize) -> Result<(Vec<char>, Vec<usize>), Diagnostic> {
-    let input = &load.plan.fits[fit].input;
-    let order: Vec<usize> = (0..load.source.examples()).collect();
-    let fitted = vec![None; load.plan.fits.len()];
-    let mut evaluator = Evaluator::new(load.source, load.plan, fitted, &order);
-    let mut text = Vec::new();
-    let mut lengths = Vec::new();
-    for p in 0..order.len() {
-        let before = text.len();
-        match evaluator.eval(input, p)? {
-            Value::Text(t) | Value::Chars(t) => text.extend(t.chars()),
-            Value::Texts(all) => all.iter().for_each(|t| text.extend(t.chars())),
-            Value::Numbers(_) => {}
-        }
-        lengths.push(text.len() - before);
-    }
-    Ok((text, lengths))
+/// A text cut into symbols, before any vocabulary.
+#[derive(Default)]
+struct Cut<'a> {
+    /// Each symbol by its number among `names`.
+    symbols: Vec<u32>,
+    /// In the order of their first place in the text.
+    names: Vec<Cow<'a, str>>,
 }
 
-/// The characters of each part.
+impl Cut<'_> {
+    /// How often each symbol stands in a range.
+    fn counts(&self, range: Range<usize>) -> BTreeMap<String, u64> {
+        let mut counts = vec![0u64; self.names.len()];
+        for symbol in &self.symbols[range] {
+            counts[*symbol as usize] += 1;
+        }
+        let found = self.names.iter().zip(counts).filter(|(_, n)| *n > 0);
+        found.map(|(name, n)| (name.to_string(), n)).collect()
+    }
+}
+
+/// The symbols of all files one after another, and how many each file has.
+fn whole<'a>(
+    load: &'a Load,
+    fit: usize,
+    order: &'a [usize],
+) -> Result<(Cut<'a>, Vec<usize>), Diagnostic> {
+    let input = &load.plan.fits[fit].input;
+    let fitted = vec![None; load.plan.fits.len()];
+    let mut evaluator = Evaluator::new(load.source, load.plan, fitted, order);
+    let mut cut = Cut::default();
+    let mut lengths = Vec::new();
+    // By code point, for a long text has millions.
+    let mut chars = vec![u32::MAX; char::MAX as usize + 1];
+    let mut words: HashMap<Cow<str>, u32> = HashMap::new();
+    for p in 0..order.len() {
+        let before = cut.symbols.len();
+        match evaluator.eval(input, p)? {
+            Value::Text(t) | Value::Chars(t) => {
+                for c in t.chars() {
+                    let symbol = &mut chars[c as usize];
+                    if *symbol == u32::MAX {
+                        *symbol = cut.names.len() as u32;
+                        cut.names.push(c.to_string().into());
+                    }
+                    cut.symbols.push(*symbol);
+                }
+            }
+            Value::Texts(all) => {
+                for word in all {
+                    let symbol = words.get(&word).copied().unwrap_or_else(|| {
+                        cut.names.push(word.clone());
+                        words.insert(word, cut.names.len() as u32 - 1);
+                        cut.names.len() as u32 - 1
+                    });
+                    cut.symbols.push(symbol);
+                }
+            }
+            Value::Numbers(_) => {}
+        }
+        lengths.push(cut.symbols.len() - before);
+    }
+    Ok((cut, lengths))
+}
+
+/// The symbols of each part.
 fn ranges(load: &Load, lengths: &[usize]) -> [Range<usize>; 3] {
     let n: usize = lengths.iter().sum();
     let mut out = [0..0, 0..0, 0..0];
@@ -172,14 +223,4 @@ fn ranges(load: &Load, lengths: &[usize]) -> [Range<usize>; 3] {
         }
     }
     out
-}
-
-/// A character's index; the first 128 by a table, for a long text has millions.
-fn encoder(vocabulary: &Vocabulary) -> impl Fn(char) -> i32 {
-    let one = |c: char| vocabulary.encode(c.encode_utf8(&mut [0; 4]));
-    let ascii: Vec<i32> = (0..128u8).map(|b| one(b as char)).collect();
-    move |c| match ascii.get(c as usize) {
-        Some(i) => *i,
-        None => one(c),
-    }
 }

@@ -21,12 +21,14 @@ mod split;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod vocabulary;
 
 pub use baseline::{bigram_nats, copied, training_texts};
 pub use batch::{Batch, BatchPlan, BatchSize, Batches, Tensor};
 pub use column::Column;
 pub use dataset::{Dataset, LoadOptions};
-pub use fit::{Affine, Fit, Fits, Inverse, SymbolKind, Undo, Vocabulary};
+pub use fit::{Affine, Fit, Fits, Inverse, Undo};
 pub use probe::{header, probe};
 pub use spec::{DataSpec, Wanted};
 pub use split::Part;
+pub use vocabulary::{SymbolKind, Vocabulary};

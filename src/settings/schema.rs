@@ -548,10 +548,10 @@ pub const STEPS: &[Variant] = &[
         &[need("separator", Kind::Text)],
         "a text cut at each separator, as a sequence",
     ),
-    later(
+    built(
         "words",
         &[arg("min_count", whole(1), "1"), maybe("max", whole(1))],
-        "a text as words",
+        "a text as what stands between blanks, and each line end; `<unknown>` is what is left out",
     ),
     later("bpe", &[need("symbols", whole(1))], "a text as byte pairs"),
     later("pixels", &[], "an image as its grey values"),

@@ -7,6 +7,8 @@
 //! A sequence longer than [`Generator::most`] is written from its last steps alone: each further step
 //! reads that many again from the start, which is what one forward pass over them would predict.
 
+use std::borrow::Cow;
+
 use super::failure::{Class, Failure};
 use super::folder::FieldInfo;
 use super::generator::{Generator, Reader};
@@ -174,6 +176,7 @@ pub fn generate(
     let width: usize = target.features.iter().product::<usize>().max(1);
     let (mut written, start, prompt_steps) = begin(target, request, width)?;
     let end = target.vocabulary.as_ref().and_then(|v| v.end());
+    let unknown = target.vocabulary.as_ref().and_then(|v| v.unknown());
     let mut done = vec![false; n];
     let steps = prompt_steps.saturating_add(request.length);
     let mut reader = Reader::new(generator, weights, target, batch, steps)?;
@@ -199,9 +202,9 @@ pub fn generate(
                 let each = predicted.len() / n;
                 let writing = rows.iter_mut().zip(&mut done).enumerate();
                 for (i, (row, done)) in writing.filter(|(_, (_, done))| !**done) {
-                    let p = &predicted[i * each..(i + 1) * each];
+                    let p = without(&predicted[i * each..(i + 1) * each], unknown);
                     let u = unit(request, i, t, 0);
-                    let symbol = pick(p, &request.choice, u).ok_or_else(|| not_finite(t))?;
+                    let symbol = pick(&p, &request.choice, u).ok_or_else(|| not_finite(t))?;
                     match Some(symbol as i32) == end {
                         true => *done = true,
                         false => row.push(symbol as i32),
@@ -230,6 +233,18 @@ pub fn generate(
     Ok((finish(written, target, width), outgrown))
 }
 
+/// Probabilities with that of `<unknown>` left out: it is read, never written.
+fn without(p: &[f32], unknown: Option<i32>) -> Cow<'_, [f32]> {
+    let Some(unknown) = unknown.and_then(|u| usize::try_from(u).ok()) else {
+        return p.into();
+    };
+    let mut p = p.to_vec();
+    if let Some(p) = p.get_mut(unknown) {
+        *p = 0.0;
+    }
+    p.into()
+}
+
 /// The prompt, what the first step reads, and the prompt's steps.
 fn begin(
     target: &FieldInfo,
@@ -249,9 +264,10 @@ fn begin(
         false => vocabulary.encode_text(&request.prompt),
     };
     if let Some(i) = prompt.iter().position(|t| *t < 0) {
-        let symbol = request.prompt.chars().nth(i).unwrap_or(' ');
+        let cut = vocabulary.cut(&request.prompt);
+        let symbol = cut.get(i).map_or("", |s| s.as_ref());
         let message = format!(
-            "the prompt's {symbol:?} is not among the {} symbols of the training data",
+            "the prompt's {symbol:.20?} is not among the {} symbols of the training data",
             vocabulary.symbols().len()
         );
         return Err(Failure::usage("generate::unknown-symbol", message));

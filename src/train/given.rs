@@ -138,8 +138,9 @@ fn given_value(
         if let Some(i) = symbols.iter().position(|s| *s < 0) {
             let message = match timed && symbols.len() > 1 {
                 true => {
-                    let symbol = text.chars().nth(i).unwrap_or(' ');
-                    format!("`{name}` has no symbol {symbol:?} in the training data")
+                    let cut = vocabulary.cut(&text);
+                    let symbol = cut.get(i).map_or("", |s| s.as_ref());
+                    format!("`{name}` has no symbol {symbol:.20?} in the training data")
                 }
                 false => format!("`{name}` has no class {text:.30?} in the training data"),
             };

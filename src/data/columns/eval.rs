@@ -13,6 +13,7 @@ use super::super::fit::Fit;
 use super::super::source::Source;
 use super::super::source::text::{Place, at, shown};
 use super::super::spec::Binary;
+use super::super::vocabulary::words;
 use super::numbers::{Numbers, beside, binary, fail, lift, reduce, unary};
 use super::plan::{FitKind, Node, NodeKind, Plan};
 use crate::diagnostics::Diagnostic;
@@ -106,6 +107,17 @@ impl<'a> Evaluator<'a> {
                 Value::Text(t) | Value::Chars(t) => Value::Chars(t),
                 Value::Texts(_) | Value::Numbers(_) => {
                     return Err(fail(node, "data::not-text", "chars() of what is no text"));
+                }
+            },
+            NodeKind::Words(x) => match self.eval(x, p)? {
+                Value::Text(Cow::Borrowed(t)) => {
+                    Value::Texts(words(t).map(Cow::Borrowed).collect())
+                }
+                Value::Text(Cow::Owned(t)) => {
+                    Value::Texts(words(&t).map(|w| Cow::Owned(w.to_string())).collect())
+                }
+                Value::Chars(_) | Value::Texts(_) | Value::Numbers(_) => {
+                    return Err(fail(node, "data::not-text", "words() of what is no text"));
                 }
             },
             NodeKind::Split(x, separator) => match self.eval(x, p)? {
@@ -342,7 +354,7 @@ impl<'a> Evaluator<'a> {
     fn fitted(&mut self, i: usize, node: &'a Node, p: usize) -> Result<Value<'a>, Diagnostic> {
         let fit = &self.plan.fits[i];
         match fit.kind {
-            FitKind::Symbols(_) => match self.eval(&fit.input, p)? {
+            FitKind::Symbols(_) | FitKind::Words { .. } => match self.eval(&fit.input, p)? {
                 Value::Numbers(n) => {
                     // Numbers as labels: each by the text it is written as.
                     let one = |x: &f64| Cow::Owned(x.to_string());

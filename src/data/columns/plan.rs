@@ -2,8 +2,9 @@
 //!
 //! In: made by `build`. Out: [`Plan`], the columns a model asks for and those they read.
 
-use super::super::fit::{Affine, Inverse, SymbolKind, Undo};
+use super::super::fit::{Affine, Inverse, Undo};
 use super::super::spec::{Binary, Reduce, Unary};
+use super::super::vocabulary::SymbolKind;
 use crate::span::Span;
 
 /// Index of an axis of steps in the union–find.
@@ -29,6 +30,8 @@ pub enum NodeKind {
     Nfc(Box<Node>),
     /// A text of which each character is a symbol.
     Chars(Box<Node>),
+    /// A text of which each word is a symbol.
+    Words(Box<Node>),
     Split(Box<Node>, String),
     Multihot(Box<Node>, usize),
     /// The input of [`Plan::fits`] at this position, changed by what was fitted to it.
@@ -73,6 +76,7 @@ pub struct FitPlan {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FitKind {
     Symbols(SymbolKind),
+    Words { min_count: u64, max: Option<usize> },
     Zscore,
     Range { low: f64, high: f64 },
 }
@@ -177,6 +181,7 @@ impl Plan {
             NodeKind::Lower(x)
             | NodeKind::Nfc(x)
             | NodeKind::Chars(x)
+            | NodeKind::Words(x)
             | NodeKind::Split(x, _)
             | NodeKind::Multihot(x, _)
             | NodeKind::Window(x, _)
@@ -206,7 +211,7 @@ impl Plan {
             NodeKind::Column(c) => self.symbols(&self.columns[*c].node),
             NodeKind::Next(x) | NodeKind::Window(x, _) => self.symbols(x),
             NodeKind::Fitted(i) => match self.fits[*i].kind {
-                FitKind::Symbols(_) => Some(*i),
+                FitKind::Symbols(_) | FitKind::Words { .. } => Some(*i),
                 FitKind::Zscore | FitKind::Range { .. } => None,
             },
             _ => None,

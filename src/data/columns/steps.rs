@@ -3,12 +3,13 @@
 //! In: a step and its planned input. Out: the step's node and the axis of its steps, or a
 //! diagnostic where the input is not what the step reads.
 
-use super::super::fit::SymbolKind;
 use super::super::source::unavailable;
 use super::super::spec::{ColumnExpr, Step, Unary};
+use super::super::vocabulary::SymbolKind;
 use super::build::{Builder, Built, Context};
 use super::plan::{Axis, Dist, FitKind, FitPlan, Node, NodeKind};
 use crate::diagnostics::Diagnostic;
+use crate::span::Span;
 
 impl<'a> Builder<'a> {
     pub(super) fn step(
@@ -26,15 +27,19 @@ impl<'a> Builder<'a> {
             Step::Nfc => NodeKind::Nfc(x),
             Step::Log => NodeKind::Unary(Unary::Log, x),
             Step::Chars => {
-                if axis.is_some() {
-                    return Err(Diagnostic::error(
-                        "data::chars-of-sequence",
-                        "chars() of a sequence of texts would have two axes",
-                    )
-                    .label(e.span, "use labels() for one symbol a step".to_string()));
-                }
+                one_text("chars", axis, e.span)?;
                 let chars = node(NodeKind::Chars(x));
                 let fitted = self.fit(chars, FitKind::Symbols(SymbolKind::Chars), context);
+                let axis = self.plan.axes.fresh(None);
+                return Ok((node(fitted), Some(axis)));
+            }
+            Step::Words { min_count, max } => {
+                one_text("words", axis, e.span)?;
+                let kind = FitKind::Words {
+                    min_count: *min_count as u64,
+                    max: *max,
+                };
+                let fitted = self.fit(node(NodeKind::Words(x)), kind, context);
                 let axis = self.plan.axes.fresh(None);
                 return Ok((node(fitted), Some(axis)));
             }
@@ -74,7 +79,6 @@ impl<'a> Builder<'a> {
                 let axis = self.plan.axes.fresh(None);
                 return Ok((node(NodeKind::Split(x, separator.clone())), Some(axis)));
             }
-            Step::Words { .. } => return Err(unavailable("words", e.span)),
             Step::Bpe(_) => return Err(unavailable("bpe", e.span)),
             Step::Pixels => return Err(unavailable("pixels", e.span)),
         };
@@ -97,5 +101,17 @@ impl<'a> Builder<'a> {
         let path = format!("{}.{}", context.column, context.draws);
         context.draws += 1;
         NodeKind::Draw { dist, path, over }
+    }
+}
+
+/// Refuses to cut what has steps already.
+fn one_text(step: &str, axis: Option<Axis>, span: Span) -> Result<(), Diagnostic> {
+    match axis {
+        None => Ok(()),
+        Some(_) => {
+            let message = format!("{step}() of a sequence of texts would have two axes");
+            Err(Diagnostic::error("data::chars-of-sequence", message)
+                .label(span, "use labels() for one symbol a step".to_string()))
+        }
     }
 }

@@ -5,6 +5,7 @@ mod expressions;
 mod faults;
 mod load;
 mod random;
+mod words;
 
 use super::spec::*;
 use super::{Dataset, LoadOptions};

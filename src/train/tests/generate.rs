@@ -96,6 +96,34 @@ fn the_chain_is_followed_to_its_end() {
 }
 
 #[test]
+fn unknown_is_read_and_never_written() {
+    let counts = [("a", 2), ("b", 2), ("c", 1)].map(|(w, n)| (w.to_string(), n));
+    let mut field = name_field();
+    // a, b, `<unknown>`, `<end>`.
+    field.vocabulary = Some(Vocabulary::of_words(&counts.into(), 2, None, true));
+    let mut weights = vec![0.0; 20];
+    for (from, to, score) in [
+        (3, 2, 50.0),
+        (3, 0, 45.0),
+        (0, 1, 50.0),
+        (2, 1, 50.0),
+        (1, 3, 50.0),
+    ] {
+        weights[from * 4 + to] = score;
+    }
+    let written = |prompt: &str| {
+        let request = Request {
+            prompt: prompt.into(),
+            ..request(1)
+        };
+        let (written, _) = generate(&mut step_of(4), &weights, &[field.clone()], &request).unwrap();
+        written[0].text()
+    };
+    assert_eq!(written(""), "a b");
+    assert_eq!(written("what"), "<unknown> b");
+}
+
+#[test]
 fn more_sequences_change_none_and_seeds_change_all() {
     let weights = vec![0.1; 20];
     let draw = |n, seed, stream| {
@@ -145,7 +173,7 @@ fn what_cannot_be_written_is_refused() {
     let (code, message) = fails(prompt, &chain());
     assert_eq!(code, "generate::unknown-symbol");
     assert!(
-        message.contains("'é'") && message.contains("3 symbols"),
+        message.contains("\"é\"") && message.contains("3 symbols"),
         "{message}"
     );
     assert_eq!(fails(request(1), &[f32::NAN; 20]).0, "generate::non-finite");

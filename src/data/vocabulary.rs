@@ -1,0 +1,300 @@
+//! The symbols of a text and their numbers.
+//!
+//! In: the training part's symbols. Out: [`Vocabulary`], which numbers any text's symbols and makes
+//! a text of numbers again.
+//!
+//! Symbols are sorted by code point, so that a vocabulary does not depend on the order of the
+//! data; labels that are all whole numbers are sorted by value. After them stands `<unknown>`, where
+//! the training part has symbols that were left out (words too rare): it has a vector of its own,
+//! and as a target it is left out of the loss. A sequence that the model feeds to itself gets
+//! `<end>` as its last symbol. `<start>` is no symbol of its own: step 0 of `previous` reads
+//! `<end>`, or, in one long text, which has none, index −1, which embeds as zeros.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+/// The index of a symbol that the training part does not have: embeds as zeros, and as a target is
+/// left out of the loss.
+pub const UNSEEN: i32 = -1;
+
+/// How a text is cut into symbols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SymbolKind {
+    /// Unicode scalar values.
+    Chars,
+    /// What stands between blanks, and every end of a line.
+    Words,
+    /// Whole texts.
+    Labels,
+    /// Whole numbers from 0.
+    Integers,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+pub struct Vocabulary {
+    kind: SymbolKind,
+    symbols: Vec<String>,
+    unknown: bool,
+    end: bool,
+    index: HashMap<String, i32>,
+}
+
+/// The form in files: the index is derived.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored {
+    kind: SymbolKind,
+    symbols: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unknown: bool,
+    end: bool,
+}
+
+impl From<Stored> for Vocabulary {
+    fn from(v: Stored) -> Vocabulary {
+        Vocabulary::ordered(v.kind, v.symbols, v.unknown, v.end)
+    }
+}
+
+impl From<Vocabulary> for Stored {
+    fn from(v: Vocabulary) -> Stored {
+        Stored {
+            kind: v.kind,
+            symbols: v.symbols,
+            unknown: v.unknown,
+            end: v.end,
+        }
+    }
+}
+
+impl Vocabulary {
+    /// Of symbols in any order, repeats allowed.
+    pub fn of<'a>(
+        kind: SymbolKind,
+        symbols: impl IntoIterator<Item = &'a str>,
+        end: bool,
+    ) -> Vocabulary {
+        let mut symbols: Vec<String> = symbols
+            .into_iter()
+            .collect::<BTreeSet<&str>>()
+            .into_iter()
+            .map(str::to_string)
+            .collect();
+        let whole: Option<Vec<i64>> = symbols.iter().map(|s| s.parse().ok()).collect();
+        if let (SymbolKind::Labels, Some(_)) = (kind, whole) {
+            symbols.sort_by_key(|s| s.parse::<i64>().unwrap_or(0));
+        }
+        Vocabulary::ordered(kind, symbols, false, end)
+    }
+
+    /// Of the words that occur at least `min_count` times, the `max` most frequent; of equally
+    /// frequent ones the first by code point. `<unknown>` stands for those left out.
+    pub fn of_words(
+        counts: &BTreeMap<String, u64>,
+        min_count: u64,
+        max: Option<usize>,
+        end: bool,
+    ) -> Vocabulary {
+        let mut kept: Vec<(&String, u64)> = (counts.iter().map(|(w, n)| (w, *n)))
+            .filter(|(_, n)| *n >= min_count)
+            .collect();
+        if let Some(max) = max {
+            kept.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+            kept.truncate(max);
+            kept.sort_unstable();
+        }
+        let unknown = kept.len() < counts.len();
+        let symbols = kept.into_iter().map(|(w, _)| w.clone()).collect();
+        Vocabulary::ordered(SymbolKind::Words, symbols, unknown, end)
+    }
+
+    /// The whole numbers below `n`.
+    pub fn integers(n: usize, end: bool) -> Vocabulary {
+        let symbols = (0..n).map(|i| i.to_string()).collect();
+        Vocabulary::ordered(SymbolKind::Integers, symbols, false, end)
+    }
+
+    fn ordered(kind: SymbolKind, symbols: Vec<String>, unknown: bool, end: bool) -> Vocabulary {
+        let index = symbols
+            .iter()
+            .enumerate()
+            .map(|(i, s)| (s.clone(), i as i32))
+            .collect();
+        Vocabulary {
+            kind,
+            symbols,
+            unknown,
+            end,
+            index,
+        }
+    }
+
+    /// Symbols, `<unknown>` and `<end>` included: the size of a softmax over them and of an
+    /// embedding's table.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.symbols.len() + self.unknown as usize + self.end as usize
+    }
+
+    pub fn kind(&self) -> SymbolKind {
+        self.kind
+    }
+
+    /// In order of index, without `<unknown>` and `<end>`.
+    pub fn symbols(&self) -> &[String] {
+        &self.symbols
+    }
+
+    /// The index of `<unknown>`, where there is one.
+    pub fn unknown(&self) -> Option<i32> {
+        self.unknown.then_some(self.symbols.len() as i32)
+    }
+
+    /// The index of `<end>`, where there is one.
+    pub fn end(&self) -> Option<i32> {
+        let at = self.symbols.len() + self.unknown as usize;
+        self.end.then_some(at as i32)
+    }
+
+    /// What `previous` reads at step 0.
+    pub fn start(&self) -> i32 {
+        self.end().unwrap_or(UNSEEN)
+    }
+
+    /// Whether an index names a symbol or `<end>`: others are left out of a loss.
+    pub fn is_known(&self, index: i32) -> bool {
+        index >= 0 && Some(index) != self.unknown()
+    }
+
+    /// The index of one symbol; of one that is not there `<unknown>`'s, or [`UNSEEN`].
+    pub fn encode(&self, symbol: &str) -> i32 {
+        let other = || self.unknown().unwrap_or(UNSEEN);
+        self.index.get(symbol).copied().unwrap_or_else(other)
+    }
+
+    /// A text cut into symbols, without `<end>`.
+    pub fn cut<'t>(&self, text: &'t str) -> Vec<Cow<'t, str>> {
+        match self.kind {
+            SymbolKind::Chars => (text.char_indices())
+                .map(|(i, c)| text[i..i + c.len_utf8()].into())
+                .collect(),
+            SymbolKind::Words => words(text).map(Cow::Borrowed).collect(),
+            SymbolKind::Labels | SymbolKind::Integers => vec![text.into()],
+        }
+    }
+
+    /// The indices of a text's symbols, without `<end>`.
+    pub fn encode_text(&self, text: &str) -> Vec<i32> {
+        self.cut(text).iter().map(|s| self.encode(s)).collect()
+    }
+
+    /// The symbol as it is shown: `<end>`, and `<unknown>` outside the vocabulary.
+    pub fn symbol(&self, index: i32) -> &str {
+        match usize::try_from(index) {
+            Ok(i) if i < self.symbols.len() => &self.symbols[i],
+            Ok(_) if Some(index) == self.end() => "<end>",
+            _ => "<unknown>",
+        }
+    }
+
+    /// The text of indices up to the first `<end>`; characters are joined, other symbols parted by
+    /// a blank, but not at the ends of lines.
+    pub fn decode(&self, indices: &[i32]) -> String {
+        let end = self.end();
+        let mut text = String::new();
+        let mut line_begins = true;
+        for index in indices.iter().take_while(|i| Some(**i) != end) {
+            let symbol = self.symbol(*index);
+            let joined = match self.kind {
+                SymbolKind::Chars => true,
+                SymbolKind::Words => line_begins || symbol == "\n",
+                SymbolKind::Labels | SymbolKind::Integers => line_begins,
+            };
+            if !joined {
+                text.push(' ');
+            }
+            text.push_str(symbol);
+            line_begins = self.kind == SymbolKind::Words && symbol == "\n";
+        }
+        text
+    }
+}
+
+/// What stands between blanks, and each line end as a word of its own.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    (text.split_inclusive('\n')).flat_map(|line| {
+        let end = line.strip_suffix('\n').map(|_| "\n");
+        line.split_whitespace().chain(end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_sorted_and_end_is_last() {
+        let v = Vocabulary::of(SymbolKind::Chars, ["b", "a", "b", "é"], true);
+        assert_eq!(v.symbols(), ["a", "b", "é"]);
+        assert_eq!((v.len(), v.end(), v.start()), (4, Some(3), 3));
+        assert_eq!(v.encode_text("éxa"), [2, UNSEEN, 0]);
+        assert_eq!(v.decode(&[1, 0, 3, 1]), "ba");
+        assert_eq!(v.symbol(-1), "<unknown>");
+        assert_eq!(Vocabulary::of(SymbolKind::Chars, ["a"], false).start(), -1);
+    }
+
+    #[test]
+    fn labels_that_are_numbers_are_sorted_by_value() {
+        let v = Vocabulary::of(SymbolKind::Labels, ["10", "9", "2"], false);
+        assert_eq!(v.symbols(), ["2", "9", "10"]);
+        assert_eq!(v.decode(&[0, 2]), "2 10");
+        let v = Vocabulary::of(SymbolKind::Labels, ["10", "9", "x"], false);
+        assert_eq!(v.symbols(), ["10", "9", "x"]);
+    }
+
+    fn counted(text: &str) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for word in words(text) {
+            *counts.entry(word.to_string()).or_default() += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn words_keep_the_ends_of_lines() {
+        let text = "  to be,\tor\u{a0}not \n\nto be";
+        let all: Vec<&str> = words(text).collect();
+        assert_eq!(all, ["to", "be,", "or", "not", "\n", "\n", "to", "be"]);
+        let v = Vocabulary::of_words(&counted(text), 1, None, true);
+        assert_eq!((v.unknown(), v.len()), (None, 7));
+        assert_eq!(v.decode(&v.encode_text(text)), "to be, or not\n\nto be");
+        assert_eq!(v.encode("nothing"), UNSEEN);
+    }
+
+    #[test]
+    fn rare_words_are_unknown() {
+        let counts = counted("b b b c c a a d");
+        let v = Vocabulary::of_words(&counts, 2, None, true);
+        assert_eq!(v.symbols(), ["a", "b", "c"]);
+        assert_eq!((v.unknown(), v.end(), v.len()), (Some(3), Some(4), 5));
+        assert_eq!(v.encode_text("a d e"), [0, 3, 3]);
+        assert_eq!(v.decode(&[0, 3, 4, 0]), "a <unknown>");
+        assert!(v.is_known(4) && !v.is_known(3) && !v.is_known(UNSEEN));
+        // Of equally frequent words the first.
+        let v = Vocabulary::of_words(&counts, 1, Some(2), false);
+        assert_eq!(v.symbols(), ["a", "b"]);
+        assert_eq!((v.unknown(), v.end()), (Some(2), None));
+        let json = serde_json::to_string(&v).unwrap();
+        assert_eq!(serde_json::from_str::<Vocabulary>(&json).unwrap(), v);
+    }
+
+    #[test]
+    fn a_vocabulary_stored_before_there_was_unknown_is_read() {
+        let v: Vocabulary =
+            serde_json::from_str(r#"{"kind":"chars","symbols":["a"],"end":true}"#).unwrap();
+        assert_eq!((v.unknown(), v.end()), (None, Some(1)));
+    }
+}
