@@ -82,27 +82,36 @@ pub fn backward(
                 out.push((op.args[1], b.contract((o, g), (lhs, l), rhs, &names[1])));
             }
         }
-        // sum: dx = g repeated;  max: g where x is the maximum.  Nothing at padded steps.
+        // sum: dx = g repeated;  max: g where x is the maximum, in equal parts where several are (the
+        // state of one token may stand at several steps).  Nothing at padded steps.
         OpKind::Reduce {
             op: r,
             axes,
             masked,
         } => {
             let shape = b.func.shape(op.args[0]).to_vec();
-            let mut dx = repeat(b, g, axes, &shape);
-            if *r == ReduceOp::Max {
-                let (x, y) = (
-                    forward.value(b, op.args[0]),
-                    forward.value(b, op.results[0]),
-                );
-                let y = repeat(b, y, axes, &shape);
-                let hit = b.binary(Binary::Eq, x, y, "hit");
-                let zero = b.number(0.0);
-                dx = b.select(hit, dx, zero, &names[0]);
-            }
-            if *masked {
-                dx = b.emit(OpKind::padding(), &[dx, op.args[1]], &names[0]);
-            }
+            let dx = match r {
+                ReduceOp::Sum => {
+                    let dx = repeat(b, g, axes, &shape);
+                    real(b, dx, op, *masked, &names[0])
+                }
+                ReduceOp::Max => {
+                    let (x, y) = (
+                        forward.value(b, op.args[0]),
+                        forward.value(b, op.results[0]),
+                    );
+                    let y = repeat(b, y, axes, &shape);
+                    let hit = b.binary(Binary::Eq, x, y, "hit");
+                    let hit = real(b, hit, op, *masked, "hit");
+                    let n = b.reduce(ReduceOp::Sum, hit, axes, "hits");
+                    let one = b.number(1.0);
+                    let n = b.binary(Binary::Max, n, one, "hits");
+                    let part = b.div(g, n, &names[0]);
+                    let part = repeat(b, part, axes, &shape);
+                    let zero = b.number(0.0);
+                    b.select(hit, part, zero, &names[0])
+                }
+            };
             out.push((op.args[0], dx));
         }
         // dx = y·(g − Σ g·y)
@@ -353,6 +362,14 @@ fn unlift(b: &mut Build<'_>, d: ValueId, arg: ValueId) -> ValueId {
         return b.expand_leading(d, &shape);
     }
     d
+}
+
+/// Nothing at the padded steps of what a masked reduction reads.
+fn real(b: &mut Build<'_>, x: ValueId, op: &Op, masked: bool, name: &str) -> ValueId {
+    match masked {
+        true => b.emit(OpKind::padding(), &[x, op.args[1]], name),
+        false => x,
+    }
 }
 
 /// `x` repeated along `axes`, which were reduced away, back to `shape`.
