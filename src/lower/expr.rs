@@ -456,10 +456,14 @@ impl Lower<'_, '_> {
         let time = time.ok_or("a time axis is a name")?;
         let len = self.lengths(&time);
         let mut id = self.b.reduce_masked(ir_op, x.id, len, &[0], name);
-        if op == p::Reduce::Mean {
-            let n = self.real_length(&time);
-            let n = self.lift(&n, &shape, true)?;
-            id = self.b.div(id, n.id, name);
+        match op {
+            p::Reduce::Sum => {}
+            p::Reduce::Max => id = self.some(id, name),
+            p::Reduce::Mean => {
+                let n = self.real_length(&time);
+                let n = self.lift(&n, &shape, true)?;
+                id = self.b.div(id, n.id, name);
+            }
         }
         Ok(Val {
             id,

@@ -97,7 +97,10 @@ impl Lower<'_, '_> {
         let time = self.model.dims.is_time(&x.shape[axis]);
         let real = self.real_steps(x, axis, fill, name)?;
         let at = Self::axis(&real, axis);
-        let id = self.b.reduce(ir_op, real.id, &[at], name);
+        let mut id = self.b.reduce(ir_op, real.id, &[at], name);
+        if time && op == p::Reduce::Max {
+            id = self.some(id, name);
+        }
         let mut shape = x.shape.clone();
         let gone = shape.remove(axis);
         let out = Val {
@@ -121,6 +124,15 @@ impl Lower<'_, '_> {
         let n = self.lift(&n, &out.shape.clone(), true)?;
         out.id = self.b.div(out.id, n.id, name);
         Ok(out)
+    }
+
+    /// The largest of some steps, and 0 of none: so that what is behind the end of a sequence, and what
+    /// an empty one gives, stay numbers.
+    pub(super) fn some(&mut self, largest: ValueId, name: &str) -> ValueId {
+        let least = self.b.number(f64::from(f32::MIN));
+        let any = self.b.binary(Binary::Le, least, largest, name);
+        let zero = self.b.number(0.0);
+        self.b.emit(OpKind::Select, &[any, largest, zero], name)
     }
 
     /// How many steps each example has, at least 1: the mean of an empty sequence is 0, as its sum is.
