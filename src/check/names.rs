@@ -39,6 +39,8 @@ pub struct Names<'a> {
     pub equations: Vec<Equation<'a>>,
     /// Left sides that stand in a cycle: their value is unknown.
     pub cyclic: BTreeSet<String>,
+    /// States that have an equation without the prime, and none with it.
+    pub unprimed: BTreeSet<String>,
     pub outputs: Vec<&'a Expr>,
     pub watches: Vec<&'a Ident>,
     pub predicts: Vec<(&'a Ident, &'a Expr)>,
@@ -82,6 +84,16 @@ impl<'a> Names<'a> {
                 StmtKind::Penalty { name, value } => names.penalties.push((name, value)),
             }
         }
+        let left = |prime: bool| -> BTreeSet<&str> {
+            let all = names.equations.iter().flat_map(|e| e.names);
+            let some = all.filter(|l| l.prime == prime);
+            some.map(|l| l.name.node.as_str()).collect()
+        };
+        let (primed, plain) = (left(true), left(false));
+        let states = names.decls.iter().filter(|d| d.kind == DeclKind::State);
+        let state = states.map(|d| d.name.node.as_str());
+        let unprimed = state.filter(|n| plain.contains(n) && !primed.contains(n));
+        names.unprimed = unprimed.map(str::to_string).collect();
         names
     }
 
@@ -148,7 +160,10 @@ impl<'a> Names<'a> {
         }
         for eq in &self.equations {
             for left in eq.names.iter().filter(|l| !l.prime) {
-                add(&left.name, "value", out);
+                match self.unprimed.contains(&left.name.node) {
+                    true => out.push(self.without_prime(&left.name)),
+                    false => add(&left.name, "value", out),
+                }
             }
         }
         let mut next: BTreeMap<&str, Span> = BTreeMap::new();
@@ -191,13 +206,34 @@ impl<'a> Names<'a> {
                 );
             }
         }
+        let mut told = BTreeSet::new();
         for eq in &self.equations {
             for index in eq.indices.into_iter().flatten() {
-                if let Some((kind, span)) = seen.get(index.node.as_str()) {
+                let name = index.node.as_str();
+                if let Some((kind, span)) = seen.get(name)
+                    && told.insert(name)
+                {
                     out.push(clash(index, "index", kind, *span));
                 }
             }
         }
+    }
+
+    /// `h = …` where `h'` is meant.
+    fn without_prime(&self, name: &Ident) -> Diagnostic {
+        let n = &name.node;
+        let d = Diagnostic::error(
+            "cell::state-without-equation",
+            format!("`{n}` is a state: its next value is `{n}'`"),
+        )
+        .label(name.span, "the prime is missing");
+        let declared = self.of_kind(DeclKind::State).find(|d| d.name.node == *n);
+        let d = match declared {
+            Some(state) => d.label(state.name.span, "a state here"),
+            None => d,
+        };
+        d.help(format!("write `{n}' = …`"))
+            .fix(name.span, format!("{n}'"))
     }
 
     /// Whether some equation runs the named layer: `… |> gru`.

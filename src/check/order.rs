@@ -12,6 +12,7 @@ impl Names<'_> {
     /// Puts the equations into an order in which each follows those it reads; the order of the
     /// file where that leaves a choice. A cycle is reported once and its names are marked.
     pub fn sort(&mut self, out: &mut Vec<Diagnostic>) {
+        self.cyclic.extend(self.unprimed.iter().cloned());
         let mut maker: BTreeMap<String, usize> = BTreeMap::new();
         for (i, eq) in self.equations.iter().enumerate() {
             for left in eq.names {

@@ -28,6 +28,8 @@ pub struct Solver {
     subst: BTreeMap<Sym, Dim>,
     unknowns: u32,
     by_value: BTreeMap<i64, Sym>,
+    /// Symbols of plain numbers, which no text names: messages show the number.
+    plain: BTreeMap<Sym, i64>,
     taken: BTreeSet<String>,
     /// Equations `d = 0` that more facts may still solve.
     pending: Vec<Dim>,
@@ -67,7 +69,18 @@ impl Solver {
         }
         match self.by_value.get(&n) {
             Some(s) => Dim::sym(s),
-            None => self.declare(hint, Role::Feature, Binding::Static(Some(n))),
+            None => {
+                let d = self.declare(hint, Role::Feature, Binding::Static(Some(n)));
+                self.plain.extend(d.as_sym().map(|s| (s.clone(), n)));
+                d
+            }
+        }
+    }
+
+    /// A file declares this size by name.
+    pub fn named(&mut self, d: &Dim) {
+        if let Some(s) = d.as_sym() {
+            self.plain.remove(s);
         }
     }
 
@@ -85,7 +98,10 @@ impl Solver {
     /// As it is shown: unknown sizes print as `?`.
     pub fn show_dim(&self, d: &Dim) -> String {
         let d = self.resolve(d).unwrap_or_else(|_| d.clone());
-        let d = d.subst(&|s| is_unknown(s).then(|| Dim::named("?")));
+        let d = d.subst(&|s| match is_unknown(s) {
+            true => Some(Dim::named("?")),
+            false => self.plain.get(s).map(|n| Dim::constant(*n)),
+        });
         d.map_or("?".into(), |d| d.to_string())
     }
 

@@ -98,8 +98,11 @@ impl Elab<'_, '_> {
         let id = match known {
             Some(id) => {
                 let id = id.0 as usize;
-                if let (Some(old), Some(new)) = (self.weights[id].shape.clone(), shape) {
-                    self.same_shape(&old, &new, d.name.span, &d.name.node);
+                if let (Some(old), Some(new)) = (self.weights[id].shape.clone(), shape)
+                    && !self.same_shape(&old, &new, d.name.span, &d.name.node)
+                {
+                    f.names.insert(d.name.node.clone(), Binding::Unknown);
+                    return;
                 }
                 id
             }
@@ -138,7 +141,7 @@ impl Elab<'_, '_> {
         id
     }
 
-    pub(super) fn same_shape(&mut self, old: &[Dim], new: &[Dim], span: Span, name: &str) {
+    pub(super) fn same_shape(&mut self, old: &[Dim], new: &[Dim], span: Span, name: &str) -> bool {
         let agree = old.len() == new.len()
             && old
                 .iter()
@@ -154,6 +157,7 @@ impl Elab<'_, '_> {
                 .label(span, "one weight has one shape"),
             );
         }
+        agree
     }
 
     pub(super) fn equations(&mut self, f: &mut Frame, names: &Names, states: &[(String, usize)]) {
@@ -178,7 +182,7 @@ impl Elab<'_, '_> {
             return;
         }
         let value = self.index_scope(f, eq.value, &[]);
-        self.assign(f, left, value, states);
+        self.assign(f, left, value, states, eq.value);
     }
 
     /// `i, f, o, g = split(z, 4)`.
@@ -209,7 +213,7 @@ impl Elab<'_, '_> {
         let t = self.bind("parts", *t, span);
         for (index, left) in eq.names.iter().enumerate() {
             let part = self.part(&t, parts as u32, index as u32, span);
-            self.assign(f, left, part, states);
+            self.assign(f, left, part, states, eq.value);
         }
     }
 
@@ -219,12 +223,16 @@ impl Elab<'_, '_> {
         left: &node::Lhs,
         value: Value,
         states: &[(String, usize)],
+        right: &node::Expr,
     ) {
         let name = &left.name.node;
         let value = match value {
             Value::Poison => Value::Poison,
             Value::Tensor(t) if left.prime => match states.iter().find(|(n, _)| n == name) {
-                Some((_, slot)) => self.next(*slot, *t, left.name.span),
+                Some((_, slot)) => {
+                    let star = self.star_of_a_matrix(f, right);
+                    self.next(*slot, *t, left.name.span, star)
+                }
                 None => Value::Poison,
             },
             Value::Tensor(t) => {
@@ -283,7 +291,7 @@ impl Elab<'_, '_> {
     ) -> Value {
         let def = &entry.def;
         for (name, slot) in states {
-            if !f.names.contains_key(&format!("{name}'")) {
+            if !f.names.contains_key(&format!("{name}'")) && !names.unprimed.contains(name) {
                 let span = self.slot(*slot).span;
                 self.error(
                     Diagnostic::error(

@@ -5,8 +5,10 @@
 //! conditions on data (`src[s] == v`) that no domain can say.
 
 use super::index::Mark;
+use super::value::Value;
 use super::{Elab, Frame, size};
 use crate::ast::node::{self, BinaryOp, CompareOp, ExprKind as Ast, UnaryOp};
+use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 use crate::domain::{Affine, Coord, Domain};
 
@@ -46,6 +48,17 @@ impl Elab<'_, '_> {
             }
         }
         out
+    }
+
+    pub(super) fn no_condition(&mut self, e: &node::Expr) -> Value {
+        self.error(
+            Diagnostic::error(
+                "call::arguments",
+                "`where` takes a comparison, not a number",
+            )
+            .label(e.span, "a number")
+            .help("for example `where s <= t`"),
+        )
     }
 
     /// The condition as a formula over indices, where it is one.
@@ -210,5 +223,16 @@ fn always(domain: &Domain, s: Coord, at: &Affine) -> bool {
         Domain::Not(_) => false,
         Domain::All(parts) => parts.iter().all(|p| always(p, s, at)),
         Domain::Any(parts) => parts.iter().any(|p| always(p, s, at)),
+    }
+}
+
+/// Arithmetic, which is no condition.
+pub(super) fn is_number(e: &node::Expr) -> bool {
+    match &e.kind {
+        Ast::Paren(inner) => is_number(inner),
+        Ast::Number { .. } => true,
+        Ast::Unary { op, .. } => matches!(op, UnaryOp::Neg),
+        Ast::Binary { op, .. } => !matches!(op, BinaryOp::And | BinaryOp::Or),
+        _ => false,
     }
 }

@@ -13,10 +13,9 @@ use super::{Elab, Frame};
 use crate::ast::node::{self, ExprKind as Ast, Ident};
 use crate::check::names::{Equation, key};
 use crate::check::order::walk;
-use crate::check::program::{Expr, ExprKind, Reduce};
+use crate::check::program::{Expr, ExprKind};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::dim::Dim;
-use crate::domain::{Affine, Coord, Domain};
 use crate::span::Span;
 
 /// An index of one equation: two equations' `t` are two indices.
@@ -29,6 +28,10 @@ pub struct Index {
     pub mark: Mark,
     /// How far it runs, from the axes it stands for.
     pub dim: Dim,
+    /// Whether it stands for an axis of some value, or is only a number.
+    pub axis: bool,
+    /// Where it is first named.
+    pub span: Span,
 }
 
 impl Elab<'_, '_> {
@@ -82,11 +85,15 @@ impl Elab<'_, '_> {
                 Index {
                     mark: Mark(*marks - 1),
                     dim: solver.unknown(),
+                    axis: false,
+                    span,
                 }
             });
         }
         let good = clashes.is_empty();
-        if let Some((n, span)) = clashes.into_iter().next() {
+        if let Some((n, span)) = clashes.into_iter().next()
+            && self.clashing.insert(n.clone())
+        {
             let what = match f.sizes.contains_key(&n) {
                 true => "a size",
                 false => "a value",
@@ -121,12 +128,13 @@ impl Elab<'_, '_> {
         let wanted: Vec<Mark> = left.iter().map(|i| f.indices[&i.node].mark).collect();
         if let Some(extra) = t.marks.iter().find(|m| !wanted.contains(m)) {
             let name = index_name(f, *extra);
+            let at = f.indices.get(&name).map_or(span, |i| i.span);
             return self.error(
                 Diagnostic::error(
                     "index::not-reduced",
                     format!("`{name}` is on the right and not on the left"),
                 )
-                .label(span, format!("runs over `{name}`"))
+                .label(at, format!("runs over `{name}`"))
                 .help(format!(
                     "reduce it, as in `sum(…) over {name}`, or write it on the left too"
                 )),
@@ -134,6 +142,17 @@ impl Elab<'_, '_> {
         }
         for i in left {
             let index = &f.indices[&i.node];
+            // `sum(x[s]) over s where s <= t`: t runs as far as what it is compared with.
+            let with = self.compared.iter().find_map(|(a, b)| match index.mark {
+                m if m == *a => Some(*b),
+                m if m == *b => Some(*a),
+                _ => None,
+            });
+            if let Some(other) = with.filter(|_| !index.axis)
+                && self.solver.unify(&index.dim, &dim_of(f, other)).is_err()
+            {
+                return Value::Poison;
+            }
             let dim = self.solver.resolve(&index.dim).unwrap_or(index.dim.clone());
             if !t.marks.contains(&index.mark) && !self.solver.is_known(&dim) {
                 return self.error(
@@ -238,6 +257,9 @@ impl Elab<'_, '_> {
                     .label(base.span, format!("axis {} is {has}", at + 1)),
                 );
             }
+            if let Some(i) = f.indices.get_mut(*n) {
+                i.axis = true;
+            }
             match t.marks.contains(&index.mark) {
                 false => {
                     t.lead += 1;
@@ -251,40 +273,6 @@ impl Elab<'_, '_> {
         t.input = None;
         t.beside = None;
         t.into()
-    }
-
-    /// An index used twice on one value: of the first core axis, the place that `mark` is at.
-    fn diagonal(&mut self, t: Tensor, mark: Mark, span: Span) -> Tensor {
-        let first = t.lead - t.marks.len() + t.marks.iter().position(|m| *m == mark).unwrap_or(0);
-        let second = t.lead;
-        let (a, b) = (Coord::Axis(first), Coord::Axis(second));
-        // Two coordinates cannot overflow.
-        let domain = Domain::equal(&Affine::coord(a), &Affine::coord(b))
-            .unwrap_or_else(|_| Domain::everywhere());
-        let mut shape = t.expr.shape.clone();
-        let value = Expr {
-            kind: ExprKind::Where {
-                value: Box::new(t.expr),
-                domain,
-                fill: 0.0,
-            },
-            shape: shape.clone(),
-            span,
-        };
-        shape.remove(second);
-        Tensor {
-            expr: Expr {
-                kind: ExprKind::Reduce {
-                    op: Reduce::Sum,
-                    value: Box::new(value),
-                    axis: second,
-                },
-                shape,
-                span,
-            },
-            tokens: None,
-            ..t
-        }
     }
 
     /// An index as a number: `0.97^(t - s)`.
@@ -388,7 +376,7 @@ impl Elab<'_, '_> {
                 .insert(key(left), super::Binding::Value(Value::Poison));
             return;
         }
-        self.assign(f, left, value, states);
+        self.assign(f, left, value, states, eq.value);
     }
 }
 
@@ -396,4 +384,11 @@ impl Elab<'_, '_> {
 pub(super) fn index_name(f: &Frame, mark: Mark) -> String {
     let named: BTreeMap<Mark, &String> = f.indices.iter().map(|(n, i)| (i.mark, n)).collect();
     named.get(&mark).map_or(String::new(), |n| (*n).clone())
+}
+
+/// How far an index runs.
+pub(super) fn dim_of(f: &Frame, mark: Mark) -> Dim {
+    let index = f.indices.values().find(|i| i.mark == mark);
+    debug_assert!(index.is_some(), "index {} is declared", index_name(f, mark));
+    index.map_or_else(Dim::default, |i| i.dim.clone())
 }

@@ -10,7 +10,7 @@ use super::{Binding, Elab, Frame, FrameKind, Layer, LayerId, LayerKind};
 use crate::ast::node::{self, Arg, DefKind, ExprKind as Ast};
 use crate::check::defs::Entry;
 use crate::check::names::Names;
-use crate::diagnostics::{Diagnostic, nearest};
+use crate::diagnostics::{Diagnostic, Label, nearest};
 use crate::span::Span;
 
 impl Elab<'_, '_> {
@@ -228,7 +228,21 @@ impl Elab<'_, '_> {
                 layer: f.layer,
                 indices: Default::default(),
             };
-            let d = self.size(&inner, default, &hint(n))?;
+            let before = self.diagnostics.len();
+            let Some(d) = self.size(&inner, default, &hint(n)) else {
+                // The numbers come from here, the formula may be the library's.
+                for e in &mut self.diagnostics[before..] {
+                    let apart = e.labels.iter().all(|l| l.span.file != span.file);
+                    if apart {
+                        let label = Label {
+                            span,
+                            text: format!("its size `{n}` is computed from these"),
+                        };
+                        e.labels.insert(0, label);
+                    }
+                }
+                return None;
+            };
             sizes.insert(n.clone(), d);
         }
         Some(LayerKind::Def {

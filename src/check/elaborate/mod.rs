@@ -9,7 +9,7 @@
 //!  alone, predict    a definition by itself; a model: where elaboration starts
 //!  body              declarations, then equations in order
 //!  expr ─ ops, product, reduce, time, random, call      what stands right of `=`
-//!  index ─ over, condition, contraction                 index form
+//!  index ─ over, condition, contraction, diagonal       index form
 //!  layer ─ make, linear, cell, scan ─ input, state      what stands right of `|>`
 //!  size, init        round brackets; how weights start
 //!  finish            sizes put in, limits, the Model
@@ -21,6 +21,7 @@ mod call;
 mod cell;
 mod condition;
 mod contraction;
+mod diagonal;
 mod expr;
 mod finish;
 mod function;
@@ -56,7 +57,7 @@ use crate::dim::Dim;
 use crate::span::Span;
 
 use cell::Inner;
-use index::Index;
+use index::{Index, Mark};
 use init::Weight;
 use instance::{Layer, LayerKind, Taken};
 use state::StateSlot;
@@ -132,6 +133,10 @@ struct Elab<'a, 'd> {
     blocks: Vec<Block>,
     watches: Vec<(String, VarId)>,
     limits: Vec<Limit>,
+    /// Indices that a condition compares with each other.
+    compared: Vec<(Mark, Mark)>,
+    /// Names told to be an index and something else: one error each.
+    clashing: BTreeSet<String>,
     reduced: BTreeMap<Span, Reduced>,
     /// A definition is checked, and no model.
     by_itself: bool,
@@ -167,6 +172,8 @@ impl<'a, 'd> Elab<'a, 'd> {
             blocks: vec![Block::default()],
             watches: Vec::new(),
             limits: Vec::new(),
+            compared: Vec::new(),
+            clashing: BTreeSet::new(),
             reduced: BTreeMap::new(),
             by_itself: false,
             marks: 0,

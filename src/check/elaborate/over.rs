@@ -3,8 +3,8 @@
 //! In: a call of `sum`, `mean`, `max`, `min` or `softmax`, axes or indices, and a condition. Out: the
 //! reduced value. A sum over a product becomes a contraction.
 
-use super::condition::{coord, never_empty};
-use super::index::{Mark, index_name};
+use super::condition::{coord, is_number, never_empty};
+use super::index::{Mark, dim_of};
 use super::input::expand;
 use super::value::{Tensor, Value};
 use super::{Elab, Frame, number};
@@ -158,6 +158,9 @@ impl Elab<'_, '_> {
         // Conditions on data are computed: the value is chosen, point by point.
         let mut chosen: Option<(Tensor, Span)> = None;
         for e in condition.iter().flat_map(|(c, _)| &c.data) {
+            if is_number(e) {
+                return self.no_condition(e);
+            }
             let Value::Tensor(one) = self.expr(f, e) else {
                 return Value::Poison;
             };
@@ -175,8 +178,12 @@ impl Elab<'_, '_> {
             Coord::Axis(m) => Some(Mark(m as u32)),
             Coord::Of(_) => None,
         });
+        let spoken: Vec<Mark> = spoken.collect();
+        if let [a, b] = spoken.as_slice() {
+            self.compared.push((*a, *b));
+        }
         let data = chosen.iter().flat_map(|(c, _)| c.marks.clone());
-        for m in spoken.chain(data) {
+        for m in spoken.into_iter().chain(data) {
             if !wanted.contains(&m) {
                 wanted.push(m);
             }
@@ -372,10 +379,4 @@ impl Elab<'_, '_> {
             ..t
         }
     }
-}
-
-pub(super) fn dim_of(f: &Frame, mark: Mark) -> Dim {
-    let index = f.indices.values().find(|i| i.mark == mark);
-    debug_assert!(index.is_some(), "index {} is declared", index_name(f, mark));
-    index.map_or_else(Dim::default, |i| i.dim.clone())
 }

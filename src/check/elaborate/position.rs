@@ -39,6 +39,20 @@ impl Elab<'_, '_> {
                 );
             }
         };
+        if let (Some(steps), Some(rows)) = (self.solver.value(&time), self.solver.value(&max))
+            && steps > rows
+        {
+            let name = self.solver.show_dim(&time);
+            return self.error(
+                Diagnostic::error(
+                    "shape::mismatch",
+                    format!("`AddPosition` has {rows} rows, the time {name} has {steps} steps"),
+                )
+                .label(span, "a row for each step")
+                .label(at, shown)
+                .help(format!("`max = {steps}` is enough")),
+            );
+        }
         let size = t.expr.shape[1].clone();
         let known = self.layers[layer.0].params.get("table").copied();
         let table = match known {

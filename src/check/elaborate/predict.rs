@@ -283,13 +283,17 @@ impl Elab<'_, '_> {
         if self.agree(&e.shape, wanted) {
             return Some(e);
         }
+        let same_time = e.shape.first().is_none_or(|a| {
+            let other = wanted.first().filter(|_| self.solver.is_time(a));
+            other.is_none_or(|b| self.solver.resolve(a) == self.solver.resolve(b))
+        });
         let (is, wants) = (self.solver.show(&e.shape), self.solver.show(wanted));
         let d = Diagnostic::error(
             "shape::mismatch",
             format!("target `{name}` is {wants}, its prediction is {is}"),
         )
         .label(span, is);
-        self.error(match classes {
+        self.error(match classes && same_time {
             true => d.help("`Linear` without a size takes the number of classes from the data"),
             false => d,
         });

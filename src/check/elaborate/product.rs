@@ -236,9 +236,11 @@ impl Elab<'_, '_> {
                 let all: Vec<(Tensor, Span)> =
                     whole.iter().map(|(t, at, _)| (t.clone(), *at)).collect();
                 let shown = self.solver.show(t.core());
+                let most = all.iter().find(|(t, _)| t.core().starts_with(&axes));
+                let most = most.map_or(String::new(), |(t, _)| self.solver.show(t.core()));
                 let mut d = Diagnostic::error(
                     "shape::mismatch",
-                    format!("parts side by side agree in other axes; one is {shown}"),
+                    format!("side by side {most} and {shown} may differ in the last axis alone"),
                 );
                 d = d.label(*at, shown);
                 for (t, other) in &all {

@@ -1,9 +1,9 @@
 //! Reductions and `split`: what runs along one axis of a value.
 
 use super::body::constant_or;
+use super::index::dim_of;
 use super::index::{Mark, index_name};
 use super::input::expand;
-use super::over::dim_of;
 use super::value::{Tensor, Value};
 use super::{Elab, Frame};
 use crate::ast::node::{self, ExprKind as Ast};
@@ -31,14 +31,16 @@ impl Elab<'_, '_> {
             return Value::Poison;
         };
         let Some(last) = t.last().cloned() else {
-            return self.error(
-                Diagnostic::error(
-                    "shape::mismatch",
-                    format!("`{name}` runs over features; this is a number"),
-                )
-                .label(span, "nothing to run over")
-                .label(at, "a number"),
-            );
+            let d = Diagnostic::error(
+                "shape::mismatch",
+                format!("`{name}` runs over features; this is a number"),
+            )
+            .label(span, "nothing to run over")
+            .label(at, "a number");
+            return self.error(match t.marks.is_empty() {
+                true => d,
+                false => d.help(format!("an index is named: `{name}(…) over s`")),
+            });
         };
         if self.solver.is_time(&last) {
             let t_name = self.solver.show_dim(&last);

@@ -32,6 +32,7 @@ impl Elab<'_, '_> {
         for (name, value) in &globals.dims {
             // Dims stand in the order of the file; one may use those before it.
             if let Some(d) = self.size(f, value, &name.node) {
+                self.solver.named(&d);
                 f.sizes.insert(name.node.clone(), d);
             }
         }

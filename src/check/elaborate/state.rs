@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::body::variable;
 use super::input::expand;
 use super::value::{Tensor, Value};
-use super::{Elab, Frame, number};
-use crate::ast::node::{DeclKind, ExprKind as Ast};
+use super::{Binding, Elab, Frame, number};
+use crate::ast::node::{self, BinaryOp, DeclKind, ExprKind as Ast};
 use crate::check::names::Names;
+use crate::check::order::walk;
 use crate::check::program::{Expr, VarId};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -177,7 +178,7 @@ impl Elab<'_, '_> {
     }
 
     /// `h' = …`.
-    pub(super) fn next(&mut self, slot: usize, t: Tensor, span: Span) -> Value {
+    pub(super) fn next(&mut self, slot: usize, t: Tensor, span: Span, star: Option<Span>) -> Value {
         let (shape, path) = {
             let s = self.slot(slot);
             (s.shape.clone(), s.path.clone())
@@ -188,17 +189,48 @@ impl Elab<'_, '_> {
         };
         if !self.agree(&t.expr.shape, &shape) {
             let (from, to) = (self.solver.show(&t.expr.shape), self.solver.show(&shape));
-            return self.error(
-                Diagnostic::error(
-                    "shape::mismatch",
-                    format!("state `{path}` is {to}, its next value is {from}"),
-                )
-                .label(span, format!("the right side is {from}")),
+            let d = Diagnostic::error(
+                "shape::mismatch",
+                format!("state `{path}` is {to}, its next value is {from}"),
             );
+            return self.error(match star {
+                None => d.label(span, format!("the right side is {from}")),
+                Some(star) => d
+                    .label(star, "`*` multiplies place by place")
+                    .label(span, format!("the right side is {from}"))
+                    .help("`·` is the product of a matrix and a vector")
+                    .fix(star, "·"),
+            });
         }
         let name = format!("{path}'");
         let t = self.bind(&name, t, span);
         self.slot(slot).next = Some(t.expr.clone());
         t.into()
+    }
+
+    /// The first `*` with a weight of two axes or more on one side, where `·` may be meant.
+    pub(super) fn star_of_a_matrix(&self, f: &Frame, e: &node::Expr) -> Option<Span> {
+        let matrix = |e: &node::Expr| {
+            let Ast::Name(n) = &e.kind else { return false };
+            let Some(Binding::Param(id)) = f.names.get(n) else {
+                return false;
+            };
+            let shape = self.weights[*id].shape.as_ref();
+            shape.is_some_and(|s| s.len() > 1)
+        };
+        let mut found = None;
+        walk(e, &mut |e| {
+            if let Ast::Binary {
+                op: BinaryOp::Mul,
+                op_span,
+                left,
+                right,
+            } = &e.kind
+                && (matrix(left) || matrix(right))
+            {
+                found.get_or_insert(*op_span);
+            }
+        });
+        found
     }
 }
