@@ -165,6 +165,9 @@ fn measure(
         for (key, value) in &result.metrics {
             o.insert(format!("{}.{key}", name(part)), (*value).into());
         }
+        for (key, value) in result.by_class.json() {
+            o.insert(format!("{}.{key}", name(part)), value);
+        }
         stdout::line(&serde_json::Value::Object(o).to_string())?;
     } else {
         stdout::line(&format!(

@@ -252,15 +252,17 @@ pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
                     "  squared error {value} of that of {name} ({rival})"
                 ));
             }
-            Metric::Copied | Metric::Accuracy => {
+            Metric::Copied | Metric::Accuracy | Metric::Mape => {
                 text.push_str(&format!("  {} {:.1}%", metric.key(), 100.0 * value));
             }
+            Metric::Top(k) => text.push_str(&format!("  top {k} {:.1}%", 100.0 * value)),
             Metric::Perplexity => text.push_str(&format!("  perplexity {value:.2}")),
             Metric::BitsPerChar => text.push_str(&format!("  bits per char {value:.3}")),
             Metric::Mae
             | Metric::Mse
             | Metric::Rmse
-            | Metric::F1
+            | Metric::F1(_)
+            | Metric::EntityF1
             | Metric::Bleu
             | Metric::Confusion => {
                 text.push_str(&format!("  {} {}", metric.key(), readable(value)));
@@ -319,6 +321,7 @@ mod tests {
                 ("rival".into(), 2.29161),
                 ("copied".into(), 0.035),
             ],
+            by_class: Default::default(),
         };
         let asked = [
             Metric::Perplexity,

@@ -357,9 +357,19 @@ pub const METRICS: &[Variant] = &[
         &[],
         "share of steps or examples whose likeliest class is true",
     ),
+    built(
+        "top",
+        &[need("k", whole(1))],
+        "share of steps or examples whose true class is among the `k` likeliest",
+    ),
     built("mae", &[], "mean absolute error, in the column's own unit"),
     built("mse", &[], "mean squared error, in the column's own unit"),
     built("rmse", &[], "root of `mse`"),
+    built(
+        "mape",
+        &[],
+        "mean absolute error as a share of the true value, where that is not 0",
+    ),
     built(
         "versus",
         &[need("rival", Kind::Name)],
@@ -370,13 +380,31 @@ pub const METRICS: &[Variant] = &[
         &[],
         "share of generated lines that stand in the training part",
     ),
-    later(
+    built(
         "f1",
+        &[arg("average", Kind::Choice(AVERAGES), "macro")],
+        "harmonic mean of precision and recall",
+    ),
+    built(
+        "entity_f1",
         &[],
-        "harmonic mean of precision and recall, over classes",
+        "the same of whole entities, in sequences of tags like `B-PER`, `I-PER`, `O`",
+    ),
+    built(
+        "confusion",
+        &[],
+        "counts of true against predicted classes, as a table and a picture",
     ),
     later("bleu", &[], "overlap of generated and true word groups"),
-    later("confusion", &[], "counts of true against predicted classes"),
+];
+
+const AVERAGES: &[Variant] = &[
+    built(
+        "macro",
+        &[],
+        "of each class (or unit) that occurs, then the mean",
+    ),
+    built("micro", &[], "of all answers together"),
 ];
 
 pub const VALIDATES: &[Variant] = &[

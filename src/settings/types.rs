@@ -190,16 +190,34 @@ pub enum Metric {
     BitsPerChar,
     /// The share of steps or examples whose likeliest class is the true one.
     Accuracy,
+    /// The share of those whose true class is among this many likeliest.
+    Top(u32),
     Mae,
     Mse,
     Rmse,
+    /// Mean absolute error as a share of the true value.
+    Mape,
     /// The loss of a plain rival on the same part, and ours against it.
     Versus(Baseline),
     /// The share of generated lines that stand in the training part.
     Copied,
-    F1,
+    /// Harmonic mean of precision and recall.
+    F1(Average),
+    /// The same of whole entities in tagged sequences.
+    EntityF1,
     Bleu,
+    /// Counts of true against predicted classes: a table, not a number.
     Confusion,
+}
+
+/// What an F1 score is taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Average {
+    /// Each class by itself, then the mean.
+    Macro,
+    /// All answers together.
+    Micro,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,12 +233,15 @@ impl Metric {
     /// Whether a larger value is a better one, for `stop` and the choice of the best checkpoint.
     pub fn larger_is_better(&self) -> bool {
         match self {
-            Metric::Accuracy | Metric::F1 | Metric::Bleu => true,
+            Metric::Accuracy | Metric::Top(_) | Metric::F1(_) | Metric::EntityF1 | Metric::Bleu => {
+                true
+            }
             Metric::Perplexity
             | Metric::BitsPerChar
             | Metric::Mae
             | Metric::Mse
             | Metric::Rmse
+            | Metric::Mape
             | Metric::Versus(_)
             | Metric::Copied
             | Metric::Confusion => false,
@@ -238,7 +259,10 @@ impl Metric {
             Metric::Rmse => "rmse",
             Metric::Versus(_) => "versus",
             Metric::Copied => "copied",
-            Metric::F1 => "f1",
+            Metric::Top(_) => "top",
+            Metric::Mape => "mape",
+            Metric::F1(_) => "f1",
+            Metric::EntityF1 => "entity_f1",
             Metric::Bleu => "bleu",
             Metric::Confusion => "confusion",
         }
@@ -251,14 +275,18 @@ impl fmt::Display for Metric {
         match self {
             Metric::Versus(Baseline::Bigram) => f.write_str("versus(bigram)"),
             Metric::Versus(Baseline::Column(name)) => write!(f, "versus({name})"),
+            Metric::Top(k) => write!(f, "top({k})"),
+            Metric::F1(Average::Macro) => f.write_str("f1(average = macro)"),
+            Metric::F1(Average::Micro) => f.write_str("f1(average = micro)"),
             Metric::Perplexity
             | Metric::BitsPerChar
             | Metric::Accuracy
             | Metric::Mae
             | Metric::Mse
             | Metric::Rmse
+            | Metric::Mape
             | Metric::Copied
-            | Metric::F1
+            | Metric::EntityF1
             | Metric::Bleu
             | Metric::Confusion => f.write_str(self.key()),
         }

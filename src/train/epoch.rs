@@ -181,6 +181,9 @@ impl Run<'_> {
         self.last_train = Some(train_loss);
         if let Some((m, texts)) = measured {
             self.log.validated(step, epoch, &m)?;
+            if best {
+                self.keep_classes(&m)?;
+            }
             self.plan.observer.event(&Event::Validated {
                 step,
                 epoch,

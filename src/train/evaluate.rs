@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::classes::MOST;
 use super::failure::Failure;
 use super::feed::{Carried, Feed};
 use super::metrics::Sums;
@@ -162,6 +163,7 @@ impl<'a> Evaluator<'a> {
             loss: sums.loss(),
             count: sums.count(),
             metrics: Vec::new(),
+            by_class: sums.by_class(),
         };
         for metric in self.metrics.clone() {
             self.metric(&metric, &sums, part, texts, &mut measured.metrics);
@@ -215,7 +217,12 @@ impl<'a> Evaluator<'a> {
                     share.and_then(|((t, _), texts)| copied(self.dataset, t, texts)),
                 );
             }
-            Metric::F1 | Metric::Bleu | Metric::Confusion => {}
+            Metric::Top(_) => put(key, sums.top()),
+            Metric::F1(average) => put(key, sums.f1(*average)),
+            Metric::EntityF1 => put(key, sums.entity_f1()),
+            Metric::Mape => put(key, sums.error_share()),
+            // Tables are no numbers: `by_class` has them.
+            Metric::Bleu | Metric::Confusion => {}
         }
     }
 }
@@ -224,23 +231,44 @@ impl<'a> Evaluator<'a> {
 fn check(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
     use crate::data::spec::FieldRole;
     let (units, what): (&[Unit], _) = match metric {
-        Metric::Perplexity | Metric::BitsPerChar => (&[Unit::Token, Unit::Class], "classes"),
-        Metric::Accuracy => (&[Unit::Token, Unit::Class, Unit::Binary], "classes"),
-        Metric::Mae | Metric::Mse | Metric::Rmse | Metric::Versus(Baseline::Column(_)) => {
-            (&[Unit::Number], "numbers")
+        Metric::Perplexity | Metric::BitsPerChar | Metric::Top(_) => {
+            (&[Unit::Token, Unit::Class], "classes")
         }
+        Metric::Accuracy | Metric::F1(_) | Metric::Confusion => {
+            (&[Unit::Token, Unit::Class, Unit::Binary], "classes")
+        }
+        Metric::EntityF1 => (&[Unit::Class], "classes"),
+        Metric::Mae
+        | Metric::Mse
+        | Metric::Rmse
+        | Metric::Mape
+        | Metric::Versus(Baseline::Column(_)) => (&[Unit::Number], "numbers"),
         Metric::Versus(Baseline::Bigram) | Metric::Copied => (&[Unit::Token], "tokens"),
-        Metric::F1 | Metric::Bleu | Metric::Confusion => {
+        Metric::Bleu => {
             let message = format!("the metric `{metric}` is not built yet");
             return Err(Failure::program("feature::unavailable", message));
         }
     };
     let mut targets = (dataset.columns().iter()).filter(|c| c.role == FieldRole::Target);
-    if targets.any(|c| units.contains(&c.unit)) {
-        return Ok(());
+    let refused = |message| Err(Failure::program("train::metric-differs", message));
+    let Some(target) = targets.find(|c| units.contains(&c.unit)) else {
+        let message = format!("`{metric}` needs a target of {what}, and the model has none");
+        return refused(message);
+    };
+    let classes = target.vocabulary.as_ref().map_or(0, |v| v.len());
+    if *metric == Metric::Confusion && classes > MOST {
+        return refused(format!(
+            "`confusion` shows at most {MOST} classes, `{}` has {classes}",
+            target.name
+        ));
     }
-    let message = format!("`{metric}` needs a target of {what}, and the model has none");
-    Err(Failure::program("train::metric-differs", message))
+    if *metric == Metric::EntityF1 && (target.time.is_none() || dataset.is_long()) {
+        return refused(format!(
+            "`entity_f1` needs a sequence of tags an example, `{}` is none",
+            target.name
+        ));
+    }
+    Ok(())
 }
 
 /// Loss and gradients of a part taken as one batch.

@@ -9,6 +9,8 @@
 //!   source.seq      the program
 //!   metrics.jsonl   one object a line
 //!   loss.svg
+//!   classes.json    scores of single classes at the best measurement, where metrics ask for them
+//!   confusion.svg
 //!   step-200/ …     checkpoints
 //!   latest, best    links to two of them
 //!   lock            the process that trains

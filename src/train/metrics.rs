@@ -4,10 +4,12 @@
 //! errors in the unit of the data's column. A metric without a target's name belongs to the first
 //! target that it fits. Sums are in f64, in the order of the batches.
 
+use super::classes::{ByClass, Confusion, Counts};
+use super::entities::Entities;
 use super::sample::likeliest;
 use crate::data::spec::{FieldRole, Unit};
 use crate::data::{Batch, Column, Dataset, Tensor};
-use crate::settings::{Baseline, Metric, TrainSettings};
+use crate::settings::{Average, Baseline, Metric, TrainSettings};
 use crate::targets::executable::Role;
 
 use super::feed::Feed;
@@ -21,6 +23,16 @@ struct Target {
     count: f64,
     right: f64,
     answers: f64,
+    /// How many likeliest `within` looks at.
+    top: usize,
+    within: f64,
+    /// By class, where a metric asks.
+    counts: Option<Counts>,
+    confusion: Option<Confusion>,
+    entities: Option<Entities>,
+    /// Sum of absolute errors as shares of the true value, and how many there were.
+    share: f64,
+    shares: f64,
     absolute: f64,
     squared: f64,
     /// Squared errors of the rival column, and ours in the same unit.
@@ -49,12 +61,24 @@ impl Sums {
         penalties: bool,
     ) -> Sums {
         let named = |name: &str| settings.losses.iter().find(|l| l.target == name);
+        let wants = |metric: fn(&Metric) -> bool| metrics.iter().any(metric);
+        let f1 = wants(|m| matches!(m, Metric::F1(_)));
+        let confusion = wants(|m| *m == Metric::Confusion);
+        let entities = wants(|m| *m == Metric::EntityF1);
+        let top = metrics.iter().find_map(|m| match m {
+            Metric::Top(k) => Some(*k as usize),
+            _ => None,
+        });
         let columns = dataset.columns().iter();
         let targets = columns
             .filter(|c| c.role == FieldRole::Target)
             .map(|c| Target {
                 name: c.name.clone(),
                 weight: named(&c.name).map_or(1.0, |l| l.weight),
+                top: top.unwrap_or(1),
+                counts: f1.then(|| Counts::new(names(c))),
+                confusion: confusion.then(|| Confusion::new(sides(c))),
+                entities: entities.then(Entities::default),
                 ..Target::default()
             });
         let rival = metrics.iter().find_map(|m| match m {
@@ -123,8 +147,49 @@ impl Sums {
 
     /// The share of right answers of the first target that has any.
     pub fn accuracy(&self) -> Option<f64> {
-        let target = self.targets.iter().find(|t| t.answers > 0.0)?;
+        let target = self.answering()?;
         Some(target.right / target.answers)
+    }
+
+    /// The share of answers among the likeliest few, of the first target of classes.
+    pub fn top(&self) -> Option<f64> {
+        let target = self.answering()?;
+        Some(target.within / target.answers)
+    }
+
+    /// The F1 score of the first target that has answers.
+    pub fn f1(&self, average: Average) -> Option<f64> {
+        let counts = self.answering()?.counts.as_ref()?;
+        match average {
+            Average::Macro => counts.macro_f1(),
+            Average::Micro => counts.micro_f1(),
+        }
+    }
+
+    /// What is known of single classes, of the first target that has answers.
+    pub fn by_class(&self) -> ByClass {
+        let target = self.answering();
+        let owned = |(name, score): (&str, f64)| (name.to_string(), score);
+        let counts = target.and_then(|t| t.counts.as_ref());
+        ByClass {
+            f1: counts.map(|c| c.by_class().into_iter().map(owned).collect()),
+            confusion: target.and_then(|t| t.confusion.clone()),
+        }
+    }
+
+    /// The F1 score of whole entities.
+    pub fn entity_f1(&self) -> Option<f64> {
+        self.answering()?.entities?.f1()
+    }
+
+    fn answering(&self) -> Option<&Target> {
+        self.targets.iter().find(|t| t.answers > 0.0)
+    }
+
+    /// Mean absolute error as a share of the true value, of the first numeric target.
+    pub fn error_share(&self) -> Option<f64> {
+        let t = self.targets.iter().find(|t| t.values > 0.0)?;
+        (t.shares > 0.0).then(|| t.share / t.shares)
     }
 
     /// Mean absolute and mean squared error of the first numeric target, in its column's unit.
@@ -152,63 +217,142 @@ impl Target {
         rival: Option<&str>,
     ) {
         match truth {
-            Tensor::I32(truth) => {
-                let classes = predicted.len() / truth.len().max(1);
-                if classes == 0 {
-                    return;
-                }
-                for (y, p) in truth.iter().zip(predicted.chunks_exact(classes)) {
-                    // Padding and symbols that training never saw count nowhere.
-                    if *y >= 0 {
-                        self.answers += 1.0;
-                        self.right += f64::from(u8::from(likeliest(p) == *y as usize));
-                    }
-                }
-            }
+            Tensor::I32(truth) => self.answered(batch, column, truth, predicted),
             Tensor::F32(truth) if truth.len() == predicted.len() => {
-                let rival = rival.and_then(|name| {
-                    let same = |c: &&Column| c.inverse == column.inverse;
-                    let scaled = dataset.column(name).filter(same).is_some();
-                    match batch.data(name)? {
-                        Tensor::F32(v) if v.len() == truth.len() => Some((v, scaled, name)),
-                        Tensor::F32(_) | Tensor::I32(_) => None,
-                    }
-                });
-                let rival_column = rival.and_then(|(_, _, name)| dataset.column(name));
-                let width: usize = column.features.iter().product::<usize>().max(1);
-                let lengths = column.time.as_deref().and_then(|t| batch.lengths(t));
-                for (i, (y, p)) in truth.iter().zip(predicted).enumerate() {
-                    let (t, b, f) = place(i, width, batch.rows);
-                    if lengths.is_some_and(|l| l.get(b).is_none_or(|l| t >= *l as usize)) {
-                        continue;
-                    }
-                    let (y, p) = (f64::from(*y), f64::from(*p));
-                    if column.unit == Unit::Binary {
-                        self.answers += 1.0;
-                        self.right += f64::from(u8::from((p >= 0.5) == (y >= 0.5)));
-                        continue;
-                    }
-                    let error = column.inverse.apply(f, p) - column.inverse.apply(f, y);
-                    self.values += 1.0;
-                    self.absolute += error.abs();
-                    self.squared += error * error;
-                    if let (Some((values, scaled, _)), Some(other)) = (rival, rival_column) {
-                        let r = f64::from(values[i]);
-                        // Where both are scaled alike, in the unit of the loss.
-                        let (ours, theirs) = match scaled {
-                            true => (p - y, r - y),
-                            false => {
-                                let y = column.inverse.apply(f, y);
-                                (error, other.inverse.apply(f, r) - y)
-                            }
-                        };
-                        self.ours += ours * ours;
-                        self.rival += theirs * theirs;
-                    }
-                }
+                self.erred(dataset, batch, column, truth, predicted, rival);
             }
             Tensor::F32(_) => {}
         }
+    }
+
+    /// `predicted`: probabilities of the classes, for each of `truth`.
+    fn answered(&mut self, batch: &Batch, column: &Column, truth: &[i32], predicted: &[f32]) {
+        let classes = predicted.len() / truth.len().max(1);
+        if classes == 0 {
+            return;
+        }
+        let answers = || truth.iter().zip(predicted.chunks_exact(classes));
+        for (y, p) in answers() {
+            // Padding and symbols that training never saw count nowhere.
+            let Ok(y) = usize::try_from(*y) else { continue };
+            let answer = likeliest(p);
+            self.answers += 1.0;
+            self.right += f64::from(u8::from(answer == y));
+            self.within += f64::from(u8::from(among(p, y, self.top)));
+            if let Some(counts) = &mut self.counts {
+                counts.add(y, answer);
+            }
+            if let Some(confusion) = &mut self.confusion {
+                confusion.add(y, answer);
+            }
+        }
+        if let (Some(entities), Some(names)) = (&mut self.entities, &column.vocabulary) {
+            for row in 0..batch.rows {
+                // `[T, B]`: every `rows`-th answer is this row's.
+                let known = answers().skip(row).step_by(batch.rows.max(1));
+                let known = known.filter(|(y, _)| **y >= 0);
+                let tags =
+                    known.map(|(y, p)| (names.symbol(*y), names.symbol(likeliest(p) as i32)));
+                let (truth, found): (Vec<&str>, Vec<&str>) = tags.unzip();
+                entities.add(&truth, &found);
+            }
+        }
+    }
+
+    /// `predicted`: numbers, or probabilities of units being on.
+    fn erred(
+        &mut self,
+        dataset: &Dataset,
+        batch: &Batch,
+        column: &Column,
+        truth: &[f32],
+        predicted: &[f32],
+        rival: Option<&str>,
+    ) {
+        let rival = rival.and_then(|name| {
+            let same = |c: &&Column| c.inverse == column.inverse;
+            let scaled = dataset.column(name).filter(same).is_some();
+            match batch.data(name)? {
+                Tensor::F32(v) if v.len() == truth.len() => Some((v, scaled, name)),
+                Tensor::F32(_) | Tensor::I32(_) => None,
+            }
+        });
+        let rival_column = rival.and_then(|(_, _, name)| dataset.column(name));
+        let width: usize = column.features.iter().product::<usize>().max(1);
+        let lengths = column.time.as_deref().and_then(|t| batch.lengths(t));
+        for (i, (y, p)) in truth.iter().zip(predicted).enumerate() {
+            let (t, b, f) = place(i, width, batch.rows);
+            if lengths.is_some_and(|l| l.get(b).is_none_or(|l| t >= *l as usize)) {
+                continue;
+            }
+            let (y, p) = (f64::from(*y), f64::from(*p));
+            if column.unit == Unit::Binary {
+                self.unit(f, y >= 0.5, p >= 0.5);
+                continue;
+            }
+            let (true_value, value) = (column.inverse.apply(f, y), column.inverse.apply(f, p));
+            let error = value - true_value;
+            self.values += 1.0;
+            self.absolute += error.abs();
+            self.squared += error * error;
+            if true_value != 0.0 {
+                self.shares += 1.0;
+                self.share += (error / true_value).abs();
+            }
+            if let (Some((values, scaled, _)), Some(other)) = (rival, rival_column) {
+                let r = f64::from(values[i]);
+                // Where both are scaled alike, in the unit of the loss.
+                let (ours, theirs) = match scaled {
+                    true => (p - y, r - y),
+                    false => (error, other.inverse.apply(f, r) - true_value),
+                };
+                self.ours += ours * ours;
+                self.rival += theirs * theirs;
+            }
+        }
+    }
+
+    /// A unit that is on or off.
+    fn unit(&mut self, unit: usize, truth: bool, predicted: bool) {
+        self.answers += 1.0;
+        self.right += f64::from(u8::from(truth == predicted));
+        if let Some(counts) = &mut self.counts {
+            counts.add_unit(unit, truth, predicted);
+        }
+        if let Some(confusion) = &mut self.confusion {
+            confusion.add(usize::from(truth), usize::from(predicted));
+        }
+    }
+}
+
+/// Whether class `y` is among the `k` likeliest; of equals the first go before.
+fn among(probabilities: &[f32], y: usize, k: usize) -> bool {
+    let Some(of_y) = probabilities.get(y) else {
+        return false;
+    };
+    let ahead = probabilities.iter().enumerate();
+    let ahead = ahead.filter(|(i, p)| *p > of_y || (*p == of_y && *i < y));
+    ahead.count() < k
+}
+
+/// The names of what a target's answers are counted by: its classes, or its units.
+fn names(column: &Column) -> Vec<String> {
+    if let Some(v) = &column.vocabulary {
+        return (0..v.len() as i32)
+            .map(|i| v.symbol(i).to_string())
+            .collect();
+    }
+    match column.features.iter().product::<usize>().max(1) {
+        1 => vec!["yes".to_string()],
+        units => (0..units).map(|i| i.to_string()).collect(),
+    }
+}
+
+/// The classes of a target's confusion: of units, off and on.
+fn sides(column: &Column) -> Vec<String> {
+    match column.unit {
+        Unit::Binary => vec!["no".to_string(), "yes".to_string()],
+        Unit::Token | Unit::Class | Unit::Number => names(column),
     }
 }
 
@@ -216,4 +360,19 @@ impl Target {
 fn place(i: usize, width: usize, rows: usize) -> (usize, usize, usize) {
     let row = i / width;
     (row / rows.max(1), row % rows.max(1), i % width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equally_likely_classes_the_first_go_before() {
+        let p = [0.2, 0.4, 0.2, 0.2];
+        let first = |y| (0..=5).find(|k| among(&p, y, *k));
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(first),
+            [Some(2), Some(1), Some(3), Some(4), None]
+        );
+    }
 }

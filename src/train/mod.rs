@@ -6,8 +6,10 @@
 //! never interrupted.
 
 pub mod checkpoint;
+pub mod classes;
 pub mod clip;
 mod disk;
+pub mod entities;
 mod epoch;
 pub mod evaluate;
 pub mod failure;
@@ -16,6 +18,8 @@ pub mod folder;
 pub mod generate;
 pub mod generator;
 mod given;
+#[cfg(feature = "cli")]
+pub mod heat;
 pub mod init;
 mod lanes;
 pub mod log;

@@ -5,6 +5,8 @@
 
 use std::path::PathBuf;
 
+use super::classes::ByClass;
+
 /// Receives the events of a run, in order, on the thread that trains.
 pub trait Observer {
     fn event(&mut self, event: &Event<'_>);
@@ -86,6 +88,7 @@ pub struct Measured {
     pub count: f64,
     /// By key (`perplexity`), in the settings' order.
     pub metrics: Vec<(String, f64)>,
+    pub by_class: ByClass,
 }
 
 impl Measured {
@@ -149,6 +152,9 @@ impl Summary {
             put("valid.loss", valid.loss.into());
             for (key, value) in &valid.metrics {
                 put(&format!("valid.{key}"), (*value).into());
+            }
+            for (key, value) in valid.by_class.json() {
+                put(&format!("valid.{key}"), value);
             }
         }
         serde_json::Value::Object(o)

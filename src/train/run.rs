@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::checkpoint::{self, Checkpoint, Which};
 use super::clip::Trained;
+use super::disk;
 use super::evaluate::{self, Evaluator};
 use super::failure::{Class, Failure};
 use super::feed::{Carried, Feed};
@@ -294,12 +295,30 @@ impl<'a> Run<'a> {
         Ok(summary)
     }
 
+    /// Writes what the best measurement says of single classes, and draws it, in builds that can.
+    pub fn keep_classes(&self, measured: &Measured) -> Result<(), Failure> {
+        let mut found = measured.by_class.json();
+        if found.is_empty() {
+            return Ok(());
+        }
+        found.insert("step".into(), self.progress.step.into());
+        let text = format!("{}\n", serde_json::Value::Object(found));
+        let folder = self.plan.folder.path();
+        disk::replace(&folder.join("classes.json"), text.as_bytes())?;
+        #[cfg(feature = "cli")]
+        if let Some(confusion) = &measured.by_class.confusion {
+            let svg = super::heat::confusion(confusion);
+            disk::replace(&folder.join("confusion.svg"), svg.as_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Draws `loss.svg`, in builds that can.
     pub fn draw_curve(&self) -> Result<(), Failure> {
         #[cfg(feature = "cli")]
         if !self.log.train.is_empty() {
             let svg = super::plot::loss_curve(&self.log.train, &self.log.valid);
-            super::disk::replace(&self.plan.folder.path().join("loss.svg"), svg.as_bytes())?;
+            disk::replace(&self.plan.folder.path().join("loss.svg"), svg.as_bytes())?;
         }
         Ok(())
     }

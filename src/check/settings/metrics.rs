@@ -11,7 +11,7 @@ use crate::diagnostics::Diagnostic;
 use crate::settings::checked::{Checked, Choice};
 use crate::settings::read::{clip, unknown};
 use crate::settings::schema::Block;
-use crate::settings::{Baseline, Metric};
+use crate::settings::{Average, Baseline, Metric};
 
 pub fn chosen(
     e: &Entries,
@@ -81,7 +81,13 @@ fn metric(c: &Choice, data: Option<&DataSpec>, report: &mut Vec<Diagnostic>) -> 
         "mse" => Metric::Mse,
         "rmse" => Metric::Rmse,
         "copied" => Metric::Copied,
-        "f1" => Metric::F1,
+        "top" => Metric::Top(c.number("k") as u32),
+        "mape" => Metric::Mape,
+        "f1" => match c.get("average") {
+            Some(Checked::Choice(c)) if c.name == "micro" => Metric::F1(Average::Micro),
+            Some(_) | None => Metric::F1(Average::Macro),
+        },
+        "entity_f1" => Metric::EntityF1,
         "bleu" => Metric::Bleu,
         "confusion" => Metric::Confusion,
         "versus" => {
@@ -115,26 +121,32 @@ fn metric(c: &Choice, data: Option<&DataSpec>, report: &mut Vec<Diagnostic>) -> 
 /// Whether a target has what a metric measures.
 pub fn fits(metric: &Metric, target: &Input) -> bool {
     match metric {
-        Metric::Perplexity => matches!(target.unit, Unit::Token | Unit::Class),
+        Metric::Perplexity | Metric::Top(_) => matches!(target.unit, Unit::Token | Unit::Class),
+        Metric::EntityF1 => target.unit == Unit::Class,
         Metric::BitsPerChar | Metric::Bleu | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
             target.unit == Unit::Token
         }
-        Metric::Accuracy | Metric::F1 | Metric::Confusion => target.unit != Unit::Number,
-        Metric::Mae | Metric::Mse | Metric::Rmse | Metric::Versus(Baseline::Column(_)) => {
-            target.unit == Unit::Number
-        }
+        Metric::Accuracy | Metric::F1(_) | Metric::Confusion => target.unit != Unit::Number,
+        Metric::Mae
+        | Metric::Mse
+        | Metric::Rmse
+        | Metric::Mape
+        | Metric::Versus(Baseline::Column(_)) => target.unit == Unit::Number,
     }
 }
 
 fn needs(metric: &Metric) -> &'static str {
     match metric {
-        Metric::Perplexity => "a token or class target",
+        Metric::Perplexity | Metric::Top(_) => "a token or class target",
+        Metric::EntityF1 => "a class target",
         Metric::BitsPerChar | Metric::Bleu | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
             "a token target"
         }
-        Metric::Accuracy | Metric::F1 | Metric::Confusion => "a token, class or binary",
-        Metric::Mae | Metric::Mse | Metric::Rmse | Metric::Versus(Baseline::Column(_)) => {
-            "a number target"
-        }
+        Metric::Accuracy | Metric::F1(_) | Metric::Confusion => "a token, class or binary",
+        Metric::Mae
+        | Metric::Mse
+        | Metric::Rmse
+        | Metric::Mape
+        | Metric::Versus(Baseline::Column(_)) => "a number target",
     }
 }

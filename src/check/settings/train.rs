@@ -244,13 +244,14 @@ fn stop(
         Some("loss") => Some(Watched::Loss),
         Some(key) => chosen
             .iter()
-            .find(|m| m.key() == key)
+            .find(|m| m.key() == key && **m != Metric::Confusion)
             .map(|m| Watched::Metric(m.clone())),
         None => None,
     };
     let Some(watched) = watched else {
+        let numbers = chosen.iter().filter(|m| **m != Metric::Confusion);
         let measured: Vec<String> = std::iter::once("valid.loss".to_string())
-            .chain(chosen.iter().map(|m| format!("valid.{}", m.key())))
+            .chain(numbers.map(|m| format!("valid.{}", m.key())))
             .collect();
         report.push(unknown(
             format!("`{}` is not measured", clip(&on.node)),

@@ -15,7 +15,7 @@ use crate::train::generate::{Generated, Request, generate};
 use crate::train::sample::Choice;
 use crate::train::{FieldInfo, Generator, Stage};
 
-static NEVER: AtomicBool = AtomicBool::new(false);
+pub static NEVER: AtomicBool = AtomicBool::new(false);
 
 fn name_field() -> FieldInfo {
     FieldInfo {
@@ -52,7 +52,7 @@ fn step_of(symbols: usize) -> Generator {
 }
 
 /// Scores that make each symbol's follower certain: `<end>` (3) → a → b → c → `<end>`.
-fn chain() -> Vec<f32> {
+pub fn chain() -> Vec<f32> {
     let mut w = vec![0.0; 20];
     for (from, to) in [(3, 0), (0, 1), (1, 2), (2, 3)] {
         w[from * 4 + to] = 50.0;
@@ -287,7 +287,7 @@ fn numbers_are_fed_back_and_shown_in_their_unit() {
 }
 
 /// Points of y = x + 1 with a rival column, in order: two to train, three to measure.
-fn points(dir: &std::path::Path) -> crate::data::Dataset {
+pub fn points(dir: &std::path::Path) -> crate::data::Dataset {
     let csv = "x,y,r\n0,1,0\n1,2,0\n2,4,3\n3,4,3\n4,8,6\n";
     std::fs::write(dir.join("p.csv"), csv).unwrap();
     let table = Table {

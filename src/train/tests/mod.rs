@@ -3,6 +3,7 @@
 mod checkpoint;
 mod folder;
 mod generate;
+mod metrics;
 mod models;
 mod run;
 mod schedules;
