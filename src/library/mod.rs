@@ -17,7 +17,7 @@ macro_rules! parts {
     };
 }
 
-pub static PARTS: [Part; 18] = parts![
+pub static PARTS: [Part; 20] = parts![
     "RNN" in "rnn.seq",
     "LSTM" in "lstm.seq",
     "GRU" in "gru.seq",
@@ -28,6 +28,8 @@ pub static PARTS: [Part; 18] = parts![
     "LayerNorm" in "layer_norm.seq",
     "RMSNorm" in "rms_norm.seq",
     "attend" in "attend.seq",
+    "AddSinusoid" in "add_sinusoid.seq",
+    "Rotary" in "rotary.seq",
     "Additive" in "additive.seq",
     "Dot" in "dot.seq",
     "MultiHead" in "multi_head.seq",
