@@ -185,7 +185,8 @@ impl Dataset {
         let mut batch = Batch::empty(rows);
         for (time, lengths) in self.times.iter().zip(&self.lengths) {
             let all: Vec<i32> = examples.iter().map(|e| lengths[*e] as i32).collect();
-            let most = all.iter().copied().max().unwrap_or(0);
+            // A batch of empty examples has a step too, of padding alone.
+            let most = all.iter().copied().max().unwrap_or(0).max(1);
             batch.steps.push((time.name.clone(), most as usize));
             batch.lengths.push((time.name.clone(), all));
         }

@@ -40,7 +40,8 @@ mod view;
 use std::collections::BTreeMap;
 
 use crate::diagnostics::Diagnostic;
-use crate::ir::{self, Func, OpKind};
+use crate::dim::Dim;
+use crate::ir::{self, Func, OpKind, TakeWhich};
 use emit::Emitter;
 use memory::Memory;
 use order::Ordered;
@@ -101,6 +102,20 @@ fn emit(p: &Placed) -> Result<(Program, Vec<(ir::OpId, usize)>), Diagnostic> {
     Ok((program(p, memory, tasks)?, clobbered))
 }
 
+/// The times whose first step anything takes.
+fn begun(func: &Func) -> Vec<Dim> {
+    let mut out: Vec<Dim> = Vec::new();
+    for op in &func.ops {
+        if let OpKind::Take(TakeWhich::First) = op.kind
+            && let Some(time) = func.shape(op.args[0]).first()
+            && !out.contains(time)
+        {
+            out.push(time.clone());
+        }
+    }
+    out
+}
+
 fn program(
     p: &Placed,
     memory: Memory<'_>,
@@ -159,5 +174,6 @@ fn program(
         inputs,
         outputs,
         tasks,
+        begun: begun(func),
     })
 }

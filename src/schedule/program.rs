@@ -315,6 +315,8 @@ pub struct Program {
     pub inputs: Vec<Port>,
     pub outputs: Vec<Port>,
     pub tasks: Vec<Task>,
+    /// Times of which a view reads the first step: a call needs at least one.
+    pub begun: Vec<Dim>,
 }
 
 impl Program {

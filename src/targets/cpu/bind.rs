@@ -37,6 +37,8 @@ pub(super) struct Binding {
     outputs: Vec<BufferId>,
     /// For inputs that are lengths, the time axis' size.
     extents: Vec<Option<Dim>>,
+    /// Times that need a step in every call.
+    begun: Vec<Dim>,
 }
 
 /// One call's sizes and addresses.
@@ -144,7 +146,9 @@ impl Binding {
         for s in &program.slots {
             slots.push(s.iter().map(fix).collect::<Result<Vec<_>, _>>()?);
         }
+        let begun = program.begun.iter().map(fix);
         Ok(Binding {
+            begun: begun.collect::<Result<_, Diagnostic>>()?,
             signature: Signature {
                 name: program.name.clone(),
                 sizes: launch,
@@ -219,6 +223,12 @@ impl Binding {
         let s = &self.signature;
         self.sizes_into(call.sizes, &mut launch.sizes)?;
         let sizes = &launch.sizes;
+        // The first step is read where it stands, also when no example has it.
+        for time in &self.begun {
+            if time.eval(&self.value(sizes)) == Some(0) {
+                return Err(bad(format!("a call needs at least one step along {time}")));
+            }
+        }
         let want = |what: &str, want: usize, got: usize| {
             if want == got {
                 return Ok(());

@@ -84,6 +84,7 @@ impl Build {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
                 tasks: Vec::new(),
+                begun: Vec::new(),
             },
         }
     }
