@@ -177,13 +177,10 @@ impl<'a> Fusing<'a> {
     fn detour(&self, a: usize, b: usize) -> bool {
         let mut seen = vec![false; self.groups.len()];
         let mut stack = Vec::new();
-        // Edges lead to later nodes: a group that begins after the end of `b` leads to none of it.
-        let last = self.members[b].last().copied();
-        let late = |g: usize| self.members[g].first().copied() > last;
         for &n in &self.members[a] {
             for &s in &self.succs[n] {
                 let g = self.group_of[s];
-                if g != a && g != b && !seen[g] && !late(g) {
+                if g != a && g != b && !seen[g] {
                     seen[g] = true;
                     stack.push(g);
                 }
@@ -196,7 +193,7 @@ impl<'a> Fusing<'a> {
                     if next == b {
                         return true;
                     }
-                    if !seen[next] && !late(next) {
+                    if !seen[next] {
                         seen[next] = true;
                         stack.push(next);
                     }
