@@ -202,6 +202,17 @@ pub struct TrainArgs {
     /// Takes one step, reports it, and keeps nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// How progress is told on stderr.
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A bar on a terminal, lines elsewhere.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

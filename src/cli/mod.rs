@@ -6,6 +6,7 @@
 
 mod args;
 mod costs;
+mod events;
 mod fix;
 mod interrupt;
 mod load;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::Common;
+use super::args::{Common, LogFormat};
+use super::events;
 use super::render::printable;
 use crate::settings::{Baseline, Metric, TrainSettings};
 use crate::train::observe::{End, Event, Measured, Observer, StepReport, Summary};
@@ -20,6 +21,7 @@ const SAMPLE_LINES: usize = 8;
 
 pub struct Progress {
     quiet: bool,
+    format: LogFormat,
     bar: Option<ProgressBar>,
     metrics: Vec<Metric>,
     total: u64,
@@ -34,10 +36,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(common: &Common, settings: &TrainSettings) -> Progress {
+    pub fn new(common: &Common, format: LogFormat, settings: &TrainSettings) -> Progress {
         let quiet = common.quiet;
         let terminal = std::io::stderr().is_terminal();
-        let bar = (terminal && !quiet).then(|| {
+        let text = format == LogFormat::Text;
+        let bar = (terminal && text && !quiet).then(|| {
             let bar =
                 ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(10));
             let style = "{bar:30} {pos}/{len}  {msg}  {eta} left";
@@ -48,6 +51,7 @@ impl Progress {
         });
         Progress {
             quiet,
+            format,
             bar,
             metrics: settings.metrics.clone(),
             total: 0,
@@ -84,6 +88,30 @@ impl Progress {
             (Some(bar), _) => bar.println(text),
             // A reader of stderr that is gone is no reason to stop training.
             (None, _) => drop(writeln!(std::io::stderr(), "{text}")),
+        }
+    }
+
+    /// The event as one line of JSON; of steps, only now and then.
+    fn object(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Started {
+                step, total_steps, ..
+            } => {
+                self.begun = true;
+                self.total = *total_steps;
+                self.shown = (Instant::now(), *step);
+            }
+            Event::Step(s) if !self.due(s.step) => return,
+            Event::Step(s) => self.shown = (Instant::now(), s.step),
+            Event::Notice(_)
+            | Event::Validating
+            | Event::Validated { .. }
+            | Event::Samples { .. }
+            | Event::Saved { .. }
+            | Event::Finished(_) => {}
+        }
+        if let Some(object) = events::json(event) {
+            self.line(&object.to_string());
         }
     }
 
@@ -143,6 +171,9 @@ impl Progress {
 
     /// Ends the bar and says how it went.
     pub fn finish(&mut self, summary: &Summary) {
+        if self.format == LogFormat::Json {
+            return;
+        }
         self.abandon();
         if let Some(text) = self.untold.take() {
             self.line(&text);
@@ -169,6 +200,10 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event<'_>) {
+        if self.format == LogFormat::Json {
+            self.object(event);
+            return;
+        }
         match event {
             Event::Started {
                 folder,

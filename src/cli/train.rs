@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::args::{Common, TrainArgs};
+use super::args::{Common, LogFormat, TrainArgs};
 use super::interrupt::Interrupt;
 use super::load::{Loaded, load, load_text};
 use super::progress::Progress;
@@ -102,6 +102,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         block,
         dataset: &dataset,
         max_steps: args.max_steps,
+        format: args.log_format,
     };
     let made = || {
         Ok(RunFolder::create(
@@ -142,6 +143,7 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
         block: &block,
         dataset: &dataset,
         max_steps: args.max_steps,
+        format: args.log_format,
     };
     job.carry_out(|| Ok(folder), None)?.report(common)
 }
@@ -244,6 +246,7 @@ struct Job<'a> {
     block: &'a TrainBlock,
     dataset: &'a Dataset,
     max_steps: Option<u64>,
+    format: LogFormat,
 }
 
 impl Job<'_> {
@@ -275,7 +278,7 @@ impl Job<'_> {
         let folder = folder()?;
         let path = folder.path().to_path_buf();
         let interrupt = Interrupt::watch()?;
-        let mut progress = Progress::new(self.common, settings);
+        let mut progress = Progress::new(self.common, self.format, settings);
         let start = settings.weights.as_ref().map_or(Start::Initial, |w| {
             Start::Weights(folder.record.base.join(w))
         });
@@ -352,6 +355,7 @@ fn once(
         block: &block,
         dataset,
         max_steps: Some(1),
+        format: LogFormat::Text,
     };
     // Training writes as it goes; here into a folder that goes away.
     let dir = std::env::temp_dir().join(format!("seqc-dry-run-{}", std::process::id()));

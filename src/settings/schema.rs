@@ -242,8 +242,13 @@ pub const OPTIMIZERS: &[Variant] = &[
     ),
     built(
         "sgd",
-        &[arg("lr", POSITIVE, "0.1"), arg("momentum", FRACTION, "0")],
-        "plain gradient descent, with momentum where it is given",
+        &[
+            arg("lr", POSITIVE, "0.1"),
+            arg("momentum", FRACTION, "0"),
+            arg("nesterov", Kind::YesNo, "no"),
+        ],
+        "plain gradient descent; with momentum where it is given, looking ahead by it with \
+         `nesterov`",
     ),
     built(
         "rmsprop",

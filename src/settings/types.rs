@@ -58,8 +58,13 @@ pub enum Length {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Optimizer {
-    /// v ← momentum·v + g; w ← w − lr·v (Polyak 1964).
-    Sgd { lr: f64, momentum: f64 },
+    /// v ← momentum·v + g; w ← w − lr·v (Polyak 1964), or with `nesterov`
+    /// w ← w − lr·(g + momentum·v) (Nesterov 1983, as Sutskever et al. 2013 write it).
+    Sgd {
+        lr: f64,
+        momentum: f64,
+        nesterov: bool,
+    },
     /// Kingma and Ba 2015, with bias correction.
     Adam {
         lr: f64,

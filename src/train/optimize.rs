@@ -7,6 +7,7 @@
 //! | rule | update (g the gradient, η the rate of the step) |
 //! |---|---|
 //! | `sgd` | v ← μ·v + g; w ← w − η·v (Polyak 1964; without momentum v = g) |
+//! | `sgd` with `nesterov` | v ← μ·v + g; w ← w − η·(g + μ·v) (Nesterov 1983; Sutskever et al. 2013) |
 //! | `adam` | m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε) (Kingma and Ba 2015) |
 //! | `adamw` | w ← w − η·λ·w, then as adam (Loshchilov and Hutter 2019) |
 //! | `rmsprop` | v ← α·v + (1−α)g²; w ← w − η·g / (√v + ε) (Tieleman and Hinton 2012) |
@@ -110,9 +111,12 @@ impl Updater {
             }
             let mut state = self.state.iter_mut().map(|s| &mut s[range.clone()]);
             match self.rule {
-                Optimizer::Sgd { momentum, .. } => match state.next() {
-                    Some(v) => sgd_momentum(w, g, v, rate, momentum),
-                    None => sgd(w, g, rate),
+                Optimizer::Sgd {
+                    momentum, nesterov, ..
+                } => match (state.next(), nesterov) {
+                    (Some(v), false) => sgd_momentum(w, g, v, rate, momentum),
+                    (Some(v), true) => sgd_nesterov(w, g, v, rate, momentum),
+                    (None, _) => sgd(w, g, rate),
                 },
                 Optimizer::Adam { betas, eps, .. } | Optimizer::AdamW { betas, eps, .. } => {
                     if let (Some(m), Some(v)) = (state.next(), state.next()) {
@@ -146,6 +150,14 @@ fn sgd_momentum(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, momentum: f6
     for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
         *v = momentum * *v + g;
         *w -= rate * *v;
+    }
+}
+
+fn sgd_nesterov(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, momentum: f64) {
+    let (rate, momentum) = (rate as f32, momentum as f32);
+    for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
+        *v = momentum * *v + g;
+        *w -= rate * (g + momentum * *v);
     }
 }
 
@@ -239,6 +251,7 @@ mod tests {
         s.optimizer = Optimizer::Sgd {
             lr: 0.1,
             momentum: 0.0,
+            nesterov: false,
         };
         let mut u = Updater::new(&signature(&[("w", &[1])]), &s);
         let mut w = [1.0f32];
@@ -255,8 +268,20 @@ mod tests {
         let rule = Optimizer::Sgd {
             lr: 0.1,
             momentum: 0.5,
+            nesterov: false,
         };
         close(&trajectory(rule, &[1.0; 3]), &[0.9, 0.75, 0.575]);
+    }
+
+    #[test]
+    fn nesterov_steps_from_where_momentum_leads() {
+        // Gradients 1, 1, −2: v = 1, 1.5, −1.25; steps 0.1·(g + v/2) = 0.15, 0.175, −0.2625.
+        let rule = Optimizer::Sgd {
+            lr: 0.1,
+            momentum: 0.5,
+            nesterov: true,
+        };
+        close(&trajectory(rule, &[1.0, 1.0, -2.0]), &[0.85, 0.675, 0.9375]);
     }
 
     #[test]
@@ -336,6 +361,7 @@ mod tests {
         s.optimizer = Optimizer::Sgd {
             lr: 0.1,
             momentum: 0.9,
+            nesterov: false,
         };
         let rule = |selector, lr, decay, frozen| ParamRule {
             selector,

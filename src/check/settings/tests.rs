@@ -140,6 +140,16 @@ fn mistakes_in_train() {
              | did you mean `valid.accuracy`?",
         ),
         (
+            "stop = patience(3, on = valid.confusion)\nmetrics = [confusion]",
+            "setting::unknown: `valid.confusion` is not measured @ valid.confusion \
+             | measured are valid.loss; `metrics` adds more",
+        ),
+        (
+            "optimizer = sgd(nesterov = yes)",
+            "setting::conflict: `nesterov` looks ahead by `momentum`, which is 0 \
+             @ sgd(nesterov = yes)",
+        ),
+        (
             "metrics = [accuracy, accuracy]",
             "setting::repeated: metric `accuracy` is named twice @ accuracy",
         ),

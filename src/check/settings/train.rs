@@ -57,6 +57,20 @@ pub fn train(
             }
         }
     }
+    if let (
+        Some(Optimizer::Sgd {
+            momentum, nesterov, ..
+        }),
+        Some(at),
+    ) = (optimizer, e.written("optimizer"))
+        && nesterov
+        && momentum == 0.0
+    {
+        let message = "`nesterov` looks ahead by `momentum`, which is 0";
+        report.push(
+            Diagnostic::error("setting::conflict", message).label(at.value, "needs a momentum"),
+        );
+    }
     let length = length(&e, report);
     let schedule = e.choice(Block::Train, "schedule").map(|c| schedule(&c));
     if let (Some(Length::Steps(steps)), Some(s), Some(at)) =
@@ -166,6 +180,7 @@ fn optimizer(c: &Choice) -> Optimizer {
         "sgd" => Optimizer::Sgd {
             lr,
             momentum: c.number("momentum"),
+            nesterov: c.get("nesterov") == Some(&Checked::YesNo(true)),
         },
         "rmsprop" => Optimizer::RmsProp {
             lr,

@@ -23,6 +23,7 @@ pub fn settings() -> TrainSettings {
         optimizer: Optimizer::Sgd {
             lr: 0.1,
             momentum: 0.0,
+            nesterov: false,
         },
         schedule: Schedule::Constant { warmup: 0 },
         clip: Clip::None,

@@ -343,6 +343,7 @@ fn weights_that_overflow_are_never_saved() {
         optimizer: Optimizer::Sgd {
             lr: 1e45,
             momentum: 0.0,
+            nesterov: false,
         },
         schedule: Schedule::Constant { warmup: 0 },
         ..eventful()
@@ -369,6 +370,7 @@ fn patience_ends_a_run_that_no_longer_improves() {
         optimizer: Optimizer::Sgd {
             lr: 0.0,
             momentum: 0.0,
+            nesterov: false,
         },
         stop: Some(Patience {
             checks: 3,

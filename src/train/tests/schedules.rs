@@ -39,6 +39,7 @@ fn every_schedule_goes_on_where_it_was() {
             optimizer: Optimizer::Sgd {
                 lr: 4.0,
                 momentum: 0.9,
+                nesterov: false,
             },
             validate: Validate::EverySteps(1),
             metrics: vec![Metric::Perplexity],
