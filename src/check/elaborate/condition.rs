@@ -226,10 +226,11 @@ fn always(domain: &Domain, s: Coord, at: &Affine) -> bool {
     }
 }
 
-/// Arithmetic, which is no condition.
-pub(super) fn is_number(e: &node::Expr) -> bool {
+/// Arithmetic or an index, which is no condition.
+pub(super) fn is_number(f: &Frame, e: &node::Expr) -> bool {
     match &e.kind {
-        Ast::Paren(inner) => is_number(inner),
+        Ast::Paren(inner) => is_number(f, inner),
+        Ast::Name(n) => f.indices.contains_key(n) || f.sizes.contains_key(n),
         Ast::Number { .. } => true,
         Ast::Unary { op, .. } => matches!(op, UnaryOp::Neg),
         Ast::Binary { op, .. } => !matches!(op, BinaryOp::And | BinaryOp::Or),

@@ -153,14 +153,14 @@ impl Elab<'_, '_> {
             {
                 return Value::Poison;
             }
-            let dim = self.solver.resolve(&index.dim).unwrap_or(index.dim.clone());
-            if !t.marks.contains(&index.mark) && !self.solver.is_known(&dim) {
+            if !t.marks.contains(&index.mark) {
+                let message = match index.axis {
+                    true => format!("`{}` is on the left, and reduced on the right", i.node),
+                    false => format!("nothing says how far `{}` runs", i.node),
+                };
                 return self.error(
-                    Diagnostic::error(
-                        "index::no-axis",
-                        format!("nothing says how far `{}` runs", i.node),
-                    )
-                    .label(i.span, "stands for no axis on the right"),
+                    Diagnostic::error("index::no-axis", message)
+                        .label(i.span, "stands for no axis on the right"),
                 );
             }
         }

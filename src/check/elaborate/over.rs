@@ -158,7 +158,7 @@ impl Elab<'_, '_> {
         // Conditions on data are computed: the value is chosen, point by point.
         let mut chosen: Option<(Tensor, Span)> = None;
         for e in condition.iter().flat_map(|(c, _)| &c.data) {
-            if is_number(e) {
+            if is_number(f, e) {
                 return self.no_condition(e);
             }
             let Value::Tensor(one) = self.expr(f, e) else {
