@@ -22,6 +22,18 @@ impl Affine {
         (x - self.shift[feature]) / self.scale[feature]
     }
 
+    /// The same for each of `features`, where it was fitted to all of them together.
+    pub fn repeated(self, together: bool, features: usize) -> Affine {
+        let repeat = |v: Vec<f64>| match (together, v.first()) {
+            (true, Some(x)) => vec![*x; features],
+            (_, _) => v,
+        };
+        Affine {
+            shift: repeat(self.shift),
+            scale: repeat(self.scale),
+        }
+    }
+
     pub fn invert(&self, feature: usize, y: f64) -> f64 {
         y * self.scale[feature] + self.shift[feature]
     }

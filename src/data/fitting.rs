@@ -58,6 +58,8 @@ impl<'a> Load<'a> {
             let mut counts = BTreeMap::new();
             let mut moments = Moments::default();
             let mut errors = Vec::new();
+            let alike = self.plan.alike(&plan.input);
+            let mut features = 1;
             for p in 0..train.len() {
                 let value = match plan.kind {
                     FitKind::Symbols(_) | FitKind::Words { .. } => evaluator.eval(&plan.input, p),
@@ -83,7 +85,9 @@ impl<'a> Load<'a> {
                             labels.extend(n.data.iter().map(f64::to_string));
                         }
                         FitKind::Zscore | FitKind::Range { .. } => {
-                            for step in n.data.chunks(n.width.max(1)) {
+                            features = n.width;
+                            let together = if alike { 1 } else { n.width.max(1) };
+                            for step in n.data.chunks(together) {
                                 moments.push(step);
                             }
                         }
@@ -107,8 +111,10 @@ impl<'a> Load<'a> {
                 FitKind::Words { min_count, max } => {
                     Fit::Vocabulary(Vocabulary::of_words(&counts, min_count, max, end))
                 }
-                FitKind::Zscore => Fit::Affine(moments.zscore()),
-                FitKind::Range { low, high } => Fit::Affine(moments.range(low, high)),
+                FitKind::Zscore => Fit::Affine(moments.zscore().repeated(alike, features)),
+                FitKind::Range { low, high } => {
+                    Fit::Affine(moments.range(low, high).repeated(alike, features))
+                }
             });
         }
         self.fit_integers(train, fitted, long)

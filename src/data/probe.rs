@@ -6,7 +6,7 @@
 
 use super::columns::plan;
 use super::dataset::LoadOptions;
-use super::source::path::resolve;
+use super::source::path::{resolve, resolve_one_of};
 use super::source::{Source, open};
 use super::spec::{DataSpec, SourceKind, Wanted};
 use crate::diagnostics::{Diagnostic, Severity};
@@ -14,9 +14,12 @@ use crate::diagnostics::{Diagnostic, Severity};
 /// How much of a file is looked at, in bytes.
 const LOOK: u64 = 64 << 10;
 
-/// The names of the source's columns, where it has a first line of them that can be read.
+/// The names of the source's columns, where its first line has them and can be read.
 pub fn header(spec: &DataSpec, options: &LoadOptions) -> Option<Vec<String>> {
-    if !matches!(spec.source.kind, SourceKind::Csv(_) | SourceKind::Tsv(_)) {
+    if !matches!(
+        spec.source.kind,
+        SourceKind::Csv(_) | SourceKind::Tsv(_) | SourceKind::Jsonl(_)
+    ) {
         return None;
     }
     let bound = options.bindings.get(&spec.name.node).map(|p| p.as_path());
@@ -36,6 +39,11 @@ pub fn probe(spec: &DataSpec, wanted: &Wanted, options: &LoadOptions) -> Vec<Dia
             let file = resolve(path, options.base, bound, &spec.name.node);
             file.err().into_iter().collect()
         }
+        // Its pictures are longer too.
+        SourceKind::Idx { images, labels } => [images, labels]
+            .into_iter()
+            .filter_map(|p| resolve_one_of(p, options.base, bound, &spec.name.node).err())
+            .collect(),
         _ => match open(spec, options.base, bound, alone, Some(LOOK)) {
             Ok(source) => plan(spec, wanted, &source).err().unwrap_or_default(),
             Err(e) => vec![e],

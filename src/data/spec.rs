@@ -4,6 +4,8 @@
 //! schema. Out: [`DataSpec`] and [`Wanted`], which [`super::Dataset::load`] reads. Spans point into
 //! the `.seq` file, so that an error in a data file can also show the setting that led there.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::span::{Span, Spanned};
@@ -82,6 +84,61 @@ pub struct ColumnSpec {
 pub struct ColumnExpr {
     pub kind: ColumnKind,
     pub span: Span,
+}
+
+impl DataSpec {
+    /// The named columns of the source that the block reads.
+    pub fn columns_read(&self) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        for c in &self.columns {
+            c.value.reads(&c.name.node, &mut out);
+        }
+        if let Some(keep) = &self.keep {
+            keep.reads("keep", &mut out);
+        }
+        out
+    }
+}
+
+impl ColumnExpr {
+    /// `name` is the column whose equation this stands in.
+    fn reads(&self, name: &str, out: &mut BTreeSet<String>) {
+        let mut add = |c: &ColumnRef| match c {
+            ColumnRef::Named(name) => {
+                out.insert(name.clone());
+            }
+            ColumnRef::At(_) => {}
+        };
+        match &self.kind {
+            ColumnKind::Whole => add(&ColumnRef::Named(name.to_string())),
+            ColumnKind::Column(c) => add(c),
+            ColumnKind::Columns(all) => all.iter().for_each(add),
+            _ => self.parts().iter().for_each(|p| p.reads(name, out)),
+        }
+    }
+
+    /// The expressions it is made of.
+    pub fn parts(&self) -> Vec<&ColumnExpr> {
+        match &self.kind {
+            ColumnKind::Number(_)
+            | ColumnKind::Text(_)
+            | ColumnKind::Name(_)
+            | ColumnKind::Whole
+            | ColumnKind::Column(_)
+            | ColumnKind::Columns(_) => Vec::new(),
+            ColumnKind::Step { input, .. } => vec![input],
+            ColumnKind::Next(value)
+            | ColumnKind::Length(value)
+            | ColumnKind::Unary(_, value)
+            | ColumnKind::Reduce { value, .. }
+            | ColumnKind::Index(value, _) => vec![value],
+            ColumnKind::Binary(_, a, b) => vec![a, b],
+            ColumnKind::Choose(a, b, c) => vec![a, b, c],
+            ColumnKind::Uniform { low, high, .. } => vec![low, high],
+            ColumnKind::Randint { n, .. } => vec![n],
+            ColumnKind::List(parts) => parts.iter().collect(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

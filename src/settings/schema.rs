@@ -480,7 +480,7 @@ pub const RECOMPUTES: &[Variant] = &[
     ),
 ];
 
-pub const BATCHES: &[Variant] = &[later(
+pub const BATCHES: &[Variant] = &[built(
     "tokens",
     &[need("steps", whole(1))],
     "as many examples of similar length as hold about this many steps",
@@ -538,11 +538,15 @@ pub const SOURCES: &[Variant] = &[
         &[FILE],
         "a safetensors file; the first axis of each tensor is the example",
     ),
-    later("jsonl", &[FILE], "one JSON object a line"),
-    later(
+    built(
+        "jsonl",
+        &[FILE],
+        "one JSON object a line; its texts, numbers, `true` and `false` are cells",
+    ),
+    built(
         "idx",
         &[need("images", Kind::Text), need("labels", Kind::Text)],
-        "MNIST's format",
+        "MNIST's format: `pixels()` reads the images, `labels()` the labels",
     ),
 ];
 
@@ -587,7 +591,11 @@ pub const STEPS: &[Variant] = &[
         "a text as what stands between blanks, and each line end; `<unknown>` is what is left out",
     ),
     later("bpe", &[need("symbols", whole(1))], "a text as byte pairs"),
-    later("pixels", &[], "an image as its grey values"),
+    built(
+        "pixels",
+        &[],
+        "an image as its grey values; `scale` and `zscore` take all of them together",
+    ),
 ];
 
 const FITS: &[Variant] = &[built("train", &[], "from the training part only")];

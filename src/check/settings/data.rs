@@ -12,7 +12,8 @@ use super::step::column_ref;
 use super::value::value;
 use crate::ast::node::{Expr, Setting, Settings};
 use crate::data::spec::{
-    ColumnExpr, ColumnKind, ColumnSpec, DataSpec, Source, SourceKind, Split, SplitBy, Table,
+    ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, DataSpec, Source, SourceKind, Split, SplitBy,
+    Step, Table,
 };
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::settings::checked::{Checked, Choice};
@@ -94,9 +95,23 @@ pub fn data(block: &Settings, times: &[String], report: &mut Vec<Diagnostic>) ->
     if report[before..].iter().any(Diagnostic::is_error) {
         return None;
     }
+    let (source, split) = (from?, split);
+    if let SourceKind::Idx { .. } = source.kind {
+        (columns.iter_mut()).for_each(|c: &mut ColumnSpec| idx_columns(&mut c.value));
+        keep.iter_mut().for_each(idx_columns);
+        if let Some(Split::Files { span, .. }) = split {
+            let message = "`files` names one file a part, `idx` has two";
+            report.push(
+                Diagnostic::error("setting::conflict", message)
+                    .label(span, "not with `idx`")
+                    .help("`split = parts(…)` divides one pair of files"),
+            );
+            return None;
+        }
+    }
     let spec = DataSpec {
         name: block.name.clone(),
-        source: from?,
+        source,
         columns,
         keep,
         split: split.unwrap_or(Split::Parts {
@@ -327,35 +342,34 @@ fn unknown_name(spec: &DataSpec, name: &str, at: Span, columns: &[&str]) -> Diag
 /// Every name that an expression reads.
 fn walk<'a>(e: &'a ColumnExpr, f: &mut dyn FnMut(&'a str, Span)) {
     match &e.kind {
-        ColumnKind::Number(_)
-        | ColumnKind::Text(_)
-        | ColumnKind::Whole
-        | ColumnKind::Column(_)
-        | ColumnKind::Columns(_) => {}
         ColumnKind::Name(name) => f(name, e.span),
-        ColumnKind::Step { input, .. } => walk(input, f),
-        ColumnKind::Next(value)
+        ColumnKind::Index(_, index) => f(&index.node, index.span),
+        _ => {}
+    }
+    e.parts().into_iter().for_each(|p| walk(p, f));
+}
+
+/// `pixels()` and `labels()` of idx name its two files: whatever the column's name, they read the
+/// images and the labels.
+fn idx_columns(e: &mut ColumnExpr) {
+    match &mut e.kind {
+        ColumnKind::Step { input, step } if input.kind == ColumnKind::Whole => {
+            let file = match step {
+                Step::Pixels => "images",
+                Step::Labels => "labels",
+                _ => return,
+            };
+            input.kind = ColumnKind::Column(ColumnRef::Named(file.to_string()));
+        }
+        ColumnKind::Step { input: value, .. }
+        | ColumnKind::Next(value)
         | ColumnKind::Length(value)
         | ColumnKind::Unary(_, value)
-        | ColumnKind::Reduce { value, .. } => walk(value, f),
-        ColumnKind::Binary(_, a, b) => {
-            walk(a, f);
-            walk(b, f);
-        }
-        ColumnKind::Choose(a, b, c) => {
-            walk(a, f);
-            walk(b, f);
-            walk(c, f);
-        }
-        ColumnKind::Uniform { low, high, .. } => {
-            walk(low, f);
-            walk(high, f);
-        }
-        ColumnKind::Randint { n, .. } => walk(n, f),
-        ColumnKind::List(parts) => parts.iter().for_each(|p| walk(p, f)),
-        ColumnKind::Index(value, index) => {
-            walk(value, f);
-            f(&index.node, index.span);
-        }
+        | ColumnKind::Reduce { value, .. }
+        | ColumnKind::Index(value, _) => idx_columns(value),
+        ColumnKind::Binary(_, a, b) => [a, b].into_iter().for_each(|x| idx_columns(x)),
+        ColumnKind::Choose(a, b, c) => [a, b, c].into_iter().for_each(|x| idx_columns(x)),
+        ColumnKind::List(parts) => parts.iter_mut().for_each(idx_columns),
+        _ => {}
     }
 }

@@ -167,10 +167,6 @@ fn mistakes_in_train() {
             "setting::unknown: `given` stands in a `generate` block only @ x",
         ),
         (
-            "batch = tokens(4096)",
-            "feature::unavailable: `tokens` is known, but not built yet @ tokens",
-        ),
-        (
             "precision = bf16",
             "feature::computed-in-f32: `bf16` is allowed here, and computed in `f32` @ bf16",
         ),
@@ -231,8 +227,9 @@ fn mistakes_in_data() {
             "setting::conflict: `by = time` keeps the order, `stratify` shuffles @ a",
         ),
         (
-            "from = jsonl(\"x.jsonl\")\na = column(A)",
-            "feature::unavailable: `jsonl` is known, but not built yet @ jsonl",
+            "from = idx(images = \"i\", labels = \"l\")\na = pixels()\nsplit = files(valid = \"v\")",
+            "setting::conflict: `files` names one file a part, `idx` has two \
+             @ files(valid = \"v\") | `split = parts(…)` divides one pair of files",
         ),
     ];
     for (lines, expected) in cases {

@@ -109,30 +109,11 @@ impl<'a> Evaluator<'a> {
                     return Err(fail(node, "data::not-text", "chars() of what is no text"));
                 }
             },
-            NodeKind::Words(x) => match self.eval(x, p)? {
-                Value::Text(Cow::Borrowed(t)) => {
-                    Value::Texts(words(t).map(Cow::Borrowed).collect())
-                }
-                Value::Text(Cow::Owned(t)) => {
-                    Value::Texts(words(&t).map(|w| Cow::Owned(w.to_string())).collect())
-                }
-                Value::Chars(_) | Value::Texts(_) | Value::Numbers(_) => {
-                    return Err(fail(node, "data::not-text", "words() of what is no text"));
-                }
-            },
-            NodeKind::Split(x, separator) => match self.eval(x, p)? {
-                Value::Text(Cow::Borrowed(t)) => {
-                    Value::Texts(t.split(separator).map(Cow::Borrowed).collect())
-                }
-                Value::Text(Cow::Owned(t)) => Value::Texts(
-                    t.split(separator)
-                        .map(|s| Cow::Owned(s.to_string()))
-                        .collect(),
-                ),
-                Value::Chars(_) | Value::Texts(_) | Value::Numbers(_) => {
-                    return Err(fail(node, "data::not-text", "split() of what is no text"));
-                }
-            },
+            NodeKind::Words(x) => self.cut(x, p, node, "words", |t| words(t).collect())?,
+            NodeKind::Split(x, separator) => {
+                self.cut(x, p, node, "split", |t| t.split(separator).collect())?
+            }
+            NodeKind::Pixels(x) => self.eval(x, p)?,
             NodeKind::Multihot(x, width) => {
                 let value = self.eval(x, p)?;
                 Value::Numbers(self.multihot(value, *width, node, p)?)

@@ -1,7 +1,9 @@
-//! Values that are made rather than read: windows of rows, 0/1 features, draws.
+//! Values that are made rather than read: pieces of a text, windows of rows, 0/1 features, draws.
 //!
-//! In: a planned window, multihot or draw. Out: a [`Value`] for one example, or a diagnostic. A draw depends on the
+//! In: a planned cut, window, multihot or draw. Out: a [`Value`] for one example, or a diagnostic. A draw depends on the
 //! source's seed, its column and its example, and on nothing else.
+
+use std::borrow::Cow;
 
 use super::super::source::Source;
 use super::super::source::text::shown;
@@ -38,6 +40,30 @@ impl<'a> Evaluator<'a> {
             steps: Some(steps),
             width,
         }))
+    }
+
+    /// A text in pieces.
+    pub(super) fn cut(
+        &mut self,
+        input: &'a Node,
+        p: usize,
+        node: &'a Node,
+        step: &str,
+        pieces: impl Fn(&str) -> Vec<&str>,
+    ) -> Result<Value<'a>, Diagnostic> {
+        match self.eval(input, p)? {
+            Value::Text(Cow::Borrowed(t)) => Ok(Value::Texts(
+                pieces(t).into_iter().map(Cow::Borrowed).collect(),
+            )),
+            Value::Text(Cow::Owned(t)) => {
+                let owned = |piece: &str| Cow::Owned(piece.to_string());
+                Ok(Value::Texts(pieces(&t).into_iter().map(owned).collect()))
+            }
+            Value::Chars(_) | Value::Texts(_) | Value::Numbers(_) => {
+                let message = format!("{step}() of what is no text");
+                Err(fail(node, "data::not-text", message))
+            }
+        }
     }
 
     pub(super) fn multihot(

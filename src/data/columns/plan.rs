@@ -34,6 +34,8 @@ pub enum NodeKind {
     Words(Box<Node>),
     Split(Box<Node>, String),
     Multihot(Box<Node>, usize),
+    /// Grey values: whatever is fitted to them is fitted to all together.
+    Pixels(Box<Node>),
     /// The input of [`Plan::fits`] at this position, changed by what was fitted to it.
     Fitted(usize),
     Window(Box<Node>, usize),
@@ -184,6 +186,7 @@ impl Plan {
             | NodeKind::Words(x)
             | NodeKind::Split(x, _)
             | NodeKind::Multihot(x, _)
+            | NodeKind::Pixels(x)
             | NodeKind::Window(x, _)
             | NodeKind::Next(x)
             | NodeKind::Length(x)
@@ -215,6 +218,17 @@ impl Plan {
                 FitKind::Zscore | FitKind::Range { .. } => None,
             },
             _ => None,
+        }
+    }
+
+    /// Whether a node's features are of one kind, so that one statistic holds for all of them.
+    pub fn alike(&self, node: &Node) -> bool {
+        match &node.kind {
+            NodeKind::Pixels(_) => true,
+            NodeKind::Column(c) => self.alike(&self.columns[*c].node),
+            NodeKind::Fitted(i) => self.alike(&self.fits[*i].input),
+            NodeKind::Next(x) | NodeKind::Window(x, _) | NodeKind::Unary(_, x) => self.alike(x),
+            _ => false,
         }
     }
 

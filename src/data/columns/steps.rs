@@ -3,7 +3,7 @@
 //! In: a step and its planned input. Out: the step's node and the axis of its steps, or a
 //! diagnostic where the input is not what the step reads.
 
-use super::super::source::unavailable;
+use super::super::source::{Source, unavailable};
 use super::super::spec::{ColumnExpr, Step, Unary};
 use super::super::vocabulary::SymbolKind;
 use super::build::{Builder, Built, Context};
@@ -80,7 +80,15 @@ impl<'a> Builder<'a> {
                 return Ok((node(NodeKind::Split(x, separator.clone())), Some(axis)));
             }
             Step::Bpe(_) => return Err(unavailable("bpe", e.span)),
-            Step::Pixels => return Err(unavailable("pixels", e.span)),
+            Step::Pixels => match self.source {
+                Source::Tensors(_) => NodeKind::Pixels(x),
+                Source::Records(_) | Source::Rows { .. } => {
+                    let message = "pixels() reads images; this source has none";
+                    return Err(Diagnostic::error("data::no-images", message)
+                        .label(e.span, "no image")
+                        .help("idx(images = …, labels = …) and tensors(…) have images"));
+                }
+            },
         };
         Ok((node(kind), axis))
     }

@@ -17,8 +17,8 @@ pub fn whole(records: &mut Records, text: Text) {
     push_row(records, 0, 1, 0);
     records.files.push(SourceFile {
         raw: text,
-        unquoted: None,
         cells,
+        ..SourceFile::default()
     });
 }
 
@@ -39,8 +39,8 @@ pub fn lines(records: &mut Records, text: Text, span: Span) -> Result<(), Diagno
     }
     records.files.push(SourceFile {
         raw: text,
-        unquoted: None,
         cells,
+        ..SourceFile::default()
     });
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! In: the spec, the `.seq` file's folder, what the command line binds. Out: [`Source`], examples
 //! numbered from 0 across its files.
 
+mod idx;
+mod jsonl;
 mod lines;
 pub mod path;
 pub mod records;
@@ -12,7 +14,7 @@ pub mod text;
 
 use std::path::Path;
 
-use path::{Resolved, read, resolve};
+use path::{Resolved, read, resolve, resolve_one_of};
 use records::Records;
 use table::Form;
 use tensors::TensorFile;
@@ -71,7 +73,8 @@ pub fn open(
                 let cut = limit.is_some_and(|l| bytes.len() as u64 >= l);
                 let mut text = Text::decode(bytes, &file, cut, span)?;
                 if cut {
-                    text.end_at_line();
+                    let quoted = !matches!(spec.source.kind, SourceKind::Jsonl(_));
+                    text.end_at_line(quoted);
                 }
                 Ok(text)
             })
@@ -118,8 +121,22 @@ pub fn open(
                 .collect();
             return Ok(Source::Tensors(all?));
         }
-        SourceKind::Jsonl(_) => return Err(unavailable("jsonl", span)),
-        SourceKind::Idx { .. } => return Err(unavailable("idx", span)),
+        SourceKind::Jsonl(path) => {
+            let read = spec.columns_read();
+            for text in texts(path)? {
+                jsonl::add(&mut records, text, &read, span)?;
+            }
+        }
+        SourceKind::Idx { images, labels } => {
+            let file = |path: &PathText| -> Result<(Vec<u8>, Resolved), Diagnostic> {
+                let file = resolve_one_of(path, base, bound, &spec.name.node)?;
+                Ok((read(&file, path, None)?, file))
+            };
+            let (images, labels) = (file(images)?, file(labels)?);
+            let images = (&images.0[..], &images.1.shown[..]);
+            let labels = (&labels.0[..], &labels.1.shown[..]);
+            return Ok(Source::Tensors(vec![idx::parse(images, labels, span)?]));
+        }
     }
     Ok(Source::Records(records))
 }

@@ -101,6 +101,22 @@ pub fn resolve(
     Ok(Resolved { path, shown })
 }
 
+/// The same for one of several files of a source, for which a folder is bound.
+pub fn resolve_one_of(
+    written: &PathText,
+    base: &Path,
+    bound: Option<&Path>,
+    data: &str,
+) -> Result<Resolved, Diagnostic> {
+    if bound.is_some_and(Path::is_file) {
+        let message = format!("`{}` has several files, --data binds one", shown(data, 20));
+        return Err(Diagnostic::error("data::needs-folder", message)
+            .label(written.span, "one of them".to_string())
+            .help(format!("bind the folder they are in: --data {data}=FOLDER")));
+    }
+    resolve(written, base, bound, data)
+}
+
 /// At most `limit` bytes from the start of the file, all of them where there is none.
 pub fn read(
     file: &Resolved,

@@ -24,6 +24,8 @@ pub struct SourceFile {
     /// Cells with their quotes undone; where `None`, cells are ranges of `raw`.
     pub unquoted: Option<String>,
     pub cells: Vec<Range<usize>>,
+    /// A cell is found no nearer than by its line.
+    pub by_line: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +55,9 @@ impl Records {
     pub fn place(&self, row: usize, column: usize) -> Place {
         let r = &self.rows[row];
         let file = &self.files[r.file];
+        if file.by_line {
+            return file.raw.place(r.offset);
+        }
         if file.unquoted.is_none() {
             return file.raw.place(file.cells[r.first + column].start);
         }

@@ -45,6 +45,7 @@ pub fn add(
         raw: text,
         unquoted: (form == Form::Csv).then_some(file.unquoted),
         cells: file.cells,
+        by_line: false,
     });
     let raw = |records: &Records, offset| records.files[index].raw.place(offset);
     if let Some(row) = file.rows.iter().find(|r| r.width != width) {

@@ -35,6 +35,8 @@ pub enum Elements {
     F32(Vec<f32>),
     F64(Vec<f64>),
     Int(Vec<i64>),
+    /// Of a picture.
+    Bytes(Vec<u8>),
 }
 
 impl Tensor {
@@ -48,6 +50,7 @@ impl Tensor {
             Elements::F32(v) => v[from..to].iter().map(|x| f64::from(*x)).collect(),
             Elements::F64(v) => v[from..to].to_vec(),
             Elements::Int(v) => v[from..to].iter().map(|x| *x as f64).collect(),
+            Elements::Bytes(v) => v[from..to].iter().map(|x| f64::from(*x)).collect(),
         }
     }
 }

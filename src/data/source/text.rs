@@ -122,14 +122,14 @@ impl Text {
         Ok(Text { name, text })
     }
 
-    /// Drops what follows the last line end, back to where every quote is closed; a text of one line
-    /// stays as it is.
-    pub fn end_at_line(&mut self) {
-        let mut open = self.text.bytes().filter(|b| *b == b'"').count() % 2 == 1;
+    /// Drops what follows the last line end, where a line may end within quotes back to where every
+    /// quote is closed; a text of one line stays as it is.
+    pub fn end_at_line(&mut self, quoted: bool) {
+        let mut open = quoted && self.text.bytes().filter(|b| *b == b'"').count() % 2 == 1;
         let mut end = self.text.len();
         while let Some(line) = self.text[..end].rfind('\n') {
             let quotes = self.text[line..end].bytes().filter(|b| *b == b'"').count();
-            open ^= quotes % 2 == 1;
+            open ^= quoted && quotes % 2 == 1;
             end = line;
             if !open {
                 self.text.truncate(line + 1);

@@ -5,6 +5,7 @@ mod expressions;
 mod faults;
 mod load;
 mod random;
+mod sources;
 mod words;
 
 use super::spec::*;
