@@ -32,8 +32,15 @@ pub fn cost(part: &Part, common: &Common) -> Option<String> {
     let file = parse::parse(part.text, FileId(0)).ok()?;
     let trial = Trial::of(&file, part)?;
     let shown = sound(&trial.text(None), &common)?;
-    let shape = &shown.models.first()?.outputs.first()?.1.shape;
-    let trained = sound(&trial.text(Some(shape)), &common)?;
+    let made = shown.models.first()?;
+    let shape = &made.outputs.first()?.1.shape;
+    // A size found by the compiler (`2N`) is no name of the file: its number is.
+    let size = |d: &Dim| match made.dims.eval_static(d) {
+        Some(n) => n.to_string(),
+        None => d.to_string(),
+    };
+    let shape: Vec<String> = shape.iter().map(size).collect();
+    let trained = sound(&trial.text(Some(&shape)), &common)?;
     let model = trained.models.first()?;
     let (_, cost) = costs::all(&trained).ok()?.pop()?;
     let listing = resolved(model);
@@ -196,7 +203,7 @@ impl Trial {
     }
 
     /// The file: with the value returned, or as a prediction of this shape.
-    fn text(&self, shape: Option<&[Dim]>) -> String {
+    fn text(&self, shape: Option<&[String]>) -> String {
         let mut out = String::new();
         let times: Vec<&str> = self.times.iter().map(String::as_str).collect();
         if !times.is_empty() {
@@ -218,7 +225,6 @@ impl Trial {
                  made = {applied}\n  output made"
             ),
             Some(shape) => {
-                let shape: Vec<String> = shape.iter().map(Dim::to_string).collect();
                 let ty = match shape.is_empty() {
                     true => "number".to_string(),
                     false => format!("[{}] number", shape.join(", ")),
