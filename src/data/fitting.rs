@@ -5,14 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bpe;
 use super::columns::eval::{Evaluator, Value};
-use super::columns::plan::{FitKind, Node, NodeKind, Plan};
+use super::columns::numbers::fail;
+use super::columns::plan::FitKind;
 use super::fit::{Fit, Fits, Moments};
 use super::load::{Load, MAX_ERRORS};
 use super::spec::{Field, Unit};
 use super::split::Part;
 use super::vocabulary::Vocabulary;
 use crate::diagnostics::Diagnostic;
+use crate::span::Span;
 
 impl<'a> Load<'a> {
     /// Whether a vocabulary has `<end>`: its symbols are a target that the model feeds to itself.
@@ -56,19 +59,23 @@ impl<'a> Load<'a> {
             let mut chars = BTreeSet::new();
             let mut labels = BTreeSet::new();
             let mut counts = BTreeMap::new();
+            let mut pieces = bpe::Counts::default();
             let mut moments = Moments::default();
             let mut errors = Vec::new();
             let alike = self.plan.alike(&plan.input);
             let mut features = 1;
             for p in 0..train.len() {
                 let value = match plan.kind {
-                    FitKind::Symbols(_) | FitKind::Words { .. } => evaluator.eval(&plan.input, p),
+                    FitKind::Symbols(_) | FitKind::Words { .. } | FitKind::Bpe(_) => {
+                        evaluator.eval(&plan.input, p)
+                    }
                     FitKind::Zscore | FitKind::Range { .. } => {
                         evaluator.number(&plan.input, p).map(Value::Numbers)
                     }
                 };
                 match value {
                     Ok(Value::Chars(t)) => chars.extend(t.chars()),
+                    Ok(Value::Text(t)) if matches!(plan.kind, FitKind::Bpe(_)) => pieces.add(&t),
                     Ok(Value::Text(t)) => {
                         labels.insert(t.into_owned());
                     }
@@ -81,6 +88,11 @@ impl<'a> Load<'a> {
                         labels.extend(t.into_iter().map(|t| t.into_owned()));
                     }
                     Ok(Value::Numbers(n)) => match plan.kind {
+                        FitKind::Bpe(_) => errors.push(fail(
+                            &plan.input,
+                            "data::not-text",
+                            "bpe() of what is no text",
+                        )),
                         FitKind::Symbols(_) | FitKind::Words { .. } => {
                             labels.extend(n.data.iter().map(f64::to_string));
                         }
@@ -110,6 +122,9 @@ impl<'a> Load<'a> {
                 }
                 FitKind::Words { min_count, max } => {
                     Fit::Vocabulary(Vocabulary::of_words(&counts, min_count, max, end))
+                }
+                FitKind::Bpe(size) => {
+                    Fit::Vocabulary(byte_pairs(&pieces, size, end, plan.input.span)?)
                 }
                 FitKind::Zscore => Fit::Affine(moments.zscore().repeated(alike, features)),
                 FitKind::Range { low, high } => {
@@ -176,17 +191,13 @@ impl<'a> Load<'a> {
         Ok(fitted)
     }
 
-    /// Whether a wanted field reads a fit: what only `keep` reads has no use for one.
+    /// Whether a wanted field reads a fit, or `keep` counts its symbols: for the rest `keep` reads
+    /// there is no use.
     fn needed(&self, fit: usize) -> bool {
-        fn reads(plan: &Plan, node: &Node, fit: usize) -> bool {
-            if matches!(node.kind, NodeKind::Fitted(i) if i == fit) {
-                return true;
-            }
-            let mut found = false;
-            plan.visit(node, &mut |n| found = found || reads(plan, n, fit));
-            found
-        }
-        (self.plan.fields.iter()).any(|c| reads(self.plan, &self.plan.columns[*c].node, fit))
+        let this = |i: usize| i == fit;
+        let keep = self.plan.keep.iter().filter(|_| self.plan.keep_needs_fit());
+        let fields = (self.plan.fields.iter()).map(|c| &self.plan.columns[*c].node);
+        fields.chain(keep).any(|n| self.plan.reads_fit(n, &this))
     }
 
     /// The vocabulary of each field, and everything by name.
@@ -225,6 +236,19 @@ impl<'a> Load<'a> {
         }
         Ok((vocabularies, fits))
     }
+}
+
+/// A vocabulary of `size` byte pairs, 256 of them the bytes themselves.
+pub(super) fn byte_pairs(
+    counts: &bpe::Counts,
+    size: usize,
+    end: bool,
+    span: Span,
+) -> Result<Vocabulary, Vec<Diagnostic>> {
+    let (symbols, merges) = counts.train(size);
+    Vocabulary::of_merges(symbols, merges, end).map_err(|message| {
+        vec![Diagnostic::error("data::bpe", message).label(span, "cut in byte pairs here")]
+    })
 }
 
 /// The error where a vocabulary has no symbol.

@@ -3,14 +3,14 @@
 //! In: [`Load`]: the spec, what the model asks, the source, the plan of its columns. Out:
 //! [`Dataset`], or at most 20 diagnostics about rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::column::{Column, Filling};
 use super::columns::eval::{Evaluator, Value};
 use super::columns::plan::{Node, Plan};
 use super::dataset::{Dataset, LoadOptions};
-use super::fit::Fits;
+use super::fit::{Fit, Fits};
 use super::source::Source;
 use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
 use super::split::{Part, split};
@@ -18,6 +18,9 @@ use crate::diagnostics::Diagnostic;
 
 /// The most errors reported about rows.
 pub(super) const MAX_ERRORS: usize = 20;
+
+/// What was fitted, by position in [`Plan::fits`].
+type Fitted = Vec<Option<Fit>>;
 
 /// What loading works on.
 pub(super) struct Load<'a> {
@@ -32,11 +35,23 @@ impl<'a> Load<'a> {
     /// The whole dataset of a source with rows.
     pub fn rows(&self) -> Result<Dataset, Vec<Diagnostic>> {
         let long = self.is_long()?;
-        let kept = self.kept()?;
+        // A length in byte pairs is known after the split only.
+        let late = self.plan.keep_needs_fit();
+        let all: Vec<usize> = (0..self.source.examples()).collect();
+        let kept = match late {
+            true => all.clone(),
+            false => self.kept(&all, self.unfitted())?,
+        };
         let (back, ahead) = self.reach();
         let ordered = long || back > 0 || ahead > 0;
-        let orders = self.split(&kept, ordered)?;
+        let mut orders = self.split(&kept, ordered)?;
         let fitted = self.fit(&orders, long)?;
+        if late {
+            let kept: BTreeSet<usize> = self.kept(&all, fitted.clone())?.into_iter().collect();
+            orders
+                .iter_mut()
+                .for_each(|o| o.retain(|e| kept.contains(e)));
+        }
         let fits = self.name_fits(&fitted)?;
         let mut filling = Filling::new(self, &fits.0, &fitted, long);
         let mut parts: [Range<usize>; 3] = [0..0, 0..0, 0..0];
@@ -176,13 +191,12 @@ impl<'a> Load<'a> {
     }
 
     /// Examples that `keep` keeps, in the source's order.
-    fn kept(&self) -> Result<Vec<usize>, Vec<Diagnostic>> {
-        let all: Vec<usize> = (0..self.source.examples()).collect();
+    fn kept(&self, all: &[usize], fitted: Fitted) -> Result<Vec<usize>, Vec<Diagnostic>> {
         let Some(condition) = &self.plan.keep else {
-            return Ok(all);
+            return Ok(all.to_vec());
         };
         self.no_neighbours(condition)?;
-        let mut evaluator = self.unfitted(&all);
+        let mut evaluator = Evaluator::new(self.source, self.plan, fitted, all);
         let mut kept = Vec::new();
         let mut errors = Vec::new();
         for (p, example) in all.iter().enumerate() {
@@ -221,13 +235,8 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn unfitted(&self, order: &'a [usize]) -> Evaluator<'a> {
-        Evaluator::new(
-            self.source,
-            self.plan,
-            vec![None; self.plan.fits.len()],
-            order,
-        )
+    fn unfitted(&self) -> Fitted {
+        vec![None; self.plan.fits.len()]
     }
 
     fn split(&self, kept: &[usize], ordered: bool) -> Result<[Vec<usize>; 3], Vec<Diagnostic>> {
@@ -247,7 +256,7 @@ impl<'a> Load<'a> {
         ) = (&self.plan.stratify, &self.spec.split)
         {
             self.no_neighbours(node)?;
-            let mut evaluator = self.unfitted(kept);
+            let mut evaluator = Evaluator::new(self.source, self.plan, self.unfitted(), kept);
             for (p, e) in kept.iter().enumerate() {
                 let class = match evaluator.eval(node, p).map_err(|e| vec![e])? {
                     Value::Text(t) | Value::Chars(t) => t.into_owned(),

@@ -1,6 +1,6 @@
-//! One long text: every character or word is a step, every part a run of them.
+//! One long text: every character, word or byte pair is a step, every part a run of them.
 //!
-//! In: a `text(f)` source whose fields are characters or words of it. Out: a [`Dataset`] whose parts are
+//! In: a `text(f)` source whose fields are characters, words or byte pairs of it. Out: a [`Dataset`] whose parts are
 //! contiguous. A field may be shifted by `next`, and the text changed by `lower()` and `nfc()`
 //! before it is cut.
 
@@ -8,16 +8,17 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
+use super::bpe;
 use super::column::{Column, Values};
 use super::columns::eval::{Evaluator, Value};
 use super::columns::plan::{FitKind, Node, NodeKind};
 use super::dataset::Dataset;
 use super::fit::{Fit, Fits, Inverse};
-use super::fitting::nothing_left;
+use super::fitting::{byte_pairs, nothing_left};
 use super::load::Load;
 use super::spec::Split;
 use super::split::{Part, cut};
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{SymbolKind, Vocabulary};
 use crate::diagnostics::Diagnostic;
 
 pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
@@ -36,7 +37,7 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
     for column in &load.plan.fields {
         let node = &load.plan.columns[*column].node;
         fields.push(symbols(load, node, 0).ok_or_else(|| {
-            let message = "one long text is read by chars() or words(), each a step";
+            let message = "one long text is read by chars(), words() or bpe(…)";
             vec![
                 Diagnostic::error("data::one-text", message)
                     .label(node.span, "not the symbols of the text".to_string()),
@@ -46,49 +47,30 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
     let ahead = fields.iter().map(|(_, shift)| *shift).max().unwrap_or(0);
     let used: BTreeSet<usize> = fields.iter().map(|(fit, _)| *fit).collect();
     let files: Vec<usize> = (0..load.source.examples()).collect();
-    let mut texts: BTreeMap<usize, Cut> = BTreeMap::new();
-    let mut parts: [Range<usize>; 3] = [0..0, 0..0, 0..0];
-    let mut sizes: Option<Vec<usize>> = None;
+    let mut fits = Fits::default();
+    let mut texts: BTreeMap<usize, (Cut, Vocabulary)> = BTreeMap::new();
+    let mut parts: Option<[Range<usize>; 3]> = None;
     for fit in used {
-        let (text, lengths) = whole(load, fit, &files).map_err(|e| vec![e])?;
-        parts = ranges(load, &lengths);
-        if sizes.get_or_insert_with(|| lengths.clone()) != &lengths {
+        let plan = &load.plan.fits[fit];
+        let (mut text, lengths) = whole(load, fit, &files).map_err(|e| vec![e])?;
+        let mut own = ranges(load, &lengths);
+        let vocabulary = fitted(load, fit, &text, &own)?;
+        if vocabulary.kind() == SymbolKind::Bpe {
+            // So far its symbols were characters.
+            (text, own) = pieces(&text, &own, &vocabulary);
+        }
+        if parts.get_or_insert_with(|| own.clone()) != &own {
             let message = "two fields cut the text to different lengths";
             return Err(vec![
                 Diagnostic::error("data::unequal-lengths", message)
-                    .label(load.plan.fits[fit].input.span, "this one".to_string()),
+                    .label(plan.input.span, "this one".to_string()),
             ]);
         }
-        texts.insert(fit, text);
+        let stored = Fit::Vocabulary(vocabulary.clone());
+        fits.0.insert(plan.key.clone(), stored);
+        texts.insert(fit, (text, vocabulary));
     }
-    let mut fits = Fits::default();
-    let mut vocabularies = BTreeMap::new();
-    let train = parts[load.options.only.unwrap_or(Part::Train) as usize].clone();
-    for (fit, text) in &texts {
-        let plan = &load.plan.fits[*fit];
-        let vocabulary = match load.options.fits {
-            Some(fits) => fits.vocabulary(&plan.key).cloned().ok_or_else(|| {
-                let message = format!("the run has nothing fitted for `{}`", plan.key);
-                vec![
-                    Diagnostic::error("data::fit-missing", message)
-                        .label(plan.input.span, "fitted here".to_string()),
-                ]
-            })?,
-            None => match plan.kind {
-                FitKind::Symbols(kind) => {
-                    let counts = text.counts(train.clone());
-                    Vocabulary::of(kind, counts.keys().map(String::as_str), false)
-                }
-                FitKind::Words { min_count, max } => {
-                    Vocabulary::of_words(&text.counts(train.clone()), min_count, max, false)
-                }
-                FitKind::Zscore | FitKind::Range { .. } => continue,
-            },
-        };
-        fits.0
-            .insert(plan.key.clone(), Fit::Vocabulary(vocabulary.clone()));
-        vocabularies.insert(*fit, vocabulary);
-    }
+    let parts = parts.unwrap_or([0..0, 0..0, 0..0]);
     // A step near a part's end whose `next` lies past it has no value there.
     let mut kept: [Range<usize>; 3] = [0..0, 0..0, 0..0];
     let mut start = 0;
@@ -98,7 +80,7 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
     }
     let mut columns = Vec::new();
     for (field, (fit, shift)) in load.wanted.fields.iter().zip(&fields) {
-        let (Some(text), Some(vocabulary)) = (texts.get(fit), vocabularies.get(fit)) else {
+        let Some((text, vocabulary)) = texts.get(fit) else {
             continue;
         };
         if vocabulary.symbols().is_empty() {
@@ -124,13 +106,71 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
     load.long(columns, kept, fits)
 }
 
+/// What an earlier run fitted to a text, or what is fitted to its training part.
+fn fitted(
+    load: &Load,
+    fit: usize,
+    text: &Cut,
+    parts: &[Range<usize>; 3],
+) -> Result<Vocabulary, Vec<Diagnostic>> {
+    let plan = &load.plan.fits[fit];
+    if let Some(fits) = load.options.fits {
+        return fits.vocabulary(&plan.key).cloned().ok_or_else(|| {
+            let message = format!("the run has nothing fitted for `{}`", plan.key);
+            vec![
+                Diagnostic::error("data::fit-missing", message)
+                    .label(plan.input.span, "fitted here".to_string()),
+            ]
+        });
+    }
+    let train = parts[load.options.only.unwrap_or(Part::Train) as usize].clone();
+    match plan.kind {
+        FitKind::Words { min_count, max } => {
+            let counts = text.counts(train);
+            Ok(Vocabulary::of_words(&counts, min_count, max, false))
+        }
+        FitKind::Bpe(size) => {
+            let mut counts = bpe::Counts::default();
+            counts.add(&text.text(train));
+            byte_pairs(&counts, size, false, plan.input.span)
+        }
+        FitKind::Symbols(_) | FitKind::Zscore | FitKind::Range { .. } => {
+            let counts = text.counts(train);
+            let symbols = counts.keys().map(String::as_str);
+            Ok(Vocabulary::of(SymbolKind::Chars, symbols, false))
+        }
+    }
+}
+
+/// A text of characters cut again, part by part, into a vocabulary's symbols.
+fn pieces<'a>(
+    text: &Cut,
+    parts: &[Range<usize>; 3],
+    vocabulary: &Vocabulary,
+) -> (Cut<'a>, [Range<usize>; 3]) {
+    let mut out = Cut {
+        symbols: Vec::new(),
+        names: (vocabulary.symbols().iter().cloned().map(Cow::Owned)).collect(),
+    };
+    let own = parts.clone().map(|part| {
+        let start = out.symbols.len();
+        // Every byte is a symbol: none of these is negative.
+        let symbols = vocabulary.encode_text(&text.text(part)).into_iter();
+        out.symbols.extend(symbols.map(i32::unsigned_abs));
+        start..out.symbols.len()
+    });
+    (out, own)
+}
+
 /// The fit whose symbols a node is, and how many steps ahead it reads.
 fn symbols(load: &Load, node: &Node, shift: usize) -> Option<(usize, usize)> {
     match &node.kind {
         NodeKind::Column(c) => symbols(load, &load.plan.columns[*c].node, shift),
         NodeKind::Next(x) => symbols(load, x, shift + 1),
-        NodeKind::Fitted(i) => match &load.plan.fits[*i].input.kind {
-            NodeKind::Chars(_) | NodeKind::Words(_) => Some((*i, shift)),
+        NodeKind::Fitted(i) => match (&load.plan.fits[*i].kind, &load.plan.fits[*i].input.kind) {
+            (FitKind::Bpe(_), _) | (_, NodeKind::Chars(_) | NodeKind::Words(_)) => {
+                Some((*i, shift))
+            }
             _ => None,
         },
         _ => None,
@@ -147,6 +187,12 @@ struct Cut<'a> {
 }
 
 impl Cut<'_> {
+    /// A range as text, where symbols are characters.
+    fn text(&self, range: Range<usize>) -> String {
+        let symbols = self.symbols[range].iter();
+        symbols.map(|s| self.names[*s as usize].as_ref()).collect()
+    }
+
     /// How often each symbol stands in a range.
     fn counts(&self, range: Range<usize>) -> BTreeMap<String, u64> {
         let mut counts = vec![0u64; self.names.len()];

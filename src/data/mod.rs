@@ -5,6 +5,11 @@
 
 mod baseline;
 mod batch;
+#[cfg(feature = "tokenizers")]
+mod bpe;
+#[cfg(not(feature = "tokenizers"))]
+#[path = "bpe_left_out.rs"]
+mod bpe;
 mod column;
 mod columns;
 mod dataset;

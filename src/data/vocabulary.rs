@@ -12,8 +12,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::bpe::{Bpe, Pair};
 
 /// The index of a symbol that the training part does not have: embeds as zeros, and as a target is
 /// left out of the loss.
@@ -27,6 +30,8 @@ pub enum SymbolKind {
     Chars,
     /// What stands between blanks, and every end of a line.
     Words,
+    /// Byte pairs: pieces of words that the training part has often.
+    Bpe,
     /// Whole texts.
     Labels,
     /// Whole numbers from 0.
@@ -34,13 +39,15 @@ pub enum SymbolKind {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Vocabulary {
     kind: SymbolKind,
     symbols: Vec<String>,
     unknown: bool,
     end: bool,
     index: HashMap<String, i32>,
+    /// Cuts and joins, where symbols are byte pairs.
+    bpe: Option<Arc<Bpe>>,
 }
 
 /// The form in files: the index is derived.
@@ -51,11 +58,20 @@ struct Stored {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unknown: bool,
     end: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    merges: Vec<Pair>,
 }
 
-impl From<Stored> for Vocabulary {
-    fn from(v: Stored) -> Vocabulary {
-        Vocabulary::ordered(v.kind, v.symbols, v.unknown, v.end)
+impl TryFrom<Stored> for Vocabulary {
+    type Error = String;
+
+    fn try_from(v: Stored) -> Result<Vocabulary, String> {
+        match v.kind {
+            SymbolKind::Bpe => Vocabulary::of_merges(v.symbols, v.merges, v.end),
+            SymbolKind::Chars | SymbolKind::Words | SymbolKind::Labels | SymbolKind::Integers => {
+                Ok(Vocabulary::ordered(v.kind, v.symbols, v.unknown, v.end))
+            }
+        }
     }
 }
 
@@ -66,6 +82,7 @@ impl From<Vocabulary> for Stored {
             symbols: v.symbols,
             unknown: v.unknown,
             end: v.end,
+            merges: v.bpe.map_or(Vec::new(), |b| b.merges().to_vec()),
         }
     }
 }
@@ -111,6 +128,19 @@ impl Vocabulary {
         Vocabulary::ordered(SymbolKind::Words, symbols, unknown, end)
     }
 
+    /// Byte pairs: symbols in the order in which merges made them.
+    pub(super) fn of_merges(
+        symbols: Vec<String>,
+        merges: Vec<Pair>,
+        end: bool,
+    ) -> Result<Vocabulary, String> {
+        let bpe = Bpe::new(&symbols, merges)?;
+        Ok(Vocabulary {
+            bpe: Some(Arc::new(bpe)),
+            ..Vocabulary::ordered(SymbolKind::Bpe, symbols, false, end)
+        })
+    }
+
     /// The whole numbers below `n`.
     pub fn integers(n: usize, end: bool) -> Vocabulary {
         let symbols = (0..n).map(|i| i.to_string()).collect();
@@ -129,6 +159,7 @@ impl Vocabulary {
             unknown,
             end,
             index,
+            bpe: None,
         }
     }
 
@@ -177,12 +208,15 @@ impl Vocabulary {
 
     /// A text cut into symbols, without `<end>`.
     pub fn cut<'t>(&self, text: &'t str) -> Vec<Cow<'t, str>> {
+        if let Some(bpe) = &self.bpe {
+            return bpe.cut(text).into_iter().map(Cow::Owned).collect();
+        }
         match self.kind {
             SymbolKind::Chars => (text.char_indices())
                 .map(|(i, c)| text[i..i + c.len_utf8()].into())
                 .collect(),
             SymbolKind::Words => words(text).map(Cow::Borrowed).collect(),
-            SymbolKind::Labels | SymbolKind::Integers => vec![text.into()],
+            SymbolKind::Bpe | SymbolKind::Labels | SymbolKind::Integers => vec![text.into()],
         }
     }
 
@@ -200,10 +234,14 @@ impl Vocabulary {
         }
     }
 
-    /// The text of indices up to the first `<end>`; characters are joined, other symbols parted by
-    /// a blank, but not at the ends of lines.
+    /// The text of indices up to the first `<end>`; characters and byte pairs are joined, other
+    /// symbols parted by a blank, but not at the ends of lines.
     pub fn decode(&self, indices: &[i32]) -> String {
         let end = self.end();
+        if let Some(bpe) = &self.bpe {
+            let shown = indices.iter().take_while(|i| Some(**i) != end);
+            return bpe.join(&shown.map(|i| self.symbol(*i)).collect::<Vec<_>>());
+        }
         let mut text = String::new();
         let mut line_begins = true;
         for index in indices.iter().take_while(|i| Some(**i) != end) {
@@ -211,7 +249,7 @@ impl Vocabulary {
             let joined = match self.kind {
                 SymbolKind::Chars => true,
                 SymbolKind::Words => line_begins || symbol == "\n",
-                SymbolKind::Labels | SymbolKind::Integers => line_begins,
+                SymbolKind::Bpe | SymbolKind::Labels | SymbolKind::Integers => line_begins,
             };
             if !joined {
                 text.push(' ');
@@ -289,6 +327,24 @@ mod tests {
         assert_eq!((v.unknown(), v.end()), (Some(2), None));
         let json = serde_json::to_string(&v).unwrap();
         assert_eq!(serde_json::from_str::<Vocabulary>(&json).unwrap(), v);
+    }
+
+    #[cfg(feature = "tokenizers")]
+    #[test]
+    fn byte_pairs_are_stored_with_their_merges() {
+        let mut counts = super::super::bpe::Counts::default();
+        counts.add("low lower lowest");
+        let (symbols, merges) = counts.train(260);
+        let v = Vocabulary::of_merges(symbols, merges, true).unwrap();
+        let json = serde_json::to_string(&v).unwrap();
+        let back: Vocabulary = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, v);
+        let cut = back.encode_text("lower ü");
+        assert_eq!(cut, v.encode_text("lower ü"));
+        assert!(cut.len() < "lower ü".len() && cut.iter().all(|i| v.is_known(*i)));
+        assert_eq!(back.decode(&cut), "lower ü");
+        let crafted = json.replace("\"merges\":[[", "\"merges\":[[70000,1],[");
+        assert!(serde_json::from_str::<Vocabulary>(&crafted).is_err());
     }
 
     #[test]

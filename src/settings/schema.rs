@@ -590,7 +590,11 @@ pub const STEPS: &[Variant] = &[
         &[arg("min_count", whole(1), "1"), maybe("max", whole(1))],
         "a text as what stands between blanks, and each line end; `<unknown>` is what is left out",
     ),
-    later("bpe", &[need("symbols", whole(1))], "a text as byte pairs"),
+    built(
+        "bpe",
+        &[need("symbols", whole(256))],
+        "a text as this many pieces, joined from bytes by frequency; every text has them",
+    ),
     built(
         "pixels",
         &[],

@@ -346,15 +346,27 @@ impl<'a> Evaluator<'a> {
                 }
                 value => Ok(value),
             },
+            FitKind::Bpe(_) => {
+                let Some(Fit::Vocabulary(vocabulary)) = &self.fitted[i] else {
+                    return Err(too_early(node, "symbols"));
+                };
+                let vocabulary = vocabulary.clone();
+                match self.eval(&fit.input, p)? {
+                    Value::Text(t) => {
+                        let owned = |s: Cow<str>| Cow::Owned(s.into_owned());
+                        Ok(Value::Texts(
+                            vocabulary.cut(&t).into_iter().map(owned).collect(),
+                        ))
+                    }
+                    Value::Chars(_) | Value::Texts(_) | Value::Numbers(_) => {
+                        Err(fail(node, "data::not-text", "bpe() of what is no text"))
+                    }
+                }
+            }
             FitKind::Zscore | FitKind::Range { .. } => {
                 let mut v = self.number(&fit.input, p)?;
                 let Some(Fit::Affine(affine)) = &self.fitted[i] else {
-                    return Err(fail(
-                        node,
-                        "data::fitted-too-early",
-                        "statistics of the training part, before the split",
-                    )
-                    .help("`keep` and `stratify` read values as they stand in the file"));
+                    return Err(too_early(node, "statistics"));
                 };
                 if affine.scale.len() != v.width {
                     let message = format!("{} features, fitted on {}", v.width, affine.scale.len());
@@ -367,4 +379,10 @@ impl<'a> Evaluator<'a> {
             }
         }
     }
+}
+
+fn too_early(node: &Node, what: &str) -> Diagnostic {
+    let message = format!("{what} of the training part, before the split");
+    fail(node, "data::fitted-too-early", message)
+        .help("`keep` and `stratify` read values as they stand in the file")
 }

@@ -78,9 +78,17 @@ pub struct FitPlan {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FitKind {
     Symbols(SymbolKind),
-    Words { min_count: u64, max: Option<usize> },
+    Words {
+        min_count: u64,
+        max: Option<usize>,
+    },
+    /// Byte pairs: this many symbols.
+    Bpe(usize),
     Zscore,
-    Range { low: f64, high: f64 },
+    Range {
+        low: f64,
+        high: f64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -214,11 +222,27 @@ impl Plan {
             NodeKind::Column(c) => self.symbols(&self.columns[*c].node),
             NodeKind::Next(x) | NodeKind::Window(x, _) => self.symbols(x),
             NodeKind::Fitted(i) => match self.fits[*i].kind {
-                FitKind::Symbols(_) | FitKind::Words { .. } => Some(*i),
+                FitKind::Symbols(_) | FitKind::Words { .. } | FitKind::Bpe(_) => Some(*i),
                 FitKind::Zscore | FitKind::Range { .. } => None,
             },
             _ => None,
         }
+    }
+
+    /// Whether a node reads something fitted of which `wanted` holds, given by its number.
+    pub fn reads_fit(&self, node: &Node, wanted: &dyn Fn(usize) -> bool) -> bool {
+        if matches!(node.kind, NodeKind::Fitted(i) if wanted(i)) {
+            return true;
+        }
+        let mut found = false;
+        self.visit(node, &mut |n| found = found || self.reads_fit(n, wanted));
+        found
+    }
+
+    /// Whether `keep` counts symbols that are known only once they are fitted.
+    pub fn keep_needs_fit(&self) -> bool {
+        let bpe = |i: usize| matches!(self.fits[i].kind, FitKind::Bpe(_));
+        (self.keep.as_ref()).is_some_and(|keep| self.reads_fit(keep, &bpe))
     }
 
     /// Whether a node's features are of one kind, so that one statistic holds for all of them.

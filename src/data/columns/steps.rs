@@ -79,7 +79,17 @@ impl<'a> Builder<'a> {
                 let axis = self.plan.axes.fresh(None);
                 return Ok((node(NodeKind::Split(x, separator.clone())), Some(axis)));
             }
-            Step::Bpe(_) => return Err(unavailable("bpe", e.span)),
+            Step::Bpe(n) => {
+                one_text("bpe", axis, e.span)?;
+                if cfg!(not(feature = "tokenizers")) {
+                    return Err(
+                        unavailable("bpe", e.span).help("build seqc with the feature `tokenizers`")
+                    );
+                }
+                let fitted = self.fit(*x, FitKind::Bpe(*n), context);
+                let axis = self.plan.axes.fresh(None);
+                return Ok((node(fitted), Some(axis)));
+            }
             Step::Pixels => match self.source {
                 Source::Tensors(_) => NodeKind::Pixels(x),
                 Source::Records(_) | Source::Rows { .. } => {

@@ -125,10 +125,7 @@ fn bad_tables() {
         of(x(), binary(Binary::Sub, named("a"), number(2.0))),
         "data::not-a-class"
     );
-    assert_eq!(
-        of(x(), named("b").to(Step::Bpe(10))),
-        "feature::unavailable"
-    );
+    assert_eq!(of(named("b").to(Step::Pixels), y()), "data::no-images");
     assert_eq!(of(x().to(Step::Window(2)), y()), "data::mixed");
     assert_eq!(of(columns(&["a", "b"]), y()), "data::not-a-number");
     assert_eq!(of(columns(&["a", "a"]), y()), "data::features");

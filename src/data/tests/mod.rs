@@ -1,6 +1,8 @@
 //! Tests of the whole of `data`: specs built by hand, small files, every batch looked at.
 
 mod batches;
+#[cfg(feature = "tokenizers")]
+mod bpe;
 mod expressions;
 mod faults;
 mod load;
