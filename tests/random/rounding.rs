@@ -97,6 +97,7 @@ fn after(func: &mut Func, id: OpId, try_: &str) -> Vec<OpId> {
     let [v] = func.op(id).results[..] else {
         return Vec::new();
     };
+    let (kind, args) = (func.op(id).kind.clone(), func.op(id).args.clone());
     let ty = func.value(v).ty.clone();
     let exact = func.fresh("exact", ty.clone());
     func.op_mut(id).results = vec![exact];
@@ -118,7 +119,26 @@ fn after(func: &mut Func, id: OpId, try_: &str) -> Vec<OpId> {
     }
     let unit = b.number(UNIT);
     let r = b.mul(r, unit, "r");
-    let by = b.mul(r, exact, "by");
+    let size = terms(&mut b, &kind, &args, exact);
+    let by = b.mul(r, size, "by");
     b.push(OpKind::Binary(Binary::Add), vec![exact, by], vec![v]);
     b.ops
+}
+
+/// What an op's result is as large as before its last subtraction. The log of a sum of exponentials, which
+/// begins at 1 for the largest, is that much less than its terms where one class is nearly certain; so is
+/// its gradient, a probability less 1.
+fn terms(b: &mut Build<'_>, kind: &OpKind, args: &[ValueId], exact: ValueId) -> ValueId {
+    let largest = match kind {
+        OpKind::CrossEntropy => b.number(1.0),
+        OpKind::CrossEntropyGrad => {
+            let g = args[2];
+            let shape = b.func.shape(exact).to_vec();
+            let rank = shape.len() - 1;
+            let axes = (0..rank).map(Some).chain([None]).collect();
+            b.expand(g, axes, &shape)
+        }
+        _ => return exact,
+    };
+    b.add(exact, largest, "terms")
 }
