@@ -107,6 +107,10 @@ pub fn check(file: &File, sources: &mut Sources) -> Checked {
         }
     }
     out.append(&mut defs.faults);
+    // Beside a mistake, what nothing uses is most often what the mistake left unread.
+    if out.iter().any(Diagnostic::is_error) {
+        out.retain(|d| d.code != "name::unused");
+    }
     Checked {
         models,
         diagnostics: once(out),

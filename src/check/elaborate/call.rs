@@ -117,6 +117,14 @@ impl Elab<'_, '_> {
                         .label(span, "one value is needed here")
                         .help("`a, b = split(z, 2)` names the parts"),
                 ),
+                "mod" => self.error(
+                    Diagnostic::error(
+                        "call::arguments",
+                        "`mod` stands in a condition, with a whole number or size",
+                    )
+                    .label(span, "not of that form")
+                    .help("for example `where mod(s, 4) == 0`"),
+                ),
                 _ => self.unavailable(&format!("`{name}`"), span),
             };
         }

@@ -5,7 +5,7 @@
 //! conditions on data (`src[s] == v`) that no domain can say.
 
 use super::index::Mark;
-use super::value::Value;
+use super::value::{Tensor, Value};
 use super::{Elab, Frame, size};
 use crate::ast::node::{self, BinaryOp, CompareOp, ExprKind as Ast, UnaryOp};
 use crate::diagnostics::Diagnostic;
@@ -58,6 +58,19 @@ impl Elab<'_, '_> {
             )
             .label(e.span, "a number")
             .help("for example `where s <= t`"),
+        )
+    }
+
+    /// A condition that holds a vector at each point.
+    pub(super) fn no_point(&mut self, e: &node::Expr, t: &Tensor) -> Value {
+        let shown = self.solver.show(t.core());
+        self.error(
+            Diagnostic::error(
+                "shape::mismatch",
+                format!("a condition is one yes or no at each point; this is {shown}"),
+            )
+            .label(e.span, shown)
+            .help("an index for each axis makes it one: `where x[s, e] > 0`"),
         )
     }
 

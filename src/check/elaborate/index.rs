@@ -209,7 +209,7 @@ impl Elab<'_, '_> {
                     return self.error(
                         Diagnostic::error("index::not-a-name", "an index is a name alone")
                             .label(i.span, "computed")
-                            .help("a condition says it: `sum(…) over s where s == t - 1`"),
+                            .help("a condition says it: `sum(…) over s where s == (t - 1)`"),
                     );
                 }
             }

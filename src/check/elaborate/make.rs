@@ -258,7 +258,7 @@ impl Elab<'_, '_> {
                 format!("`{callee}` needs its size `{formal}`"),
             )
             .label(span, "no size given")
-            .help(format!("for example `{callee}(64)`")),
+            .help(format!("for example `{formal} = 64` among its sizes")),
         );
     }
 

@@ -164,6 +164,9 @@ impl Elab<'_, '_> {
             let Value::Tensor(one) = self.expr(f, e) else {
                 return Value::Poison;
             };
+            if one.rank() > 0 {
+                return self.no_point(e, &one);
+            }
             chosen = match chosen {
                 None => Some((*one, e.span)),
                 Some(before) => match self.binary(Binary::And, before, (*one, e.span), e.span) {

@@ -117,6 +117,9 @@ fn of_expr(reaches: &Reaches, expr: &Expr, here: Step, below: Option<Step>) -> O
             let names = reaches.flow.model.reduced.get(&expr.span);
             let names = names.map(|n| (&n.over, &n.beside));
             Some(match (uses::live(&known), names) {
+                (false, Some((s, Some(_)))) if computed(value) => {
+                    format!("`{s}` runs over all steps of `{size}`: its condition proves no bound")
+                }
                 (false, Some((s, Some(t)))) => {
                     format!("`{s}` runs over all steps of `{size}`: no `where {s} <= {t}`")
                 }
@@ -145,5 +148,16 @@ fn of_expr(reaches: &Reaches, expr: &Expr, here: Step, below: Option<Step>) -> O
             Some("not 0 where one of its terms is".into())
         }
         _ => None,
+    }
+}
+
+/// Whether a condition was put on the value that is computed rather than understood.
+fn computed(value: &Expr) -> bool {
+    match &value.kind {
+        ExprKind::Choose(_, _, other) => {
+            matches!(other.kind, ExprKind::Number(n) if n == 0.0 || n == f64::NEG_INFINITY)
+        }
+        ExprKind::Expand { value, .. } | ExprKind::Where { value, .. } => computed(value),
+        _ => false,
     }
 }
