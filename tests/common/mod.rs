@@ -5,6 +5,7 @@ pub mod attention;
 pub mod cases;
 pub mod machine;
 pub mod models;
+pub mod rounding;
 
 use seqc::dim::{Dim, Sym};
 use seqc::ir::interp::{Draw, Tensor, run};

@@ -18,8 +18,6 @@ mod oracle;
 mod padding;
 mod reversing;
 mod rewriting;
-#[path = "../random/rounding.rs"]
-mod rounding;
 mod tasks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

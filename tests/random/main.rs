@@ -16,7 +16,6 @@ mod index;
 mod model;
 mod oracle;
 mod padding;
-mod rounding;
 mod stages;
 mod target;
 mod terms;

@@ -11,8 +11,8 @@ use seqc::targets::executable::Executable;
 
 use super::choice::Choice;
 use super::common::machine::{self, Data};
+use super::common::rounding::{OF_F64, rounding};
 use super::common::{drawn, params, shape_of};
-use super::rounding::{OF_F64, rounding};
 
 /// A difference: which comparison saw it, and what it saw.
 #[derive(Clone, Debug)]

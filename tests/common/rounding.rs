@@ -10,7 +10,7 @@ use seqc::ir::build::Build;
 use seqc::ir::interp::{Draw, Tensor, run};
 use seqc::ir::*;
 
-use super::common::machine::Data;
+use super::machine::Data;
 
 /// Half the distance of neighbouring numbers of f32 around 1.
 const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
@@ -125,7 +125,7 @@ fn after(func: &mut Func, id: OpId, try_: &str) -> Vec<OpId> {
     b.ops
 }
 
-/// What an op's result is as large as before its last subtraction. The log of a sum of exponentials, which
+/// What an op's result is as large as before terms of both signs met in it. A sum's terms may cancel. The log of a sum of exponentials, which
 /// begins at 1 for the largest, is that much less than its terms where one class is nearly certain; so is
 /// its gradient, a probability less 1.
 fn terms(b: &mut Build<'_>, kind: &OpKind, args: &[ValueId], exact: ValueId) -> ValueId {
@@ -137,6 +137,17 @@ fn terms(b: &mut Build<'_>, kind: &OpKind, args: &[ValueId], exact: ValueId) -> 
             let rank = shape.len() - 1;
             let axes = (0..rank).map(Some).chain([None]).collect();
             b.expand(g, axes, &shape)
+        }
+        // The same op on magnitudes.
+        OpKind::Reduce { .. } | OpKind::Contract { .. } | OpKind::ScatterAdd { .. } => {
+            let sizes: Vec<ValueId> = args
+                .iter()
+                .map(|a| match b.func.value(*a).ty.elem {
+                    Elem::F32 => b.unary(Unary::Abs, *a, "size"),
+                    Elem::I32 => *a,
+                })
+                .collect();
+            return b.emit(kind.clone(), &sizes, "terms");
         }
         _ => return exact,
     };
