@@ -62,6 +62,11 @@ fn shrunk(model: &Model) -> Model {
             _ => {}
         }
     }
+    // A table of positions has a row for every step of a test.
+    for limit in model.limits.clone() {
+        let rows = limit.most.as_sym().expect("a literal size is a symbol");
+        model.dims.bind(rows, 40);
+    }
     model
 }
 

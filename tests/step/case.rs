@@ -13,7 +13,7 @@ use seqc::step::{OneStep, one_step};
 use seqc::targets::cpu::pool::Pool;
 use seqc::targets::executable::{Arg, Call, Draw, Executable};
 
-use crate::common::{self, distance, normal, shape_of};
+use crate::common::{self, normal, shape_of};
 
 const B: usize = 3;
 const S: usize = 4;
@@ -231,18 +231,30 @@ fn keep(func: &Func, out: Vec<Tensor>, carried: &mut BTreeMap<String, Vec<f64>>)
     }
 }
 
-/// The largest distance of any step of any example.
+/// The largest distance of any step of any example, beside the step's prediction or the usual size of
+/// one, whichever is larger: a single number passes through 0.
 fn worst(full: &Tensor, steps: &[Tensor], lens: &[usize]) -> f64 {
     let row: usize = full.shape[2..].iter().product();
-    let mut worst = 0.0f64;
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();
+    let mut apart: Vec<(f64, f64)> = Vec::new();
     for (t, step) in steps.iter().enumerate() {
         for (b, _) in lens.iter().enumerate().filter(|(_, l)| t < **l) {
             let at = (t * B + b) * row;
-            let got = &step.data[b * row..(b + 1) * row];
-            worst = worst.max(distance(got, &full.data[at..at + row]));
+            let (got, want) = (&step.data[b * row..(b + 1) * row], &full.data[at..at + row]);
+            let gap = norm(&mut got.iter().zip(want).map(|(a, b)| a - b));
+            apart.push((gap, norm(&mut want.iter().copied())));
         }
     }
-    worst
+    let usual = norm(&mut apart.iter().map(|(_, n)| *n)) / (apart.len() as f64).sqrt();
+    let beside = |(gap, n): &(f64, f64)| match *gap == 0.0 {
+        true => 0.0,
+        false => gap / n.max(usual),
+    };
+    let all: Vec<f64> = apart.iter().map(beside).collect();
+    match all.iter().any(|d| d.is_nan()) {
+        true => f64::NAN,
+        false => all.into_iter().fold(0.0, f64::max),
+    }
 }
 
 /// Compares for every length; `most` where a table of positions has an end.
