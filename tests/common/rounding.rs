@@ -68,7 +68,9 @@ fn rounds(kind: &OpKind) -> bool {
     }
 }
 
-fn moved(func: &Func, try_: &str) -> Func {
+/// The function with every result moved by about what rounding it to f32 does; its values keep their
+/// numbers. Each `try_` moves them otherwise.
+pub fn moved(func: &Func, try_: &str) -> Func {
     let mut out = func.clone();
     let body = std::mem::take(&mut out.body.ops);
     out.body.ops = region(&mut out, body, try_);
