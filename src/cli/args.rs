@@ -256,6 +256,10 @@ pub struct GenerateArgs {
     /// What the text begins with.
     #[arg(long)]
     pub prompt: Option<String>,
+    /// A value of an input, once for each: a text, or numbers parted by commas; `NAME=@FILE` writes
+    /// for each line of a file.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub given: Vec<String>,
     /// The most steps after the prompt.
     #[arg(long, value_name = "N")]
     pub length: Option<usize>,
@@ -268,18 +272,32 @@ pub struct GenerateArgs {
     /// Draws from the likeliest that together have this probability.
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub top_p: Option<f64>,
-    /// How to choose: `sample`, or always the likeliest.
-    #[arg(long, value_enum)]
+    /// How to choose: `sample`, `greedy` (always the likeliest) or `beam=4` (a search that keeps 4).
+    #[arg(long, value_name = "HOW", value_parser = search)]
     pub search: Option<SearchArg>,
-    /// How many.
+    /// How many; of a beam the likeliest, at most its width.
     #[arg(short, long = "number", value_name = "N", default_value_t = 1)]
     pub n: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchArg {
     Sample,
     Greedy,
+    /// Of this width.
+    Beam(u32),
+}
+
+fn search(text: &str) -> Result<SearchArg, String> {
+    let width = |text: &str| text.parse().ok().filter(|width| *width > 0);
+    match text {
+        "sample" => Ok(SearchArg::Sample),
+        "greedy" => Ok(SearchArg::Greedy),
+        _ => match text.strip_prefix("beam=").and_then(width) {
+            Some(width) => Ok(SearchArg::Beam(width)),
+            None => Err("expected `sample`, `greedy` or `beam=4`".to_string()),
+        },
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -13,8 +13,10 @@ use crate::check::settings::TrainBlock;
 use crate::data::{Dataset, Fits, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
-use crate::train::evaluate::{self, Evaluator};
+use crate::train::decode::Decoding;
+use crate::train::evaluate::{self, Evaluator, Wrote};
 use crate::train::folder;
+use crate::train::translated;
 use crate::train::weights;
 
 pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
@@ -155,8 +157,24 @@ fn measure(
     let mut evaluator =
         Evaluator::new(&settings, dataset, !model.penalties.is_empty()).map_err(from_training)?;
     let stop = AtomicBool::new(false);
+    let mut wrote = Wrote::default();
+    if evaluator.wants_bleu() {
+        let mut generator = compiler.generator(settings.window)?;
+        let how = loaded.experiment.generate(&settings.model);
+        let how = Decoding::of(how.map(|g| &g.settings));
+        let scored = translated::bleu(
+            Some(&mut generator),
+            &arena,
+            &settings,
+            dataset,
+            part,
+            &how,
+            &stop,
+        );
+        wrote.bleu = scored.map_err(from_training)?;
+    }
     let result = evaluator
-        .measure(&mut stage, &arena, part, None, &stop)
+        .measure(&mut stage, &arena, part, wrote, &stop)
         .map_err(from_training)?
         .unwrap_or_default();
     if common.json {

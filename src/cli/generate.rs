@@ -1,6 +1,7 @@
 //! `seqc generate`: texts (or numbers) written by a trained model, one a line or paragraph.
 
 use super::args::{Common, GenerateArgs, SearchArg};
+use super::given;
 use super::opened::{Opened, best};
 use super::{Failure, Within, from_training, stdout};
 use crate::diagnostics::Diagnostic;
@@ -25,9 +26,16 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
     let generator = opened.compiler().generator(window);
     let mut generator = generator.within(&opened.loaded.sources)?;
     let weights = best(&args.run, generator.step.signature())?;
-    let request = Request::new(&settings, args.n).map_err(from_training)?;
-    let written = generate(&mut generator, &weights, &opened.record.fields, &request);
-    let (all, outgrown) = written.map_err(from_training)?;
+    let mut all = Vec::new();
+    let mut outgrown = false;
+    for given in given::rounds(&args.given, &opened.record.fields)? {
+        let mut request = Request::new(&settings, args.n);
+        request.given.extend(given);
+        let written = generate(&mut generator, &weights, &opened.record.fields, &request);
+        let (some, longer) = written.map_err(from_training)?;
+        all.extend(some);
+        outgrown |= longer;
+    }
     if let Some(most) = generator.most.filter(|_| outgrown) {
         eprintln!("past {most} steps each next one is predicted from the last {most} alone");
     }
@@ -92,7 +100,25 @@ fn overridden(
     match args.search {
         Some(SearchArg::Greedy) => s.search = Search::Greedy,
         Some(SearchArg::Sample) => s.search = Search::Sample,
+        Some(SearchArg::Beam(width)) => {
+            let length_penalty = match s.search {
+                Search::Beam { length_penalty, .. } => length_penalty,
+                Search::Sample | Search::Greedy => 0.0,
+            };
+            s.search = Search::Beam {
+                width,
+                length_penalty,
+            };
+        }
         None => {}
+    }
+    if let Search::Beam { width, .. } = s.search
+        && args.n > width as usize
+    {
+        return Err(refuse(&format!(
+            "beam({width}) finds {width} sequences at most, -n asks for {}",
+            args.n
+        )));
     }
     if let Some(seed) = common.seed {
         s.seed = seed;

@@ -27,6 +27,7 @@ mod eval;
 mod explain;
 mod fmt;
 mod generate;
+mod given;
 mod new;
 mod predict;
 mod snapshot;
@@ -149,6 +150,9 @@ pub fn main() -> ExitCode {
 /// One line for what is always a fault of ours.
 fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     use std::io::Write as _;
+    if crate::data::guarded::is_guarded() {
+        return;
+    }
     let message = info.payload_as_str().unwrap_or("no message");
     let first = message.lines().next().unwrap_or_default();
     let place = info

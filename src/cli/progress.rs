@@ -291,6 +291,7 @@ pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
                 text.push_str(&format!("  {} {:.1}%", metric.key(), 100.0 * value));
             }
             Metric::Top(k) => text.push_str(&format!("  top {k} {:.1}%", 100.0 * value)),
+            Metric::Bleu => text.push_str(&format!("  bleu {value:.2}")),
             Metric::Perplexity => text.push_str(&format!("  perplexity {value:.2}")),
             Metric::BitsPerChar => text.push_str(&format!("  bits per char {value:.3}")),
             Metric::Mae
@@ -298,7 +299,6 @@ pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
             | Metric::Rmse
             | Metric::F1(_)
             | Metric::EntityF1
-            | Metric::Bleu
             | Metric::Confusion => {
                 text.push_str(&format!("  {} {}", metric.key(), readable(value)));
             }

@@ -206,7 +206,7 @@ pub fn refuse_unavailable(loaded: &Loaded, block: &TrainBlock) -> Result<(), Fai
 fn reads_predictions(metric: &Metric) -> bool {
     !matches!(
         metric,
-        Metric::Perplexity | Metric::BitsPerChar | Metric::Copied
+        Metric::Perplexity | Metric::BitsPerChar | Metric::Copied | Metric::Bleu
     )
 }
 

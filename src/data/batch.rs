@@ -239,7 +239,8 @@ pub(super) struct Run {
 }
 
 impl Batch {
-    fn empty(rows: usize) -> Batch {
+    /// No data yet, not a step of any time.
+    pub fn empty(rows: usize) -> Batch {
         Batch {
             epoch: 0,
             index: 0,

@@ -10,11 +10,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{Decoder, Model, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+use super::guarded::guarded;
 
 /// Two neighbours, by index.
 pub type Pair = (u32, u32);
@@ -177,10 +178,10 @@ impl Bpe {
         let vocabulary: Vocab = index.iter().map(|(s, i)| (s.to_string(), *i)).collect();
         let build = || BPE::builder().vocab_and_merges(vocabulary, named).build();
         // What comes from a file never ends the program.
-        match catch_unwind(AssertUnwindSafe(build)) {
-            Ok(Ok(model)) => Ok(Bpe { merges, model }),
-            Ok(Err(e)) => Err(e.to_string()),
-            Err(_) => Err("the merges cannot be used".to_string()),
+        match guarded(build) {
+            Some(Ok(model)) => Ok(Bpe { merges, model }),
+            Some(Err(e)) => Err(e.to_string()),
+            None => Err("the merges cannot be used".to_string()),
         }
     }
 
@@ -192,11 +193,10 @@ impl Bpe {
     pub fn cut(&self, text: &str) -> Vec<String> {
         let mut out = Vec::new();
         for word in words(text) {
-            let found = catch_unwind(AssertUnwindSafe(|| self.model.tokenize(&word)));
-            match found {
-                Ok(Ok(tokens)) => out.extend(tokens.into_iter().map(|t| t.value)),
+            match guarded(|| self.model.tokenize(&word)) {
+                Some(Ok(tokens)) => out.extend(tokens.into_iter().map(|t| t.value)),
                 // Its bytes are symbols too.
-                Ok(Err(_)) | Err(_) => out.extend(word.chars().map(String::from)),
+                Some(Err(_)) | None => out.extend(word.chars().map(String::from)),
             }
         }
         out

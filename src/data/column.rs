@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::columns::eval::{Evaluator, Value};
 use super::columns::numbers::Numbers;
 use super::columns::plan::Node;
-use super::fit::{Fit, Inverse};
+use super::fit::{Fit, Inverse, Prepare};
 use super::load::Load;
 use super::source::text::shown;
 use super::spec::{Field, FieldRole, Unit};
@@ -34,6 +34,8 @@ pub struct Column {
     pub vocabulary: Option<Vocabulary>,
     /// Back to the unit of the file.
     pub inverse: Inverse,
+    /// What is done to a text before it is cut.
+    pub prepared: Vec<Prepare>,
     /// Whether the model reads `previous` of it.
     pub previous: bool,
     /// Symbols of each part that the vocabulary does not have.
@@ -63,6 +65,7 @@ impl Column {
             features: Vec::new(),
             vocabulary,
             inverse,
+            prepared: Vec::new(),
             previous: field.previous,
             unseen: [0; 3],
             width: 1,
@@ -121,6 +124,7 @@ impl<'a> Filling<'a> {
                 let ends = field.feeds_itself && field.unit == Unit::Token && !long;
                 let inverse = load.plan.inverse(&planned.node, &affine);
                 let mut c = Column::new(field, vocabulary.clone(), inverse, ends);
+                c.prepared = load.plan.prepared(&planned.node);
                 if planned.axis.is_some() {
                     c.starts.push(0);
                 }

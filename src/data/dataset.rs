@@ -127,6 +127,15 @@ impl Dataset {
         self.column(name)?.vocabulary.as_ref()
     }
 
+    /// The text of the `i`-th example of a part, with U+FFFD for each symbol that the vocabulary does not
+    /// have.
+    pub fn text(&self, part: Part, field: &str, i: usize) -> Option<String> {
+        let column = self.column(field)?;
+        let at = self.parts[part as usize].clone().nth(i)?;
+        let vocabulary = column.vocabulary.as_ref()?;
+        Some(vocabulary.decode_with(column.tokens(at), "\u{fffd}"))
+    }
+
     /// Whether the data is one long text or series.
     pub fn is_long(&self) -> bool {
         self.long

@@ -4,9 +4,11 @@
 //! applied again by evaluation, generation and prediction, and [`Inverse`], which leads a scaled
 //! value back to the unit of its column. Vocabularies are [`super::vocabulary`]'s.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 use super::vocabulary::Vocabulary;
 
@@ -134,6 +136,32 @@ pub enum Undo {
     Affine(Affine),
     /// Undoes a logarithm.
     Exp,
+}
+
+/// What is done to a text before it is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prepare {
+    /// Lower case.
+    Lower,
+    /// Unicode's normal form C.
+    Nfc,
+}
+
+impl Prepare {
+    pub fn apply<'t>(self, text: Cow<'t, str>) -> Cow<'t, str> {
+        match self {
+            Prepare::Lower => Cow::Owned(text.to_lowercase()),
+            Prepare::Nfc if unicode_normalization::is_nfc(&text) => text,
+            Prepare::Nfc => Cow::Owned(text.nfc().collect()),
+        }
+    }
+
+    /// All of them, in order.
+    pub fn all<'t>(steps: &[Prepare], text: &'t str) -> Cow<'t, str> {
+        let begin = Cow::Borrowed(text);
+        steps.iter().fold(begin, |text, step| step.apply(text))
+    }
 }
 
 impl Inverse {

@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bpe;
 use super::columns::eval::{Evaluator, Value};
 use super::columns::numbers::fail;
-use super::columns::plan::FitKind;
+use super::columns::plan::{FitKind, FitPlan};
 use super::fit::{Fit, Fits, Moments};
 use super::load::{Load, MAX_ERRORS};
+use super::pretrained::MAX_BYTES;
+use super::source::path::{read, resolve};
+use super::source::text::shown;
 use super::spec::{Field, Unit};
 use super::split::Part;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{SymbolKind, Vocabulary};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -55,6 +58,12 @@ impl<'a> Load<'a> {
                 })?);
                 continue;
             }
+            if let FitKind::Pretrained = plan.kind {
+                let end = self.ends(Some(i), None, long);
+                let read = self.tokenizer(plan, end).map_err(|d| vec![d])?;
+                fitted[i] = Some(Fit::Vocabulary(read));
+                continue;
+            }
             let mut evaluator = Evaluator::new(self.source, self.plan, fitted.clone(), train);
             let mut chars = BTreeSet::new();
             let mut labels = BTreeSet::new();
@@ -66,9 +75,10 @@ impl<'a> Load<'a> {
             let mut features = 1;
             for p in 0..train.len() {
                 let value = match plan.kind {
-                    FitKind::Symbols(_) | FitKind::Words { .. } | FitKind::Bpe(_) => {
-                        evaluator.eval(&plan.input, p)
-                    }
+                    FitKind::Symbols(_)
+                    | FitKind::Words { .. }
+                    | FitKind::Bpe(_)
+                    | FitKind::Pretrained => evaluator.eval(&plan.input, p),
                     FitKind::Zscore | FitKind::Range { .. } => {
                         evaluator.number(&plan.input, p).map(Value::Numbers)
                     }
@@ -88,7 +98,7 @@ impl<'a> Load<'a> {
                         labels.extend(t.into_iter().map(|t| t.into_owned()));
                     }
                     Ok(Value::Numbers(n)) => match plan.kind {
-                        FitKind::Bpe(_) => errors.push(fail(
+                        FitKind::Bpe(_) | FitKind::Pretrained => errors.push(fail(
                             &plan.input,
                             "data::not-text",
                             "bpe() of what is no text",
@@ -120,9 +130,15 @@ impl<'a> Load<'a> {
                     let symbols = labels.iter().map(String::as_str);
                     Fit::Vocabulary(Vocabulary::of(kind, symbols, end))
                 }
-                FitKind::Words { min_count, max } => {
-                    Fit::Vocabulary(Vocabulary::of_words(&counts, min_count, max, end))
+                FitKind::Words {
+                    min_count,
+                    max,
+                    apart,
+                } => {
+                    let kind = kind_of_words(apart);
+                    Fit::Vocabulary(Vocabulary::of_counts(kind, &counts, min_count, max, end))
                 }
+                FitKind::Pretrained => continue,
                 FitKind::Bpe(size) => {
                     Fit::Vocabulary(byte_pairs(&pieces, size, end, plan.input.span)?)
                 }
@@ -133,6 +149,35 @@ impl<'a> Load<'a> {
             });
         }
         self.fit_integers(train, fitted, long)
+    }
+
+    /// The vocabulary of a tokenizer made elsewhere.
+    ///
+    /// Errors: a path outside the folder of the `.seq` file, a file that is too large or cannot be used.
+    pub fn tokenizer(&self, plan: &FitPlan, end: bool) -> Result<Vocabulary, Diagnostic> {
+        let Some(file) = &plan.tokenizer else {
+            return Err(fail(&plan.input, "data::tokenizer", "no file is named"));
+        };
+        let written = &file.path;
+        let wrong = |message: String| {
+            Diagnostic::error("data::tokenizer", message).label(written.span, "named here")
+        };
+        // A folder that the command line binds may hold it; a file that it binds is the source.
+        let bound = self.options.bindings.get(&self.spec.name.node);
+        let name = std::path::Path::new(&written.node).file_name();
+        let bound = bound.filter(|b| name.is_some_and(|n| b.join(n).is_file()));
+        let path = bound.map(|b| b.as_path());
+        let found = resolve(written, self.options.base, path, &self.spec.name.node)?;
+        let bytes = read(&found, written, Some(MAX_BYTES + 1))?;
+        let name = shown(&written.node, 24);
+        if bytes.len() as u64 > MAX_BYTES {
+            let message = format!("`{name}` has more than {} MiB", MAX_BYTES >> 20);
+            return Err(wrong(message));
+        }
+        let json = String::from_utf8(bytes);
+        let json = json.map_err(|_| wrong(format!("`{name}` is not UTF-8")))?;
+        Vocabulary::of_tokenizer(json, file.end.as_deref(), end)
+            .map_err(|why| wrong(format!("`{name}` cannot be used")).help(shown(&why, 200)))
     }
 
     /// Token and class fields that are numbers: the vocabulary is every number up to the largest.
@@ -255,6 +300,14 @@ pub(super) fn byte_pairs(
 pub(super) fn nothing_left(field: &Field) -> Diagnostic {
     let message = format!("`{}` has no symbol to learn from", field.name);
     Diagnostic::error("data::empty", message).label(field.span, "this field".to_string())
+}
+
+/// How words are cut: with punctuation apart, or between blanks.
+pub(super) fn kind_of_words(apart: bool) -> SymbolKind {
+    match apart {
+        true => SymbolKind::Segments,
+        false => SymbolKind::Words,
+    }
 }
 
 /// Adds one to a word's count.

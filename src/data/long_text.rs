@@ -10,11 +10,11 @@ use std::ops::Range;
 
 use super::bpe;
 use super::column::{Column, Values};
-use super::columns::eval::{Evaluator, Value};
+use super::columns::eval::{Evaluator, Value, tokenizer_fails};
 use super::columns::plan::{FitKind, Node, NodeKind};
 use super::dataset::Dataset;
 use super::fit::{Fit, Fits, Inverse};
-use super::fitting::{byte_pairs, nothing_left};
+use super::fitting::{byte_pairs, kind_of_words, nothing_left};
 use super::load::Load;
 use super::spec::Split;
 use super::split::{Part, cut};
@@ -37,7 +37,7 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
     for column in &load.plan.fields {
         let node = &load.plan.columns[*column].node;
         fields.push(symbols(load, node, 0).ok_or_else(|| {
-            let message = "one long text is read by chars(), words() or bpe(…)";
+            let message = "one long text is read by chars(), words(), bpe(…) or tokenizer(…)";
             vec![
                 Diagnostic::error("data::one-text", message)
                     .label(node.span, "not the symbols of the text".to_string()),
@@ -55,9 +55,12 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
         let (mut text, lengths) = whole(load, fit, &files).map_err(|e| vec![e])?;
         let mut own = ranges(load, &lengths);
         let vocabulary = fitted(load, fit, &text, &own)?;
-        if vocabulary.kind() == SymbolKind::Bpe {
+        if matches!(vocabulary.kind(), SymbolKind::Bpe | SymbolKind::Pretrained) {
             // So far its symbols were characters.
-            (text, own) = pieces(&text, &own, &vocabulary);
+            (text, own) = pieces(&text, &own, &vocabulary).map_err(|why| {
+                let d = Diagnostic::error("data::tokenizer", tokenizer_fails(&why));
+                vec![d.label(plan.input.span, "cut here")]
+            })?;
         }
         if parts.get_or_insert_with(|| own.clone()) != &own {
             let message = "two fields cut the text to different lengths";
@@ -101,6 +104,7 @@ pub(super) fn load(load: &Load) -> Result<Dataset, Vec<Diagnostic>> {
             column.unseen[part] = unseen.count();
         }
         column.values = Values::I32(indices);
+        column.prepared = load.plan.prepared(&load.plan.fits[*fit].input);
         columns.push(column);
     }
     load.long(columns, kept, fits)
@@ -125,10 +129,15 @@ fn fitted(
     }
     let train = parts[load.options.only.unwrap_or(Part::Train) as usize].clone();
     match plan.kind {
-        FitKind::Words { min_count, max } => {
-            let counts = text.counts(train);
-            Ok(Vocabulary::of_words(&counts, min_count, max, false))
+        FitKind::Words {
+            min_count,
+            max,
+            apart,
+        } => {
+            let (counts, kind) = (text.counts(train), kind_of_words(apart));
+            Ok(Vocabulary::of_counts(kind, &counts, min_count, max, false))
         }
+        FitKind::Pretrained => load.tokenizer(plan, false).map_err(|d| vec![d]),
         FitKind::Bpe(size) => {
             let mut counts = bpe::Counts::default();
             counts.add(&text.text(train));
@@ -147,19 +156,23 @@ fn pieces<'a>(
     text: &Cut,
     parts: &[Range<usize>; 3],
     vocabulary: &Vocabulary,
-) -> (Cut<'a>, [Range<usize>; 3]) {
+) -> Result<(Cut<'a>, [Range<usize>; 3]), String> {
     let mut out = Cut {
         symbols: Vec::new(),
         names: (vocabulary.symbols().iter().cloned().map(Cow::Owned)).collect(),
     };
-    let own = parts.clone().map(|part| {
+    let mut own = [0..0, 0..0, 0..0];
+    for (own, part) in own.iter_mut().zip(parts.clone()) {
         let start = out.symbols.len();
-        // Every byte is a symbol: none of these is negative.
-        let symbols = vocabulary.encode_text(&text.text(part)).into_iter();
-        out.symbols.extend(symbols.map(i32::unsigned_abs));
-        start..out.symbols.len()
-    });
-    (out, own)
+        let text = text.text(part);
+        for symbol in vocabulary.try_cut(&text)? {
+            // Each piece is among the symbols that it was cut into.
+            out.symbols
+                .extend(u32::try_from(vocabulary.encode(&symbol)));
+        }
+        *own = start..out.symbols.len();
+    }
+    Ok((out, own))
 }
 
 /// The fit whose symbols a node is, and how many steps ahead it reads.
@@ -168,9 +181,8 @@ fn symbols(load: &Load, node: &Node, shift: usize) -> Option<(usize, usize)> {
         NodeKind::Column(c) => symbols(load, &load.plan.columns[*c].node, shift),
         NodeKind::Next(x) => symbols(load, x, shift + 1),
         NodeKind::Fitted(i) => match (&load.plan.fits[*i].kind, &load.plan.fits[*i].input.kind) {
-            (FitKind::Bpe(_), _) | (_, NodeKind::Chars(_) | NodeKind::Words(_)) => {
-                Some((*i, shift))
-            }
+            (FitKind::Bpe(_) | FitKind::Pretrained, _)
+            | (_, NodeKind::Chars(_) | NodeKind::Words(..)) => Some((*i, shift)),
             _ => None,
         },
         _ => None,

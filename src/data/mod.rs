@@ -15,11 +15,18 @@ mod columns;
 mod dataset;
 pub mod fit;
 mod fitting;
+pub mod guarded;
 mod load;
 mod long_text;
 mod memory;
 mod order;
+#[cfg(feature = "tokenizers")]
+mod pretrained;
+#[cfg(not(feature = "tokenizers"))]
+#[path = "pretrained_left_out.rs"]
+mod pretrained;
 mod probe;
+mod segments;
 mod source;
 pub mod spec;
 mod split;
@@ -32,7 +39,7 @@ pub use baseline::{bigram_nats, copied, training_texts};
 pub use batch::{Batch, BatchPlan, BatchSize, Batches, Tensor};
 pub use column::Column;
 pub use dataset::{Dataset, LoadOptions};
-pub use fit::{Affine, Fit, Fits, Inverse, Undo};
+pub use fit::{Affine, Fit, Fits, Inverse, Prepare, Undo};
 pub use probe::{header, probe};
 pub use spec::{DataSpec, Wanted};
 pub use split::Part;

@@ -217,8 +217,16 @@ pub enum Step {
     Words {
         min_count: usize,
         max: Option<usize>,
+        /// `punctuation = apart`: marks are symbols by themselves.
+        apart: bool,
     },
     Bpe(usize),
+    /// `tokenizer("tokenizer.json", end = "</s>")`: made elsewhere.
+    Tokenizer {
+        file: PathText,
+        /// Its symbol that is `<end>`; else one is added.
+        end: Option<String>,
+    },
     Pixels,
 }
 

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::bpe::{Bpe, Pair};
+use super::pretrained::Pretrained;
+use super::segments::{Joiner, segments};
 
 /// The index of a symbol that the training part does not have: embeds as zeros, and as a target is
 /// left out of the loss.
@@ -30,8 +32,12 @@ pub enum SymbolKind {
     Chars,
     /// What stands between blanks, and every end of a line.
     Words,
+    /// Words and punctuation marks by themselves, and every end of a line.
+    Segments,
     /// Byte pairs: pieces of words that the training part has often.
     Bpe,
+    /// The pieces of a tokenizer that was made elsewhere.
+    Pretrained,
     /// Whole texts.
     Labels,
     /// Whole numbers from 0.
@@ -48,6 +54,14 @@ pub struct Vocabulary {
     index: HashMap<String, i32>,
     /// Cuts and joins, where symbols are byte pairs.
     bpe: Option<Arc<Bpe>>,
+    pretrained: Option<Arc<Named>>,
+}
+
+/// A tokenizer that was made elsewhere, and which of its symbols is the end.
+#[derive(Clone, Debug, PartialEq)]
+struct Named {
+    tokenizer: Pretrained,
+    end: Option<i32>,
 }
 
 /// The form in files: the index is derived.
@@ -60,6 +74,11 @@ struct Stored {
     end: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     merges: Vec<Pair>,
+    /// The text of a `tokenizer.json`, and the name of its last symbol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokenizer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
 }
 
 impl TryFrom<Stored> for Vocabulary {
@@ -68,21 +87,38 @@ impl TryFrom<Stored> for Vocabulary {
     fn try_from(v: Stored) -> Result<Vocabulary, String> {
         match v.kind {
             SymbolKind::Bpe => Vocabulary::of_merges(v.symbols, v.merges, v.end),
-            SymbolKind::Chars | SymbolKind::Words | SymbolKind::Labels | SymbolKind::Integers => {
-                Ok(Vocabulary::ordered(v.kind, v.symbols, v.unknown, v.end))
+            SymbolKind::Pretrained => {
+                let none = || "a tokenizer without its file".to_string();
+                let json = v.tokenizer.ok_or_else(none)?;
+                Vocabulary::of_tokenizer(json, v.last.as_deref(), v.end)
             }
+            SymbolKind::Chars
+            | SymbolKind::Words
+            | SymbolKind::Segments
+            | SymbolKind::Labels
+            | SymbolKind::Integers => Ok(Vocabulary::ordered(v.kind, v.symbols, v.unknown, v.end)),
         }
     }
 }
 
 impl From<Vocabulary> for Stored {
     fn from(v: Vocabulary) -> Stored {
+        let (mut symbols, mut tokenizer, mut last) = (v.symbols, None, None);
+        if let Some(named) = &v.pretrained {
+            let end = named.end.and_then(|i| usize::try_from(i).ok());
+            last = end.and_then(|i| symbols.get(i).cloned());
+            tokenizer = Some(named.tokenizer.json().to_string());
+            // The file has them.
+            symbols = Vec::new();
+        }
         Stored {
             kind: v.kind,
-            symbols: v.symbols,
+            symbols,
             unknown: v.unknown,
             end: v.end,
             merges: v.bpe.map_or(Vec::new(), |b| b.merges().to_vec()),
+            tokenizer,
+            last,
         }
     }
 }
@@ -115,6 +151,17 @@ impl Vocabulary {
         max: Option<usize>,
         end: bool,
     ) -> Vocabulary {
+        Vocabulary::of_counts(SymbolKind::Words, counts, min_count, max, end)
+    }
+
+    /// The same of symbols of this kind.
+    pub(super) fn of_counts(
+        kind: SymbolKind,
+        counts: &BTreeMap<String, u64>,
+        min_count: u64,
+        max: Option<usize>,
+        end: bool,
+    ) -> Vocabulary {
         let mut kept: Vec<(&String, u64)> = (counts.iter().map(|(w, n)| (w, *n)))
             .filter(|(_, n)| *n >= min_count)
             .collect();
@@ -125,7 +172,7 @@ impl Vocabulary {
         }
         let unknown = kept.len() < counts.len();
         let symbols = kept.into_iter().map(|(w, _)| w.clone()).collect();
-        Vocabulary::ordered(SymbolKind::Words, symbols, unknown, end)
+        Vocabulary::ordered(kind, symbols, unknown, end)
     }
 
     /// Byte pairs: symbols in the order in which merges made them.
@@ -138,6 +185,31 @@ impl Vocabulary {
         Ok(Vocabulary {
             bpe: Some(Arc::new(bpe)),
             ..Vocabulary::ordered(SymbolKind::Bpe, symbols, false, end)
+        })
+    }
+
+    /// The symbols of a `tokenizer.json`, given as its text. What its model calls unknown is
+    /// `<unknown>`; `last` names the symbol that is `<end>`, which else is added.
+    ///
+    /// Errors: a file that the crate `tokenizers` does not read; no symbol of that name.
+    pub(super) fn of_tokenizer(
+        json: String,
+        last: Option<&str>,
+        end: bool,
+    ) -> Result<Vocabulary, String> {
+        let tokenizer = Pretrained::new(json)?;
+        let at = match last {
+            Some(name) => {
+                let none = || format!("it has no symbol {name:.30?}");
+                Some(tokenizer.index_of(name).ok_or_else(none)?)
+            }
+            None => None,
+        };
+        let symbols = tokenizer.symbols().to_vec();
+        let named = Named { tokenizer, end: at };
+        Ok(Vocabulary {
+            pretrained: Some(Arc::new(named)),
+            ..Vocabulary::ordered(SymbolKind::Pretrained, symbols, false, end)
         })
     }
 
@@ -160,6 +232,7 @@ impl Vocabulary {
             end,
             index,
             bpe: None,
+            pretrained: None,
         }
     }
 
@@ -167,27 +240,30 @@ impl Vocabulary {
     /// embedding's table.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.symbols.len() + self.unknown as usize + self.end as usize
+        let inside = self.pretrained.as_ref().is_some_and(|p| p.end.is_some());
+        self.symbols.len() + self.unknown as usize + (self.end && !inside) as usize
     }
 
     pub fn kind(&self) -> SymbolKind {
         self.kind
     }
 
-    /// In order of index, without `<unknown>` and `<end>`.
+    /// In order of index, without `<unknown>` and `<end>`, unless a tokenizer's file has them.
     pub fn symbols(&self) -> &[String] {
         &self.symbols
     }
 
     /// The index of `<unknown>`, where there is one.
     pub fn unknown(&self) -> Option<i32> {
-        self.unknown.then_some(self.symbols.len() as i32)
+        let of_file = self.pretrained.as_ref().and_then(|p| p.tokenizer.unknown());
+        of_file.or(self.unknown.then_some(self.symbols.len() as i32))
     }
 
     /// The index of `<end>`, where there is one.
     pub fn end(&self) -> Option<i32> {
         let at = self.symbols.len() + self.unknown as usize;
-        self.end.then_some(at as i32)
+        let of_file = self.pretrained.as_ref().and_then(|p| p.end);
+        self.end.then_some(of_file.unwrap_or(at as i32))
     }
 
     /// What `previous` reads at step 0.
@@ -206,8 +282,23 @@ impl Vocabulary {
         self.index.get(symbol).copied().unwrap_or_else(other)
     }
 
-    /// A text cut into symbols, without `<end>`.
+    /// A text cut into symbols, without `<end>`. Where a tokenizer made elsewhere fails, the text is
+    /// one symbol, which is none of its own.
     pub fn cut<'t>(&self, text: &'t str) -> Vec<Cow<'t, str>> {
+        self.try_cut(text).unwrap_or_else(|_| vec![text.into()])
+    }
+
+    /// The same. Errors: what a tokenizer made elsewhere says where it fails.
+    pub fn try_cut<'t>(&self, text: &'t str) -> Result<Vec<Cow<'t, str>>, String> {
+        if let Some(named) = &self.pretrained {
+            let cut = named.tokenizer.cut(text)?;
+            let name = |i: &i32| Some(Cow::Owned(self.symbols.get(*i as usize)?.clone()));
+            return Ok(cut.iter().filter_map(name).collect());
+        }
+        Ok(self.cut_plainly(text))
+    }
+
+    fn cut_plainly<'t>(&self, text: &'t str) -> Vec<Cow<'t, str>> {
         if let Some(bpe) = &self.bpe {
             return bpe.cut(text).into_iter().map(Cow::Owned).collect();
         }
@@ -216,7 +307,11 @@ impl Vocabulary {
                 .map(|(i, c)| text[i..i + c.len_utf8()].into())
                 .collect(),
             SymbolKind::Words => words(text).map(Cow::Borrowed).collect(),
-            SymbolKind::Bpe | SymbolKind::Labels | SymbolKind::Integers => vec![text.into()],
+            SymbolKind::Segments => segments(text).map(Cow::Borrowed).collect(),
+            SymbolKind::Bpe
+            | SymbolKind::Pretrained
+            | SymbolKind::Labels
+            | SymbolKind::Integers => vec![text.into()],
         }
     }
 
@@ -228,28 +323,51 @@ impl Vocabulary {
     /// The symbol as it is shown: `<end>`, and `<unknown>` outside the vocabulary.
     pub fn symbol(&self, index: i32) -> &str {
         match usize::try_from(index) {
-            Ok(i) if i < self.symbols.len() => &self.symbols[i],
             Ok(_) if Some(index) == self.end() => "<end>",
+            Ok(i) if i < self.symbols.len() && self.is_known(index) => &self.symbols[i],
             _ => "<unknown>",
         }
     }
 
-    /// The text of indices up to the first `<end>`; characters and byte pairs are joined, other
-    /// symbols parted by a blank, but not at the ends of lines.
+    /// The text of indices up to the first `<end>`: as their tokenizer joins them, characters side by
+    /// side, words with punctuation apart as prose is written, other symbols parted by a blank, but not
+    /// at the ends of lines.
     pub fn decode(&self, indices: &[i32]) -> String {
+        self.decode_with(indices, "<unknown>")
+    }
+
+    /// The same with this text for what is no symbol.
+    pub fn decode_with(&self, indices: &[i32], unknown: &str) -> String {
         let end = self.end();
+        let symbol = |index: i32| match usize::try_from(index) {
+            Ok(i) if i < self.symbols.len() && self.is_known(index) => self.symbols[i].as_str(),
+            Ok(_) | Err(_) => unknown,
+        };
+        let shown = || indices.iter().take_while(|i| Some(**i) != end);
+        if let Some(named) = &self.pretrained {
+            let shown: Vec<i32> = shown().copied().collect();
+            return named.tokenizer.join(&shown);
+        }
+        if self.kind == SymbolKind::Segments {
+            let mut joiner = Joiner::default();
+            shown().for_each(|i| joiner.push(symbol(*i)));
+            return joiner.finish();
+        }
         if let Some(bpe) = &self.bpe {
-            let shown = indices.iter().take_while(|i| Some(**i) != end);
-            return bpe.join(&shown.map(|i| self.symbol(*i)).collect::<Vec<_>>());
+            return bpe.join(&shown().map(|i| symbol(*i)).collect::<Vec<_>>());
         }
         let mut text = String::new();
         let mut line_begins = true;
-        for index in indices.iter().take_while(|i| Some(**i) != end) {
-            let symbol = self.symbol(*index);
+        for index in shown() {
+            let symbol = symbol(*index);
             let joined = match self.kind {
                 SymbolKind::Chars => true,
                 SymbolKind::Words => line_begins || symbol == "\n",
-                SymbolKind::Bpe | SymbolKind::Labels | SymbolKind::Integers => line_begins,
+                SymbolKind::Segments
+                | SymbolKind::Bpe
+                | SymbolKind::Pretrained
+                | SymbolKind::Labels
+                | SymbolKind::Integers => line_begins,
             };
             if !joined {
                 text.push(' ');

@@ -400,7 +400,11 @@ pub const METRICS: &[Variant] = &[
         &[],
         "counts of true against predicted classes, as a table and a picture",
     ),
-    later("bleu", &[], "overlap of generated and true word groups"),
+    built(
+        "bleu",
+        &[],
+        "runs of words that a text written from inputs shares with the true one, 0 to 100",
+    ),
 ];
 
 const AVERAGES: &[Variant] = &[
@@ -460,13 +464,13 @@ pub const INITS: &[Variant] = &[
 pub const SEARCHES: &[Variant] = &[
     built("sample", &[], "draw each step from the probabilities"),
     built("greedy", &[], "take the likeliest at each step"),
-    later(
+    built(
         "beam",
         &[
             need("width", whole(1)),
             arg("length_penalty", NOT_NEGATIVE, "0"),
         ],
-        "keep the likeliest sequences, this many at a time",
+        "search for the likeliest sequence, this many kept at each step; ranked by ln P / ((5 + length) / 6)^penalty",
     ),
 ];
 
@@ -587,8 +591,12 @@ pub const STEPS: &[Variant] = &[
     ),
     built(
         "words",
-        &[arg("min_count", whole(1), "1"), maybe("max", whole(1))],
-        "a text as what stands between blanks, and each line end; `<unknown>` is what is left out",
+        &[
+            arg("min_count", whole(1), "1"),
+            maybe("max", whole(1)),
+            arg("punctuation", Kind::Choice(PUNCTUATION), "attached"),
+        ],
+        "a text as its words, and each line end; `<unknown>` is what is left out",
     ),
     built(
         "bpe",
@@ -596,9 +604,23 @@ pub const STEPS: &[Variant] = &[
         "a text as this many pieces, joined from bytes by frequency; every text has them",
     ),
     built(
+        "tokenizer",
+        &[FILE, maybe("end", Kind::Text)],
+        "a text as the pieces of a `tokenizer.json` made elsewhere; `end` names its symbol for `<end>`",
+    ),
+    built(
         "pixels",
         &[],
         "an image as its grey values; `scale` and `zscore` take all of them together",
+    ),
+];
+
+const PUNCTUATION: &[Variant] = &[
+    built("attached", &[], "a word is all that stands between blanks"),
+    built(
+        "apart",
+        &[],
+        "cut at Unicode's word boundaries (UAX #29): each mark is a word by itself",
     ),
 ];
 

@@ -6,13 +6,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::clip;
-use super::evaluate::epoch_plan;
+use super::decode::Decoding;
+use super::evaluate::{Wrote, epoch_plan};
 use super::failure::Failure;
 use super::feed::Carried;
 use super::generate::{Request, generate};
 use super::observe::{End, Event, Measured, StepReport};
 use super::run::Run;
 use super::schedule;
+use super::translated;
 use crate::data::{Batch, Part};
 use crate::settings::{GenerateSettings, Validate, Watched};
 use crate::targets::executable::{Draw, Role};
@@ -208,15 +210,35 @@ impl Run<'_> {
             return Ok(None);
         }
         let texts = self.texts()?;
+        let bleu = self.bleu()?;
         let stop: &AtomicBool = self.plan.interrupt;
         let measured = self.evaluator.measure(
             &mut self.plan.functions.evaluate,
             &self.weights,
             Part::Valid,
-            Some(&texts),
+            Wrote {
+                texts: Some(&texts),
+                bleu,
+            },
             stop,
         )?;
         Ok(measured.map(|m| (m, texts)))
+    }
+
+    /// The score of what the model writes for the validation part, where a metric asks for it.
+    fn bleu(&mut self) -> Result<Option<f64>, Failure> {
+        if !self.evaluator.wants_bleu() {
+            return Ok(None);
+        }
+        translated::bleu(
+            self.plan.functions.step.as_mut(),
+            &self.weights,
+            self.plan.settings,
+            self.plan.dataset,
+            Part::Valid,
+            &Decoding::of(self.plan.generate),
+            self.plan.interrupt,
+        )
     }
 
     /// What the model writes as it is now; nothing where it does not write.
@@ -225,6 +247,9 @@ impl Run<'_> {
         else {
             return Ok(Vec::new());
         };
+        if !self.shows {
+            return Ok(Vec::new());
+        }
         let long = self.plan.dataset.is_long();
         let n = match (self.evaluator.wants_texts(), long) {
             (true, false) => COPIED,
@@ -241,7 +266,7 @@ impl Run<'_> {
         };
         let request = Request {
             stream: self.progress.step as u32,
-            ..Request::new(&settings, n)?
+            ..Request::new(&settings, n)
         };
         let (written, _) = generate(generator, &self.weights, &self.fields, &request)?;
         Ok(written.iter().map(|g| g.text()).collect())

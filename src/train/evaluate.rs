@@ -99,6 +99,15 @@ fn grads_of(signature: &Signature) -> Vec<f32> {
     vec![0.0; len]
 }
 
+/// What the model wrote for a measurement.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wrote<'a> {
+    /// Texts, for `copied`.
+    pub texts: Option<&'a [String]>,
+    /// The score of the part's decoded examples.
+    pub bleu: Option<f64>,
+}
+
 /// Measures parts of one dataset with one model's settings.
 pub struct Evaluator<'a> {
     settings: &'a TrainSettings,
@@ -140,13 +149,18 @@ impl<'a> Evaluator<'a> {
         self.metrics.contains(&Metric::Copied)
     }
 
-    /// Loss and metrics; `None` once `stop` is set. `texts` are what the model wrote, for `copied`.
+    /// Whether every example of a part must be decoded.
+    pub fn wants_bleu(&self) -> bool {
+        self.metrics.contains(&Metric::Bleu)
+    }
+
+    /// Loss and metrics; `None` once `stop` is set.
     pub fn measure(
         &mut self,
         stage: &mut Stage,
         weights: &[f32],
         part: Part,
-        texts: Option<&[String]>,
+        wrote: Wrote<'_>,
         stop: &AtomicBool,
     ) -> Result<Option<Measured>, Failure> {
         let dataset = self.dataset;
@@ -166,7 +180,7 @@ impl<'a> Evaluator<'a> {
             by_class: sums.by_class(),
         };
         for metric in self.metrics.clone() {
-            self.metric(&metric, &sums, part, texts, &mut measured.metrics);
+            self.metric(&metric, &sums, part, wrote, &mut measured.metrics);
         }
         Ok(Some(measured))
     }
@@ -177,7 +191,7 @@ impl<'a> Evaluator<'a> {
         metric: &Metric,
         sums: &Sums,
         part: Part,
-        texts: Option<&[String]>,
+        wrote: Wrote<'_>,
         out: &mut Vec<(String, f64)>,
     ) {
         let nats = sums.first(self.dataset, &[Unit::Token, Unit::Class]);
@@ -211,7 +225,7 @@ impl<'a> Evaluator<'a> {
             }
             Metric::Copied => {
                 let target = sums.first(self.dataset, &[Unit::Token]);
-                let share = target.zip(texts);
+                let share = target.zip(wrote.texts);
                 put(
                     key,
                     share.and_then(|((t, _), texts)| copied(self.dataset, t, texts)),
@@ -221,8 +235,9 @@ impl<'a> Evaluator<'a> {
             Metric::F1(average) => put(key, sums.f1(*average)),
             Metric::EntityF1 => put(key, sums.entity_f1()),
             Metric::Mape => put(key, sums.error_share()),
+            Metric::Bleu => put(key, wrote.bleu),
             // Tables are no numbers: `by_class` has them.
-            Metric::Bleu | Metric::Confusion => {}
+            Metric::Confusion => {}
         }
     }
 }
@@ -243,10 +258,8 @@ fn check(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
         | Metric::Rmse
         | Metric::Mape
         | Metric::Versus(Baseline::Column(_)) => (&[Unit::Number], "numbers"),
-        Metric::Versus(Baseline::Bigram) | Metric::Copied => (&[Unit::Token], "tokens"),
-        Metric::Bleu => {
-            let message = format!("the metric `{metric}` is not built yet");
-            return Err(Failure::program("feature::unavailable", message));
+        Metric::Versus(Baseline::Bigram) | Metric::Copied | Metric::Bleu => {
+            (&[Unit::Token], "tokens")
         }
     };
     let mut targets = (dataset.columns().iter()).filter(|c| c.role == FieldRole::Target);
@@ -255,6 +268,13 @@ fn check(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
         let message = format!("`{metric}` needs a target of {what}, and the model has none");
         return refused(message);
     };
+    let inputs = (dataset.columns().iter()).any(|c| c.role == FieldRole::Input);
+    if *metric == Metric::Bleu && (!inputs || !target.previous || dataset.is_long()) {
+        return refused(format!(
+            "`bleu` needs a text that is written from inputs, `{}` is none",
+            target.name
+        ));
+    }
     let classes = target.vocabulary.as_ref().map_or(0, |v| v.len());
     if *metric == Metric::Confusion && classes > MOST {
         return refused(format!(

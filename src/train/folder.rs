@@ -28,7 +28,7 @@ use super::disk;
 use super::failure::{Class, Failure};
 use super::manifest::{FORMAT, digest};
 use crate::data::spec::{FieldRole, Unit};
-use crate::data::{Column, Dataset, Fits, Inverse, Vocabulary};
+use crate::data::{Column, Dataset, Fits, Inverse, Prepare, Vocabulary};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{GenerateSettings, TrainSettings};
 
@@ -54,6 +54,9 @@ pub struct FieldInfo {
     pub vocabulary: Option<Vocabulary>,
     /// Back to the unit of the file.
     pub inverse: Inverse,
+    /// What is done to a text before it is cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prepared: Vec<Prepare>,
     /// Whether the model reads `previous` of it.
     pub previous: bool,
 }
@@ -68,6 +71,7 @@ impl From<&Column> for FieldInfo {
             features: c.features.clone(),
             vocabulary: c.vocabulary.clone(),
             inverse: c.inverse.clone(),
+            prepared: c.prepared.clone(),
             previous: c.previous,
         }
     }

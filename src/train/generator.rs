@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::feed::{Carried, Feed};
 use super::folder::FieldInfo;
 use crate::data::{Batch, Tensor};
+use crate::dim::{Dim, Sym};
 use crate::targets::executable::{Draw, Executable, Role, Signature};
 
 pub struct Generator {
@@ -123,6 +124,35 @@ impl<'a> Reader<'a> {
         self.feed.carry(&mut self.carried);
         self.at += 1;
         Ok(())
+    }
+
+    /// Row i goes on from what row `from[i]` has read. Rows of one example only may take each other's
+    /// place: what the setup made of their inputs stays.
+    pub fn follow(&mut self, from: &[usize]) {
+        if from.iter().enumerate().all(|(i, f)| i == *f) {
+            return;
+        }
+        let size = |s: &Sym| i64::try_from(self.batch.size(s.name())?).ok();
+        for slot in &self.generator.step.signature().outputs {
+            let is_batch = |d: &Dim| d.as_sym().is_some_and(|s| s.name() == "B");
+            let (Role::Carry(path), Some(at)) = (&slot.role, slot.shape.iter().position(is_batch))
+            else {
+                continue;
+            };
+            let Some(values) = self.carried.get_mut(path) else {
+                continue;
+            };
+            let before = slot.shape[..at].iter().map(|d| d.eval(&size));
+            let before: i64 = before.map(|d| d.unwrap_or(1)).product();
+            let width = values.len() / (from.len() * before.max(1) as usize).max(1);
+            let mut moved = Vec::with_capacity(values.len());
+            for block in values.chunks(from.len() * width.max(1)) {
+                for f in from {
+                    moved.extend_from_slice(&block[f * width..(f + 1) * width]);
+                }
+            }
+            *values = moved;
+        }
     }
 
     /// What the last step predicts.

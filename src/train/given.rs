@@ -1,12 +1,13 @@
-//! What a request gives a generating model: values of its inputs, in the units the model reads.
+//! What a generating model is given: values of its inputs, in the units the model reads.
 //!
-//! In: a [`Request`], the fields of a run. Out: a batch of one step whose inputs are set, equal for all
-//! sequences; the numbers of a prompt.
+//! In: a [`Request`], or a batch of examples, and the fields of a run. Out: a batch of one step whose
+//! inputs are set, equal for all sequences or those of each example; the numbers of a prompt.
 
 use super::failure::Failure;
 use super::folder::FieldInfo;
 use super::generate::Request;
-use crate::data::{Batch, Tensor, Undo};
+use crate::data::spec::FieldRole;
+use crate::data::{Batch, Prepare, Tensor, Undo};
 use crate::settings::Given;
 use crate::targets::executable::{Role, Signature};
 
@@ -21,7 +22,8 @@ fn scaled(field: &FieldInfo, feature: usize, value: f64) -> f32 {
 }
 
 /// The prompt of a numeric target, in the units the model reads.
-pub(super) fn numbers(target: &FieldInfo, prompt: &str, width: usize) -> Result<Vec<f32>, Failure> {
+pub(super) fn numbers(target: &FieldInfo, prompt: &str) -> Result<Vec<f32>, Failure> {
+    let width = target.width();
     let parts = prompt
         .split([' ', ',', '\t', '\n'])
         .filter(|p| !p.is_empty());
@@ -45,36 +47,38 @@ pub(super) fn numbers(target: &FieldInfo, prompt: &str, width: usize) -> Result<
     Ok(out)
 }
 
-/// A batch of one step, with the inputs that the request gives to these functions. `own` is the time
-/// of the target that is written.
+impl FieldInfo {
+    /// Numbers of a step.
+    pub(super) fn width(&self) -> usize {
+        self.features.iter().product::<usize>().max(1)
+    }
+}
+
+/// The data that functions read, each name once.
+pub(super) fn data_read<'s>(signatures: &[&'s Signature]) -> Vec<&'s str> {
+    let mut names: Vec<&str> = Vec::new();
+    for slot in signatures.iter().flat_map(|s| &s.inputs) {
+        if let Role::Data(name) = &slot.role
+            && !names.contains(&name.as_str())
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A batch of one step and `n` rows, with the inputs that the request gives to these functions.
+/// `own` is the time of the target that is written.
 pub(super) fn first_batch(
     signatures: &[&Signature],
     fields: &[FieldInfo],
     own: Option<&str>,
     request: &Request,
+    n: usize,
 ) -> Result<Batch, Failure> {
-    let n = request.n;
-    let mut batch = Batch {
-        epoch: 0,
-        index: 0,
-        rows: n,
-        steps: Vec::new(),
-        lengths: Vec::new(),
-        begun: Vec::new(),
-        data: Vec::new(),
-        previous: Vec::new(),
-        carries: false,
-        examples: Vec::new(),
-    };
-    let slots = || signatures.iter().flat_map(|s| &s.inputs);
-    for slot in slots() {
-        let Role::Data(name) = &slot.role else {
-            continue;
-        };
-        if batch.data(name).is_some() {
-            continue;
-        }
-        let field = fields.iter().find(|f| f.name == *name);
+    let mut batch = Batch::empty(n);
+    for name in data_read(signatures) {
+        let field = fields.iter().find(|f| f.name == name);
         let given = request.given.iter().rev().find(|(g, _)| g == name);
         let (Some(field), Some((_, given))) = (field, given) else {
             let message = format!("the model reads `{name}`, and nothing gives it a value");
@@ -98,22 +102,79 @@ pub(super) fn first_batch(
                 None => batch.steps.push((time.clone(), steps)),
             }
         }
-        batch.data.push((name.clone(), values));
+        batch.data.push((name.to_string(), values));
     }
+    complete(&mut batch, signatures);
+    Ok(batch)
+}
+
+/// The inputs of a batch's examples, each `copies` times side by side, without the target's answers.
+///
+/// Errors: an input along the target's own time.
+pub(super) fn inputs_of(
+    signatures: &[&Signature],
+    fields: &[FieldInfo],
+    own: Option<&str>,
+    from: &Batch,
+    copies: usize,
+) -> Result<Batch, Failure> {
+    let mut batch = Batch::empty(from.rows * copies);
+    let repeated = |all: &[i32]| -> Vec<i32> {
+        let each = all.iter().map(|x| std::iter::repeat_n(*x, copies));
+        each.flatten().collect()
+    };
+    for name in data_read(signatures) {
+        let field = fields.iter().find(|f| f.name == name);
+        let (Some(field), Some(values)) = (field, from.data(name)) else {
+            let message = format!("the data has no `{name}`, which the model reads");
+            return Err(Failure::program("data::mismatch", message));
+        };
+        if field.role != FieldRole::Input || (field.time.is_some() && field.time.as_deref() == own)
+        {
+            let message = format!("`{name}` goes step by step with what the model would write");
+            return Err(Failure::program("generate::not-possible", message));
+        }
+        if let Some(time) = &field.time
+            && let (Some(steps), None) = (from.size(time), batch.size(time))
+        {
+            batch.steps.push((time.clone(), steps));
+            let lengths = from.lengths(time).map(repeated);
+            batch.lengths.extend(lengths.map(|l| (time.clone(), l)));
+        }
+        let steps = field.time.as_deref().and_then(|t| from.size(t));
+        let lead = steps.unwrap_or(1) * from.rows;
+        let values = match values {
+            Tensor::I32(v) => Tensor::I32(side_by_side(v, lead, copies)),
+            Tensor::F32(v) => Tensor::F32(side_by_side(v, lead, copies)),
+        };
+        batch.data.push((name.to_string(), values));
+    }
+    complete(&mut batch, signatures);
+    Ok(batch)
+}
+
+/// Each of `lead` equal runs, `copies` times.
+fn side_by_side<T: Copy>(values: &[T], lead: usize, copies: usize) -> Vec<T> {
+    let width = (values.len() / lead.max(1)).max(1);
+    let runs = values.chunks(width);
+    runs.flat_map(|run| run.repeat(copies)).collect()
+}
+
+/// Gives sizes that no input has the one step of a call, and times their lengths.
+fn complete(batch: &mut Batch, signatures: &[&Signature]) {
     for size in signatures.iter().flat_map(|s| &s.sizes) {
         if batch.size(size.name()).is_none() {
             batch.steps.push((size.name().to_string(), 1));
         }
     }
-    for slot in slots() {
+    for slot in signatures.iter().flat_map(|s| &s.inputs) {
         if let Role::Lengths(time) = &slot.role
             && batch.lengths(time).is_none()
         {
             let steps = batch.size(time).unwrap_or(1) as i32;
-            batch.lengths.push((time.clone(), vec![steps; n]));
+            batch.lengths.push((time.clone(), vec![steps; batch.rows]));
         }
     }
-    Ok(batch)
 }
 
 /// A given value for each of `n` sequences, and its steps where it is a sequence.
@@ -131,6 +192,7 @@ fn given_value(
             Given::Number(x) => x.to_string(),
             Given::Numbers(_) => return differs(format!("`{name}` is a text, not numbers")),
         };
+        let text = Prepare::all(&field.prepared, &text);
         let symbols = match timed {
             true => vocabulary.encode_text(&text),
             false => vec![vocabulary.encode(&text)],
@@ -146,6 +208,9 @@ fn given_value(
             };
             return differs(message);
         }
+        if symbols.is_empty() {
+            return differs(format!("`{name}` is given nothing; it has a step at least"));
+        }
         let steps = timed.then_some(symbols.len());
         let all = symbols.iter().flat_map(|s| std::iter::repeat_n(*s, n));
         return Ok((Tensor::I32(all.collect()), steps));
@@ -155,9 +220,9 @@ fn given_value(
         Given::Numbers(x) => x.clone(),
         Given::Text(_) => return differs(format!("`{name}` has numbers, the value is a text")),
     };
-    let width: usize = field.features.iter().product::<usize>().max(1);
+    let width = field.width();
     let fits = match timed {
-        true => values.len() % width == 0,
+        true => !values.is_empty() && values.len() % width == 0,
         false => values.len() == width,
     };
     if !fits {

@@ -5,9 +5,12 @@
 //! its seed, its step and what a checkpoint holds, so a resumed run has the bits of one that was
 //! never interrupted.
 
+pub mod beam;
+pub mod bleu;
 pub mod checkpoint;
 pub mod classes;
 pub mod clip;
+pub mod decode;
 mod disk;
 pub mod entities;
 mod epoch;
@@ -36,7 +39,9 @@ pub mod sample;
 pub mod schedule;
 #[cfg(test)]
 mod tests;
+pub mod translated;
 pub mod weights;
+mod write;
 
 pub use checkpoint::Which;
 pub use failure::{Class, Failure};

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::checkpoint::{self, Checkpoint, Which};
 use super::clip::Trained;
+use super::decode::decoded;
 use super::disk;
 use super::evaluate::{self, Evaluator};
 use super::failure::{Class, Failure};
@@ -37,6 +38,8 @@ pub(super) struct Run<'a> {
     pub plan: Plan<'a>,
     pub slots: Vec<ParamSlot>,
     pub fields: Vec<FieldInfo>,
+    /// Samples are shown as the model learns.
+    pub shows: bool,
     pub updater: Updater,
     pub weights: Vec<f32>,
     pub grads: Vec<f32>,
@@ -148,14 +151,18 @@ impl<'a> Run<'a> {
         }
         let fields: Vec<FieldInfo> = dataset.columns().iter().map(FieldInfo::from).collect();
         let given = plan.generate.map_or(&[][..], |g| &g.given);
-        if let Some(generator) = &plan.functions.step
-            && !can_generate(generator, &fields, given)
-        {
-            plan.functions.step = None;
+        let mut shows = false;
+        if let Some(generator) = &plan.functions.step {
+            shows = can_generate(generator, &fields, given);
+            let decodes = evaluator.wants_bleu() && decoded(generator, &fields).is_some();
+            if !shows && !decodes {
+                plan.functions.step = None;
+            }
         }
         Ok(Run {
             log: Log::open(&run_path, step)?,
             fields,
+            shows,
             updater,
             weights,
             grads: vec![0.0; len],

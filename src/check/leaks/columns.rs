@@ -164,7 +164,11 @@ impl<'a> Follow<'a> {
                     let before = i64::try_from(*n).unwrap_or(i64::MAX).saturating_sub(1);
                     read.first = read.first.saturating_sub(before);
                 }
-                Step::Chars | Step::Split(_) | Step::Words { .. } | Step::Bpe(_) => {
+                Step::Chars
+                | Step::Split(_)
+                | Step::Words { .. }
+                | Step::Bpe(_)
+                | Step::Tokenizer { .. } => {
                     read.symbols = Some(step.clone());
                 }
                 Step::Labels

@@ -210,7 +210,9 @@ fn gives(data: &DataSpec, e: &ColumnExpr, depth: usize) -> Gives {
             | SourceKind::Rows { .. } => Gives::Cell,
         },
         ColumnKind::Step { input, step } => match step {
-            Step::Chars | Step::Words { .. } | Step::Bpe(_) => Gives::Symbols,
+            Step::Chars | Step::Words { .. } | Step::Bpe(_) | Step::Tokenizer { .. } => {
+                Gives::Symbols
+            }
             Step::Labels => Gives::Class,
             Step::Lower | Step::Nfc => Gives::Text,
             Step::Multihot(_) => Gives::Binary,

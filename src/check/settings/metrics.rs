@@ -123,9 +123,10 @@ pub fn fits(metric: &Metric, target: &Input) -> bool {
     match metric {
         Metric::Perplexity | Metric::Top(_) => matches!(target.unit, Unit::Token | Unit::Class),
         Metric::EntityF1 => target.unit == Unit::Class,
-        Metric::BitsPerChar | Metric::Bleu | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
+        Metric::BitsPerChar | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
             target.unit == Unit::Token
         }
+        Metric::Bleu => target.unit == Unit::Token && target.feeds_itself,
         Metric::Accuracy | Metric::F1(_) | Metric::Confusion => target.unit != Unit::Number,
         Metric::Mae
         | Metric::Mse
@@ -139,9 +140,8 @@ fn needs(metric: &Metric) -> &'static str {
     match metric {
         Metric::Perplexity | Metric::Top(_) => "a token or class target",
         Metric::EntityF1 => "a class target",
-        Metric::BitsPerChar | Metric::Bleu | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
-            "a token target"
-        }
+        Metric::BitsPerChar | Metric::Versus(Baseline::Bigram) | Metric::Copied => "a token target",
+        Metric::Bleu => "a text the model writes",
         Metric::Accuracy | Metric::F1(_) | Metric::Confusion => "a token, class or binary",
         Metric::Mae
         | Metric::Mse

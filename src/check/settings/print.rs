@@ -223,9 +223,18 @@ fn step(s: &Step) -> String {
         Step::Window(n) => format!("window({n})"),
         Step::Multihot(n) => format!("multihot({n})"),
         Step::Split(separator) => format!("split({})", quoted(separator)),
-        Step::Words { min_count, max } => match max {
-            Some(max) => format!("words(min_count = {min_count}, max = {max})"),
-            None => format!("words(min_count = {min_count})"),
+        Step::Words {
+            min_count,
+            max,
+            apart,
+        } => {
+            let max = max.map_or(String::new(), |max| format!(", max = {max}"));
+            let apart = if *apart { "apart" } else { "attached" };
+            format!("words(min_count = {min_count}{max}, punctuation = {apart})")
+        }
+        Step::Tokenizer { file, end } => match end {
+            Some(end) => format!("tokenizer({}, end = {})", quoted(&file.node), quoted(end)),
+            None => format!("tokenizer({})", quoted(&file.node)),
         },
         Step::Bpe(n) => format!("bpe({n})"),
         Step::Pixels => "pixels()".into(),

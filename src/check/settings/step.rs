@@ -148,6 +148,14 @@ fn made(c: &Choice) -> Option<Step> {
         "words" => Step::Words {
             min_count: size("min_count"),
             max: c.get("max").map(|_| size("max")),
+            apart: matches!(
+                c.get("punctuation"),
+                Some(Checked::Choice(c)) if c.name == "apart"
+            ),
+        },
+        "tokenizer" => Step::Tokenizer {
+            file: c.text("file").clone(),
+            end: c.get("end").map(|_| c.text("end").node.clone()),
         },
         "bpe" => Step::Bpe(size("symbols")),
         "pixels" => Step::Pixels,

@@ -7,9 +7,8 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::UnicodeNormalization;
-
-use super::super::fit::Fit;
+use super::super::fit::{Fit, Prepare};
+use super::super::segments::segments;
 use super::super::source::Source;
 use super::super::source::text::{Place, at, shown};
 use super::super::spec::Binary;
@@ -98,18 +97,16 @@ impl<'a> Evaluator<'a> {
                 }
                 Value::Numbers(beside(parts, node)?)
             }
-            NodeKind::Lower(x) => self.texts(x, p, |t| Cow::Owned(t.to_lowercase()))?,
-            NodeKind::Nfc(x) => self.texts(x, p, |t| match unicode_normalization::is_nfc(&t) {
-                true => t,
-                false => Cow::Owned(t.nfc().collect()),
-            })?,
+            NodeKind::Lower(x) => self.texts(x, p, |t| Prepare::Lower.apply(t))?,
+            NodeKind::Nfc(x) => self.texts(x, p, |t| Prepare::Nfc.apply(t))?,
             NodeKind::Chars(x) => match self.eval(x, p)? {
                 Value::Text(t) | Value::Chars(t) => Value::Chars(t),
                 Value::Texts(_) | Value::Numbers(_) => {
                     return Err(fail(node, "data::not-text", "chars() of what is no text"));
                 }
             },
-            NodeKind::Words(x) => self.cut(x, p, node, "words", |t| words(t).collect())?,
+            NodeKind::Words(x, false) => self.cut(x, p, node, "words", |t| words(t).collect())?,
+            NodeKind::Words(x, true) => self.cut(x, p, node, "words", |t| segments(t).collect())?,
             NodeKind::Split(x, separator) => {
                 self.cut(x, p, node, "split", |t| t.split(separator).collect())?
             }
@@ -346,7 +343,7 @@ impl<'a> Evaluator<'a> {
                 }
                 value => Ok(value),
             },
-            FitKind::Bpe(_) => {
+            FitKind::Bpe(_) | FitKind::Pretrained => {
                 let Some(Fit::Vocabulary(vocabulary)) = &self.fitted[i] else {
                     return Err(too_early(node, "symbols"));
                 };
@@ -354,12 +351,13 @@ impl<'a> Evaluator<'a> {
                 match self.eval(&fit.input, p)? {
                     Value::Text(t) => {
                         let owned = |s: Cow<str>| Cow::Owned(s.into_owned());
-                        Ok(Value::Texts(
-                            vocabulary.cut(&t).into_iter().map(owned).collect(),
-                        ))
+                        let cut = vocabulary.try_cut(&t).map_err(|why| {
+                            self.at(node, p, None, 0, "data::tokenizer", tokenizer_fails(&why))
+                        })?;
+                        Ok(Value::Texts(cut.into_iter().map(owned).collect()))
                     }
                     Value::Chars(_) | Value::Texts(_) | Value::Numbers(_) => {
-                        Err(fail(node, "data::not-text", "bpe() of what is no text"))
+                        Err(fail(node, "data::not-text", "pieces of what is no text"))
                     }
                 }
             }
@@ -379,6 +377,11 @@ impl<'a> Evaluator<'a> {
             }
         }
     }
+}
+
+/// The message where a tokenizer made elsewhere fails on a text.
+pub fn tokenizer_fails(why: &str) -> String {
+    format!("the tokenizer: {}", shown(why, 52))
 }
 
 fn too_early(node: &Node, what: &str) -> Diagnostic {

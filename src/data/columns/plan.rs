@@ -2,8 +2,8 @@
 //!
 //! In: made by `build`. Out: [`Plan`], the columns a model asks for and those they read.
 
-use super::super::fit::{Affine, Inverse, Undo};
-use super::super::spec::{Binary, Reduce, Unary};
+use super::super::fit::{Affine, Inverse, Prepare, Undo};
+use super::super::spec::{Binary, PathText, Reduce, Unary};
 use super::super::vocabulary::SymbolKind;
 use crate::span::Span;
 
@@ -30,8 +30,8 @@ pub enum NodeKind {
     Nfc(Box<Node>),
     /// A text of which each character is a symbol.
     Chars(Box<Node>),
-    /// A text of which each word is a symbol.
-    Words(Box<Node>),
+    /// A text of which each word is a symbol; with punctuation apart where this is set.
+    Words(Box<Node>, bool),
     Split(Box<Node>, String),
     Multihot(Box<Node>, usize),
     /// Grey values: whatever is fitted to them is fitted to all together.
@@ -73,6 +73,15 @@ pub struct FitPlan {
     pub key: String,
     pub kind: FitKind,
     pub input: Node,
+    /// Of [`FitKind::Pretrained`].
+    pub tokenizer: Option<TokenizerFile>,
+}
+
+/// A `tokenizer.json`, and the name of its symbol that is `<end>`.
+#[derive(Clone, Debug)]
+pub struct TokenizerFile {
+    pub path: PathText,
+    pub end: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,9 +90,13 @@ pub enum FitKind {
     Words {
         min_count: u64,
         max: Option<usize>,
+        /// Words with punctuation apart.
+        apart: bool,
     },
     /// Byte pairs: this many symbols.
     Bpe(usize),
+    /// The pieces of a tokenizer made elsewhere: read, not fitted.
+    Pretrained,
     Zscore,
     Range {
         low: f64,
@@ -191,7 +204,7 @@ impl Plan {
             NodeKind::Lower(x)
             | NodeKind::Nfc(x)
             | NodeKind::Chars(x)
-            | NodeKind::Words(x)
+            | NodeKind::Words(x, _)
             | NodeKind::Split(x, _)
             | NodeKind::Multihot(x, _)
             | NodeKind::Pixels(x)
@@ -222,7 +235,10 @@ impl Plan {
             NodeKind::Column(c) => self.symbols(&self.columns[*c].node),
             NodeKind::Next(x) | NodeKind::Window(x, _) => self.symbols(x),
             NodeKind::Fitted(i) => match self.fits[*i].kind {
-                FitKind::Symbols(_) | FitKind::Words { .. } | FitKind::Bpe(_) => Some(*i),
+                FitKind::Symbols(_)
+                | FitKind::Words { .. }
+                | FitKind::Bpe(_)
+                | FitKind::Pretrained => Some(*i),
                 FitKind::Zscore | FitKind::Range { .. } => None,
             },
             _ => None,
@@ -241,8 +257,8 @@ impl Plan {
 
     /// Whether `keep` counts symbols that are known only once they are fitted.
     pub fn keep_needs_fit(&self) -> bool {
-        let bpe = |i: usize| matches!(self.fits[i].kind, FitKind::Bpe(_));
-        (self.keep.as_ref()).is_some_and(|keep| self.reads_fit(keep, &bpe))
+        let pieces = |i: usize| matches!(self.fits[i].kind, FitKind::Bpe(_) | FitKind::Pretrained);
+        (self.keep.as_ref()).is_some_and(|keep| self.reads_fit(keep, &pieces))
     }
 
     /// Whether a node's features are of one kind, so that one statistic holds for all of them.
@@ -254,6 +270,24 @@ impl Plan {
             NodeKind::Next(x) | NodeKind::Window(x, _) | NodeKind::Unary(_, x) => self.alike(x),
             _ => false,
         }
+    }
+
+    /// What is done to the text of a node before it is cut, in order.
+    pub fn prepared(&self, node: &Node) -> Vec<Prepare> {
+        let (step, input) = match &node.kind {
+            NodeKind::Column(c) => return self.prepared(&self.columns[*c].node),
+            NodeKind::Fitted(i) => return self.prepared(&self.fits[*i].input),
+            NodeKind::Next(x)
+            | NodeKind::Window(x, _)
+            | NodeKind::Chars(x)
+            | NodeKind::Words(x, _) => return self.prepared(x),
+            NodeKind::Lower(x) => (Prepare::Lower, x),
+            NodeKind::Nfc(x) => (Prepare::Nfc, x),
+            _ => return Vec::new(),
+        };
+        let mut steps = self.prepared(input);
+        steps.push(step);
+        steps
     }
 
     /// The steps to undo, last first, to get back a column's own unit. `fitted` gives what was

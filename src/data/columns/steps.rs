@@ -7,7 +7,7 @@ use super::super::source::{Source, unavailable};
 use super::super::spec::{ColumnExpr, Step, Unary};
 use super::super::vocabulary::SymbolKind;
 use super::build::{Builder, Built, Context};
-use super::plan::{Axis, Dist, FitKind, FitPlan, Node, NodeKind};
+use super::plan::{Axis, Dist, FitKind, FitPlan, Node, NodeKind, TokenizerFile};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -33,13 +33,18 @@ impl<'a> Builder<'a> {
                 let axis = self.plan.axes.fresh(None);
                 return Ok((node(fitted), Some(axis)));
             }
-            Step::Words { min_count, max } => {
+            Step::Words {
+                min_count,
+                max,
+                apart,
+            } => {
                 one_text("words", axis, e.span)?;
                 let kind = FitKind::Words {
                     min_count: *min_count as u64,
                     max: *max,
+                    apart: *apart,
                 };
-                let fitted = self.fit(node(NodeKind::Words(x)), kind, context);
+                let fitted = self.fit(node(NodeKind::Words(x, *apart)), kind, context);
                 let axis = self.plan.axes.fresh(None);
                 return Ok((node(fitted), Some(axis)));
             }
@@ -81,12 +86,21 @@ impl<'a> Builder<'a> {
             }
             Step::Bpe(n) => {
                 one_text("bpe", axis, e.span)?;
-                if cfg!(not(feature = "tokenizers")) {
-                    return Err(
-                        unavailable("bpe", e.span).help("build seqc with the feature `tokenizers`")
-                    );
-                }
+                built("bpe", e.span)?;
                 let fitted = self.fit(*x, FitKind::Bpe(*n), context);
+                let axis = self.plan.axes.fresh(None);
+                return Ok((node(fitted), Some(axis)));
+            }
+            Step::Tokenizer { file, end } => {
+                one_text("tokenizer", axis, e.span)?;
+                built("tokenizer", e.span)?;
+                let fitted = self.fit(*x, FitKind::Pretrained, context);
+                if let Some(plan) = self.plan.fits.last_mut() {
+                    plan.tokenizer = Some(TokenizerFile {
+                        path: file.clone(),
+                        end: end.clone(),
+                    });
+                }
                 let axis = self.plan.axes.fresh(None);
                 return Ok((node(fitted), Some(axis)));
             }
@@ -106,7 +120,12 @@ impl<'a> Builder<'a> {
     fn fit(&mut self, input: Node, kind: FitKind, context: &mut Context) -> NodeKind {
         let key = format!("{}.{}", context.column, context.fits);
         context.fits += 1;
-        self.plan.fits.push(FitPlan { key, kind, input });
+        self.plan.fits.push(FitPlan {
+            key,
+            kind,
+            input,
+            tokenizer: None,
+        });
         NodeKind::Fitted(self.plan.fits.len() - 1)
     }
 
@@ -119,6 +138,14 @@ impl<'a> Builder<'a> {
         let path = format!("{}.{}", context.column, context.draws);
         context.draws += 1;
         NodeKind::Draw { dist, path, over }
+    }
+}
+
+/// Refuses a step of the crate `tokenizers` in a build without it.
+fn built(step: &str, span: Span) -> Result<(), Diagnostic> {
+    match cfg!(feature = "tokenizers") {
+        true => Ok(()),
+        false => Err(unavailable(step, span).help("build seqc with the feature `tokenizers`")),
     }
 }
 

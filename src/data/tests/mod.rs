@@ -8,6 +8,8 @@ mod faults;
 mod load;
 mod random;
 mod sources;
+#[cfg(feature = "tokenizers")]
+mod tokenizer;
 mod words;
 
 use super::spec::*;

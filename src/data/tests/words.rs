@@ -4,7 +4,11 @@ use super::*;
 use crate::data::{Fits, Part, Tensor};
 
 fn words(min_count: usize, max: Option<usize>) -> Step {
-    Step::Words { min_count, max }
+    Step::Words {
+        min_count,
+        max,
+        apart: false,
+    }
 }
 
 fn files(valid: &str) -> Split {

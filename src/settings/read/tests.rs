@@ -162,17 +162,15 @@ fn wrong_values_name_both_sides() {
             "setting::wrong-type",
             "`weights` needs a quoted text, found `w`",
         ),
-        (
-            "metrics",
-            value(ValueKind::Name("bleu".into())),
-            "feature::unavailable",
-            "`bleu` is known, but not built yet",
-        ),
     ];
     for (setting, value, code, message) in cases {
         let d = check(Block::Train, setting, &value).unwrap_err();
         assert_eq!((d.code, d.message.as_str()), (code, message));
     }
+    let later = value(ValueKind::Name("nothing".into()));
+    let d = check(Block::Tune, "recompute", &later).unwrap_err();
+    assert_eq!(d.code, "feature::unavailable");
+    assert_eq!(d.message, "`nothing` is known, but not built yet");
 }
 
 #[test]

@@ -8,14 +8,20 @@ use crate::data::spec::*;
 use crate::data::{Affine, Inverse, Part, SymbolKind, Undo, Vocabulary};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Sym;
-use crate::settings::{Baseline, GenerateSettings, Given, Metric, Search, TrainSettings};
+use crate::settings::{Baseline, Given, Metric, TrainSettings};
 use crate::targets::executable::{Arg, Call, Elem, Executable, Role, Signature};
-use crate::train::evaluate::{Evaluator, gradients};
+use crate::train::evaluate::{Evaluator, Wrote, gradients};
 use crate::train::generate::{Generated, Request, generate};
 use crate::train::sample::Choice;
 use crate::train::{FieldInfo, Generator, Stage};
 
 pub static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Nothing was written for a measurement.
+pub const NONE: Wrote<'static> = Wrote {
+    texts: None,
+    bleu: None,
+};
 
 fn name_field() -> FieldInfo {
     FieldInfo {
@@ -26,6 +32,7 @@ fn name_field() -> FieldInfo {
         features: Vec::new(),
         vocabulary: Some(Vocabulary::of(SymbolKind::Chars, ["a", "b", "c"], true)),
         inverse: Inverse::default(),
+        prepared: Vec::new(),
         previous: true,
     }
 }
@@ -41,6 +48,7 @@ fn request(n: usize) -> Request {
             top_k: None,
             top_p: None,
         },
+        beam: None,
         given: Vec::new(),
         seed: 1,
         stream: 0,
@@ -177,22 +185,6 @@ fn what_cannot_be_written_is_refused() {
         "{message}"
     );
     assert_eq!(fails(request(1), &[f32::NAN; 20]).0, "generate::non-finite");
-    let settings = GenerateSettings {
-        model: "M".into(),
-        prompt: String::new(),
-        length: 1,
-        temperature: 1.0,
-        top_k: None,
-        top_p: None,
-        search: Search::Beam {
-            width: 4,
-            length_penalty: 1.0,
-        },
-        given: Vec::new(),
-        seed: 1,
-    };
-    let failure = Request::new(&settings, 1).unwrap_err();
-    assert_eq!(failure.diagnostics[0].code, "feature::unavailable");
 }
 
 /// y[t] = 2·y[t−1] + k, with k a given class.
@@ -241,6 +233,7 @@ fn numbers_are_fed_back_and_shown_in_their_unit() {
         features: Vec::new(),
         vocabulary,
         inverse,
+        prepared: Vec::new(),
         previous: role == FieldRole::Target,
     };
     // A file's value is 10 times the model's.
@@ -322,7 +315,7 @@ fn a_part_is_measured_as_a_whole() {
     };
     let mut evaluator = Evaluator::new(&settings, &dataset, false).unwrap();
     let mut stage = Stage::plain(Box::new(Line::new()));
-    let measured = evaluator.measure(&mut stage, &[1.0, 1.0], Part::Valid, None, &NEVER);
+    let measured = evaluator.measure(&mut stage, &[1.0, 1.0], Part::Valid, NONE, &NEVER);
     let m = measured.unwrap().unwrap();
     // Errors of the line: −1, 0, −3; of the rival: −1, −1, −2.
     let close = |key: &str, want: f64| {
@@ -340,7 +333,7 @@ fn a_part_is_measured_as_a_whole() {
         &mut stage,
         &[1.0, 1.0],
         Part::Valid,
-        None,
+        NONE,
         &AtomicBool::new(true),
     );
     assert_eq!(stopped.unwrap(), None);
@@ -376,7 +369,7 @@ fn accuracy_leaves_padding_out() {
     };
     let mut evaluator = Evaluator::new(&settings, &dataset, false).unwrap();
     let mut stage = Toy::functions(4, Trouble::None).evaluate;
-    let measured = evaluator.measure(&mut stage, &chain(), Part::Valid, None, &NEVER);
+    let measured = evaluator.measure(&mut stage, &chain(), Part::Valid, NONE, &NEVER);
     let m = measured.unwrap().unwrap();
     // abcb ab bca abcabc c abab with ends: 5 + 3 + 4 + 7 + 2 + 5 symbols, of which the chain
     // `<end>`abc`<end>` foretells those that follow their predecessor in it.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::generate::{NEVER, chain, points};
+use super::generate::{NEVER, NONE, chain, points};
 use super::models::{Line, Toy, Trouble, names};
 use super::run::{Session, eventful};
 use super::settings;
@@ -17,7 +17,7 @@ fn measured(metrics: &[Metric], dataset: &Dataset, mut stage: Stage, weights: &[
         ..settings()
     };
     let mut evaluator = Evaluator::new(&settings, dataset, false).unwrap();
-    let measured = evaluator.measure(&mut stage, weights, Part::Valid, None, &NEVER);
+    let measured = evaluator.measure(&mut stage, weights, Part::Valid, NONE, &NEVER);
     measured.unwrap().unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! What the tests of training share: settings, signatures, and models written by hand.
 
+mod beam;
 mod checkpoint;
 mod folder;
 mod generate;

@@ -445,5 +445,5 @@ fn a_changed_program_is_told_and_other_settings_are_refused() {
     settings.metrics = vec![Metric::Bleu];
     let mut session = Session::new(&settings, &dataset, &run);
     let failure = session.go().unwrap_err();
-    assert_eq!(failure.diagnostics[0].code, "feature::unavailable");
+    assert_eq!(failure.diagnostics[0].code, "train::metric-differs");
 }
