@@ -33,6 +33,7 @@ fn field(name: &str, role: FieldRole, time: Option<&str>, kind: SymbolKind) -> F
         features: Vec::new(),
         vocabulary: Some(Vocabulary::of(kind, SYMBOLS, false)),
         inverse: Inverse::default(),
+        prepared: Vec::new(),
         previous: role == FieldRole::Target,
     }
 }
@@ -77,6 +78,7 @@ impl Writer {
             prompt: prompt.into(),
             length,
             choice: greedy,
+            beam: None,
             given: given.iter().map(text).collect(),
             seed: 1,
             stream: 0,
