@@ -19,6 +19,8 @@ mod padding;
 mod reversing;
 mod rewriting;
 mod tasks;
+#[path = "../random/ties.rs"]
+mod ties;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::models::*;
 use super::{settings, signature};
 use crate::data::spec::*;
-use crate::data::{Affine, Inverse, Part, SymbolKind, Undo, Vocabulary};
+use crate::data::{Affine, Inverse, Part, Prepare, SymbolKind, Undo, Vocabulary};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Sym;
 use crate::settings::{Baseline, Given, Metric, TrainSettings};
@@ -101,6 +101,18 @@ fn the_chain_is_followed_to_its_end() {
     };
     assert_eq!(texts(&chain(), &short), ["ab"]);
     assert!(texts(&chain(), &request(0)).is_empty());
+}
+
+#[test]
+fn a_prompt_is_changed_as_the_data_was() {
+    let mut field = name_field();
+    field.prepared = vec![Prepare::Lower];
+    let prompt = Request {
+        prompt: "AB".into(),
+        ..request(1)
+    };
+    let (written, _) = generate(&mut step_of(4), &chain(), &[field], &prompt).unwrap();
+    assert_eq!(written[0].text(), "abc");
 }
 
 #[test]
