@@ -1,4 +1,4 @@
-//! Whole sequences written greedily, against a full forward pass for each symbol.
+//! Whole sequences written greedily or by a beam, against a full forward pass for each symbol.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use seqc::lower::{self, lower};
 use seqc::pipeline::{self, generate::optimized};
 use seqc::settings::Given;
 use seqc::targets::cpu::pool::Pool;
+use seqc::train::beam::Beam;
 use seqc::train::generate::{Request, generate};
 use seqc::train::sample::Choice;
 use seqc::train::{FieldInfo, Generator};
@@ -66,6 +67,19 @@ impl Writer {
     }
 
     fn writes(&mut self, prompt: &str, length: usize, given: &[(&str, &str)]) -> (String, bool) {
+        let (all, outgrown) = self.all(prompt, length, given, None);
+        assert_eq!(all[0], all[1], "equal sequences of one batch");
+        (all[0].clone(), outgrown)
+    }
+
+    /// Two sequences, and whether any outgrew what is read at once.
+    fn all(
+        &mut self,
+        prompt: &str,
+        length: usize,
+        given: &[(&str, &str)],
+        width: Option<usize>,
+    ) -> (Vec<String>, bool) {
         let greedy = Choice {
             greedy: true,
             temperature: 1.0,
@@ -78,7 +92,10 @@ impl Writer {
             prompt: prompt.into(),
             length,
             choice: greedy,
-            beam: None,
+            beam: width.map(|width| Beam {
+                width,
+                length_penalty: 0.0,
+            }),
             given: given.iter().map(text).collect(),
             seed: 1,
             stream: 0,
@@ -87,11 +104,10 @@ impl Writer {
             .map(|x| *x as f32)
             .collect();
         let (all, outgrown) = generate(&mut self.generator, &flat, &self.fields, &request).unwrap();
-        assert_eq!(all[0], all[1], "equal sequences of one batch");
-        (all[0].text(), outgrown)
+        (all.iter().map(|g| g.text()).collect(), outgrown)
     }
 
-    /// The same by the full function over the last `window` steps.
+    /// The same of [`Writer::writes`] by the full function over the last `window` steps.
     fn expects(
         &self,
         prompt: &str,
@@ -99,55 +115,81 @@ impl Writer {
         given: &[(&str, &str)],
         window: usize,
     ) -> String {
-        let symbol = |c: &str| SYMBOLS.iter().position(|s| *s == c).unwrap() as f64;
-        let each =
-            |text: &str| -> Vec<f64> { text.chars().map(|c| symbol(&c.to_string())).collect() };
-        let mut read = vec![-1.0];
-        read.extend(each(prompt));
-        let mut text = prompt.to_string();
-        for _ in 0..length {
-            let seen = &read[read.len().saturating_sub(window)..];
-            let source = given.iter().map(|(_, v)| v.len()).max().unwrap_or(1);
-            let size = |s: Sym| {
-                let n = match s.name() {
-                    "B" => 1,
-                    "T" => seen.len(),
-                    _ => source,
-                };
-                (s, n as i64)
-            };
-            let sizes: Vec<(Sym, i64)> =
-                self.full.dims.launch_syms().into_iter().map(size).collect();
-            let inputs: Vec<Tensor> = (self.full.inputs.iter())
-                .map(|i| {
-                    let shape = common::shape_of(&self.full, self.full.shape(i.value), &sizes);
-                    let data = match &i.role {
-                        InputRole::Previous(_) => seen.to_vec(),
-                        InputRole::Lengths(t) if t == "T" => vec![seen.len() as f64],
-                        InputRole::Lengths(_) => vec![source as f64],
-                        InputRole::Steps(_) => (0..shape[0]).map(|t| t as f64).collect(),
-                        InputRole::Carry(_) => vec![0.0; shape.iter().product()],
-                        InputRole::Data(name) => {
-                            let (_, v) = given.iter().find(|(n, _)| n == name).unwrap();
-                            each(v)
-                        }
-                    };
-                    Tensor::new(shape, data)
-                })
-                .collect();
-            let out =
-                interp::run(&self.full, &sizes, &inputs, &self.weights, Draw::default()).unwrap();
-            let role = |o: &Output| matches!(o.role, OutputRole::Prediction(_));
-            let at = self.full.outputs.iter().position(role).unwrap();
-            let last = out[at].data.rchunks(SYMBOLS.len()).next().unwrap();
-            let best = (0..SYMBOLS.len())
-                .max_by(|a, b| last[*a].total_cmp(&last[*b]))
-                .unwrap();
-            text.push_str(SYMBOLS[best]);
-            read.push(best as f64);
-        }
-        text
+        self.searched(prompt, length, given, window, 1).remove(0)
     }
+
+    /// The `width` sequences that keeping the likeliest at each step ends with, in order.
+    fn searched(
+        &self,
+        prompt: &str,
+        length: usize,
+        given: &[(&str, &str)],
+        window: usize,
+        width: usize,
+    ) -> Vec<String> {
+        let mut begin = vec![-1.0];
+        begin.extend(indices(prompt));
+        let mut kept = vec![(0.0, begin)];
+        for _ in 0..length {
+            let mut all = Vec::new();
+            for (log, read) in &kept {
+                let next = self.next(read, given, window);
+                // What is 0 as the compiled step rounds it is never written.
+                let next = next.iter().enumerate();
+                for (s, p) in next.filter(|(_, p)| **p > f64::from(f32::MIN_POSITIVE)) {
+                    let mut longer = read.clone();
+                    longer.push(s as f64);
+                    all.push((log + p.ln(), longer));
+                }
+            }
+            all.sort_by(|a, b| b.0.total_cmp(&a.0));
+            all.truncate(width);
+            kept = all;
+        }
+        let text = |read: &Vec<f64>| read[1..].iter().map(|s| SYMBOLS[*s as usize]).collect();
+        kept.iter().map(|(_, read)| text(read)).collect()
+    }
+
+    /// The probability of each symbol after what was read.
+    fn next(&self, read: &[f64], given: &[(&str, &str)], window: usize) -> Vec<f64> {
+        let seen = &read[read.len().saturating_sub(window)..];
+        let source = given.iter().map(|(_, v)| v.len()).max().unwrap_or(1);
+        let size = |s: Sym| {
+            let n = match s.name() {
+                "B" => 1,
+                "T" => seen.len(),
+                _ => source,
+            };
+            (s, n as i64)
+        };
+        let sizes: Vec<(Sym, i64)> = self.full.dims.launch_syms().into_iter().map(size).collect();
+        let inputs: Vec<Tensor> = (self.full.inputs.iter())
+            .map(|i| {
+                let shape = common::shape_of(&self.full, self.full.shape(i.value), &sizes);
+                let data = match &i.role {
+                    InputRole::Previous(_) => seen.to_vec(),
+                    InputRole::Lengths(t) if t == "T" => vec![seen.len() as f64],
+                    InputRole::Lengths(_) => vec![source as f64],
+                    InputRole::Steps(_) => (0..shape[0]).map(|t| t as f64).collect(),
+                    InputRole::Carry(_) => vec![0.0; shape.iter().product()],
+                    InputRole::Data(name) => {
+                        let (_, v) = given.iter().find(|(n, _)| n == name).unwrap();
+                        indices(v)
+                    }
+                };
+                Tensor::new(shape, data)
+            })
+            .collect();
+        let out = interp::run(&self.full, &sizes, &inputs, &self.weights, Draw::default()).unwrap();
+        let role = |o: &Output| matches!(o.role, OutputRole::Prediction(_));
+        let at = self.full.outputs.iter().position(role).unwrap();
+        out[at].data.rchunks(SYMBOLS.len()).next().unwrap().to_vec()
+    }
+}
+
+fn indices(text: &str) -> Vec<f64> {
+    let index = |c: char| SYMBOLS.iter().position(|s| s.starts_with(c)).unwrap() as f64;
+    text.chars().map(index).collect()
 }
 
 #[test]
@@ -175,6 +217,10 @@ fn attention_reads_its_last_window_again() {
                 prompt.len() + length > window,
                 "{most:?} {prompt} {length}"
             );
+            let length = length.min(6);
+            let (found, _) = writer.all(prompt, length, &[], Some(3));
+            let want = writer.searched(prompt, length, &[], window, 3);
+            assert_eq!(found, want[..want.len().min(2)], "beam {most:?} {prompt}");
         }
     }
 }
@@ -197,6 +243,9 @@ fn sources_are_given() {
             let (text, _) = writer.writes("c", 16, given);
             assert_eq!(text, writer.expects("c", 16, given, 12), "{file} {source}");
             seen.push(text);
+            let (found, _) = writer.all("c", 5, given, Some(4));
+            let want = writer.searched("c", 5, given, 12, 4);
+            assert_eq!(found, want[..2], "beam {file} {source}");
         }
         seen.dedup();
         assert!(seen.len() > 1, "{file}: the source matters, {seen:?}");
