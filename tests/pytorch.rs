@@ -9,6 +9,8 @@
 //! | GRU   | r z n     | the same, but bn = bias_ih alone and cn = bias_hh: the reset scales the latter |
 //!
 //! The gradient of a sum of biases is that of either.
+//!
+//! Whole modules come through the mapping of `seqc import`, from their state dicts.
 
 mod common;
 
@@ -19,10 +21,13 @@ use common::models::written;
 use safetensors::SafeTensors;
 use seqc::ir::InputRole;
 use seqc::lower::Options;
-use seqc::pipeline::Build;
+use seqc::pipeline::{Build, with_vocabularies};
 use seqc::schedule::schedule;
 use seqc::targets::cpu::isa::Isa;
 use seqc::targets::executable::{Executable, Role};
+use seqc::train::Class;
+use seqc::train::pytorch::{self, Ours, Size};
+use seqc::train::weights::{Origin, decode};
 
 const STEPS: usize = 7;
 const BATCH: usize = 3;
@@ -154,4 +159,86 @@ fn gru() {
 #[test]
 fn two_layers_of_lstm() {
     check("lstm2", "|> scan LSTM(6) |> scan LSTM(6)");
+}
+
+/// A whole module, its weights imported, against its outputs.
+fn check_whole(name: &str, input: &str, outputs: usize, layers: &str) {
+    let (state, reference) = (
+        Reference::new(&format!("{name}.state")),
+        Reference::new(name),
+    );
+    let program = format!(
+        "time T\nmodel M {{\n  input x : {input}\n  target y : [T, {outputs}] number\n  predict y = x {layers}\n}}"
+    );
+    let model = with_vocabularies(&written(name, &program)[0], &|_| Some(11));
+    let origin = Origin {
+        file: name,
+        class: Class::Program,
+    };
+    let tensors = decode(&state.0, origin).unwrap();
+    let theirs = pytorch::layers(&tensors).unwrap();
+    let ours = model.params.iter().map(|p| Ours {
+        path: p.path.clone(),
+        shape: (p.shape.iter())
+            .map(|d| Size::Known(model.dims.eval_static(d).unwrap() as usize))
+            .collect(),
+    });
+    let weights = pytorch::import(&theirs, &ours.collect::<Vec<_>>(), &[]).unwrap();
+    let weight = |path: &str| {
+        let found = weights.iter().find(|w| w.path == path).unwrap();
+        found.values.iter().map(|x| f64::from(*x)).collect()
+    };
+    let numbers = |role: &InputRole| match role {
+        InputRole::Data(_) => reference.tensor("x"),
+        InputRole::Carry(path) => {
+            let cell = path.split('.').next().unwrap();
+            let own = |p: &&pytorch::Imported| p.path.starts_with(&format!("{cell}."));
+            vec![0.0; BATCH * weights.iter().find(own).unwrap().shape[0]]
+        }
+        InputRole::Previous(_) | InputRole::Lengths(_) | InputRole::Steps(_) => unreachable!(),
+    };
+    let stages = Build::default().stages(&model, Options::PREDICT, false);
+    let func = stages.unwrap().optimized;
+    let data = Data::given(&func, BATCH as i64, STEPS as i64, &numbers, &weight);
+    for isa in Isa::available() {
+        let mut code = compiled(&schedule(&func).unwrap(), isa, 1, false);
+        let (outputs, _) = data.call(&func, &mut code);
+        let roles = &code.signature().outputs;
+        let at = roles
+            .iter()
+            .position(|s| matches!(s.role, Role::Prediction(_)));
+        let got: Vec<f64> = outputs[at.unwrap()].iter().map(|x| f64::from(*x)).collect();
+        let far = common::distance(&got, &reference.tensor("y"));
+        assert!(far < 2e-6, "{name} on {isa}: {far:e}");
+    }
+}
+
+#[test]
+fn an_embedding_two_lstm_layers_and_a_head() {
+    check_whole(
+        "embed_lstm",
+        "[T] token",
+        5,
+        "|> Embed(4) |> scan LSTM(6) |> scan LSTM(6) |> Linear(5)",
+    );
+}
+
+#[test]
+fn a_gru_both_ways() {
+    check_whole(
+        "both_gru",
+        "[T, 5]",
+        4,
+        "|> scan both GRU(3) |> scan both GRU(3) |> Linear(4, bias = no)",
+    );
+}
+
+#[test]
+fn an_rnn_and_a_norm() {
+    check_whole(
+        "rnn_norm",
+        "[T, 5]",
+        2,
+        "|> scan RNN(6) |> LayerNorm |> Linear(2)",
+    );
 }

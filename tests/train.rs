@@ -99,6 +99,7 @@ impl Example {
                 .map(|d| self.model.dims.eval_static(d).unwrap() as usize)
                 .collect(),
             init: init(p.init),
+            symbols: vec![None; p.shape.len()],
         });
         params.collect()
     }

@@ -53,6 +53,15 @@ impl fmt::Display for Model {
                 &p.shape,
             )?;
         }
+        for adapter in &self.adapters {
+            let [w, a, b] = [adapter.weight, adapter.a, adapter.b].map(|p| self.param(p));
+            line(
+                f,
+                1,
+                &format!("{} + {}·{}", w.path, b.path, a.path),
+                &w.shape,
+            )?;
+        }
         for s in &self.body {
             self.stmt(f, 1, s)?;
         }

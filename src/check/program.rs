@@ -31,6 +31,8 @@ pub struct Model {
     pub inputs: Vec<Input>,
     /// In order of first use, which is the order of the weights in files and listings.
     pub params: Vec<Param>,
+    /// Weights that are used with a low-rank update added, as `lora` in the settings asks.
+    pub adapters: Vec<Adapter>,
     /// In an order in which every value is defined before it is used.
     pub body: Vec<Stmt>,
     pub predicts: Vec<Predict>,
@@ -96,6 +98,15 @@ pub struct Param {
     pub shape: Vec<Dim>,
     pub init: Init,
     pub span: Span,
+}
+
+/// Wherever the weight W is used, W + B·A is (Hu et al. 2021, with α = r). A is `[r, n]` and drawn, B
+/// has W's other axes and r, and is zero, so that the model starts as it is without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    pub weight: ParamId,
+    pub a: ParamId,
+    pub b: ParamId,
 }
 
 /// How a weight starts. `fan_in` and `fan_out` of a matrix are its last and first axis.

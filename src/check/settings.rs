@@ -10,6 +10,7 @@
 //!                                      (schema)                 fit, metrics: cross-checks
 //! ```
 
+mod adapters;
 mod block;
 mod column;
 mod data;
@@ -27,6 +28,7 @@ mod train;
 mod value;
 mod weights;
 
+pub use adapters::apply_adapters;
 pub use losses::apply_losses;
 pub use overrides::apply_override;
 pub use resolved::resolved;

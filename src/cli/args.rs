@@ -71,6 +71,8 @@ pub enum Verb {
     Generate(GenerateArgs),
     /// Predicts for new inputs.
     Predict(PredictArgs),
+    /// Turns weights of other programs into those of a model.
+    Import(ImportArgs),
     /// Prints a stage of the compiler.
     Emit(EmitArgs),
     /// Compares stages of the compiler with recorded ones; fails where they changed.
@@ -98,6 +100,32 @@ pub struct CheckArgs {
     /// Applies the edits that errors offer.
     #[arg(long)]
     pub fix: bool,
+}
+
+/// Where weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Foreign {
+    /// A state dict of PyTorch's modules, as safetensors.
+    Pytorch,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ImportArgs {
+    #[arg(value_enum)]
+    pub of: Foreign,
+    /// The weights (safetensors).
+    pub file: PathBuf,
+    /// The `.seq` file whose model takes them; without it the layers of FILE are listed.
+    pub program: Option<PathBuf>,
+    /// Which model, where the program has several.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Which layer of theirs is which of ours, where shapes and order do not say: `fc=linear_2`.
+    #[arg(long, value_name = "THEIRS=OURS")]
+    pub map: Vec<String>,
+    /// Writes the weights here, for `weights` in `train` and `--weights`.
+    #[arg(short, long, value_name = "PATH")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -124,7 +124,11 @@ fn against_data(
 fn text(loaded: &Loaded) -> String {
     let mut out = String::new();
     for model in &loaded.models {
-        out.push_str(&resolved::resolved(model));
+        let mut model = model.clone();
+        if let Some(train) = loaded.experiment.train(Some(&model.name)) {
+            settings::apply_adapters(&train.settings, &mut model);
+        }
+        out.push_str(&resolved::resolved(&model));
         out.push('\n');
     }
     out.push_str(&settings::resolved(&loaded.experiment));

@@ -28,6 +28,7 @@ mod explain;
 mod fmt;
 mod generate;
 mod given;
+mod import;
 mod new;
 mod predict;
 mod snapshot;
@@ -174,6 +175,7 @@ fn run(args: Args) -> u8 {
         Verb::Eval(a) => eval::run(&common, a),
         Verb::Generate(a) => generate::run(&common, a),
         Verb::Predict(a) => predict::run(&common, a),
+        Verb::Import(a) => import::run(&common, a),
         Verb::Emit(a) => emit::run(&common, a),
         Verb::Snapshot(a) => snapshot::run(&common, a),
         Verb::Explain(a) => explain::run(&common, a),

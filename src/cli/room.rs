@@ -33,13 +33,13 @@ pub fn refuse_batch(
     settings: &TrainSettings,
 ) -> Result<(), Failure> {
     let batches = dataset.batches(Part::Train, &evaluate::epoch_plan(settings, 0));
-    let Some(batch) = batches.get(0) else {
-        return Ok(());
+    let parts = settings.accumulate as usize;
+    let needs = |k: usize| {
+        let (batch, _) = batches.part(0, k, parts)?;
+        let sizes = train.signature().sizes.iter().map(|s| batch.size(s.name()));
+        train.peak_bytes(&sizes.collect::<Option<Vec<usize>>>()?)
     };
-    let sizes = train.signature().sizes.iter().map(|s| batch.size(s.name()));
-    let peak = sizes
-        .collect::<Option<Vec<usize>>>()
-        .and_then(|sizes| train.peak_bytes(&sizes));
+    let peak = (0..parts).filter_map(needs).max();
     refuse_beyond(peak.unwrap_or(0).into(), "a step of training")
 }
 

@@ -10,7 +10,7 @@ use super::args::Common;
 use super::load::Loaded;
 use super::{Failure, from_training};
 use crate::check::program::{self, Model};
-use crate::check::settings::{TrainBlock, apply_losses};
+use crate::check::settings::{TrainBlock, apply_adapters, apply_losses};
 use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
 use crate::ir::Func;
@@ -135,14 +135,19 @@ impl Compiler<'_> {
         }
     }
 
-    /// Everything that training calls.
+    /// Everything that training calls; `part`: batches are computed in parts.
     pub fn functions(
         &mut self,
         predictions: bool,
         samples: bool,
         window: Option<u32>,
+        part: bool,
     ) -> Result<Functions, Failure> {
-        let train = self.stage(Options::TRAIN, true)?;
+        let options = Options {
+            part,
+            ..Options::TRAIN
+        };
+        let train = self.stage(options, true)?;
         let evaluate = self.stage(
             Options {
                 predictions,
@@ -197,6 +202,7 @@ pub fn bound_with(
         }
     }
     apply_losses(settings, &mut model);
+    apply_adapters(settings, &mut model);
     model
 }
 
@@ -238,10 +244,18 @@ pub fn specs(model: &Model) -> Result<Vec<ParamSpec>, Failure> {
             program::Init::Constant(c) => Init::Constant(c),
             program::Init::HeadOrthogonal { first } => Init::HeadOrthogonal { first },
         };
+        let symbols = |d: &crate::dim::Dim| {
+            let over = model
+                .inputs
+                .iter()
+                .find(|i| i.vocabulary.as_ref() == Some(d));
+            over.map(|i| model.var(i.var).name.clone())
+        };
         Ok(ParamSpec {
             path: p.path.clone(),
             shape,
             init,
+            symbols: p.shape.iter().map(symbols).collect(),
         })
     };
     model.params.iter().map(one).collect()

@@ -271,7 +271,8 @@ impl Job<'_> {
         };
         let generates = model.inputs.iter().any(|i| i.feeds_itself);
         let predictions = settings.metrics.iter().any(reads_predictions);
-        let functions = compiler.functions(predictions, generates, settings.window);
+        let part = settings.accumulate > 1;
+        let functions = compiler.functions(predictions, generates, settings.window, part);
         let functions = functions.within(sources)?;
         refuse_batch(functions.train.start.as_ref(), self.dataset, settings)?;
         let generate = self.loaded.experiment.generate(&settings.model);

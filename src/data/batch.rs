@@ -6,7 +6,7 @@
 
 use super::column::{Column, Values};
 use super::dataset::Dataset;
-use super::order::bucket;
+use super::order::{bucket, share};
 use super::spec::FieldRole;
 use super::split::Part;
 use super::stream::Streams;
@@ -350,28 +350,37 @@ impl Batches<'_> {
 
     /// The batch with this number, where there is one.
     pub fn get(&self, index: usize) -> Option<Batch> {
+        Some(self.part(index, 0, 1)?.0)
+    }
+
+    /// Part `k` of `n` of a batch's rows, and where they begin among all. `None` where there is no
+    /// such batch, or the part has no row.
+    pub fn part(&self, index: usize, k: usize, n: usize) -> Option<(Batch, usize)> {
         let base = self.dataset.parts[self.part as usize].start;
+        let rows;
         let mut batch = match &self.cuts {
             Cuts::Examples { order, ends } => {
                 let end = *ends.get(index)?;
                 let start = if index == 0 { 0 } else { ends[index - 1] };
-                let numbers: Vec<usize> = order[start..end].iter().map(|i| *i as usize).collect();
-                let examples: Vec<usize> = numbers.iter().map(|i| base + i).collect();
+                rows = share(end - start, k, n)?;
+                let numbers = order[start..end][rows.clone()].iter().map(|i| *i as usize);
+                let examples: Vec<usize> = numbers.clone().map(|i| base + i).collect();
                 let mut batch = self.dataset.gather(&examples);
-                batch.examples = numbers;
+                batch.examples = numbers.collect();
                 batch
             }
             Cuts::Long(streams) => {
                 let (runs, carries) = streams.get(index)?;
-                let mut batch = self.dataset.gather_steps(&runs);
+                rows = share(runs.len(), k, n)?;
+                let runs = &runs[rows.clone()];
+                let mut batch = self.dataset.gather_steps(runs);
                 batch.examples = runs.iter().map(|r| r.start - base).collect();
                 batch.carries = carries;
                 batch
             }
         };
-        batch.epoch = self.epoch;
-        batch.index = index;
-        Some(batch)
+        (batch.epoch, batch.index) = (self.epoch, index);
+        Some((batch, rows.start))
     }
 }
 

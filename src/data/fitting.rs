@@ -127,6 +127,9 @@ impl<'a> Load<'a> {
             fitted[i] = Some(match plan.kind {
                 FitKind::Symbols(kind) => {
                     labels.extend(chars.into_iter().map(String::from));
+                    if let Some(none) = &plan.none {
+                        labels.remove(none);
+                    }
                     let symbols = labels.iter().map(String::as_str);
                     Fit::Vocabulary(Vocabulary::of(kind, symbols, end))
                 }

@@ -99,3 +99,8 @@ pub(super) fn shuffle<T>(items: &mut [T], seed: u64, epoch: u32, path: &str) {
         items.swap(i, j as usize);
     }
 }
+/// The rows of part `k` of `n`, all of about equal size; `None` where it has none.
+pub fn share(rows: usize, k: usize, n: usize) -> Option<std::ops::Range<usize>> {
+    let at = |k: usize| (rows as u128 * k as u128 / n.max(1) as u128) as usize;
+    Some(at(k)..at(k + 1)).filter(|r| n == 1 || !r.is_empty())
+}

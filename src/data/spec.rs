@@ -197,6 +197,8 @@ pub enum Step {
     Chars,
     /// The whole text as one class; on a sequence of texts, one class a step.
     Labels,
+    /// The same, where this text says that there is no class.
+    LabelsBut(String),
     Lower,
     Nfc,
     /// Natural logarithm.

@@ -17,8 +17,7 @@ impl Lower<'_, '_> {
             let (errors, counted) = self.errors(predict)?;
             let sum = self.over_real_steps(&errors, "loss.sum")?;
             let count = self.over_real_steps(&counted, "loss.count")?;
-            let one = self.b.number(1.0);
-            let n = self.b.binary(Binary::Max, count, one, "n");
+            let n = self.total(&name, count);
             let mut mean = self.b.div(sum, n, "loss");
             if predict.weight != 1.0 {
                 let weight = self.b.number(predict.weight);
@@ -39,21 +38,25 @@ impl Lower<'_, '_> {
         }
         for (name, e) in &self.model.penalties {
             let val = self.expr(e, name)?;
-            let mean = if val.batched {
-                let sum = self.over_real_steps(&val, name)?;
-                let one = self.b.number(1.0);
-                let ones = Val {
-                    id: one,
-                    shape: vec![],
-                    timed: false,
-                    batched: false,
-                };
-                let ones = self.lift(&ones, &val.shape, true)?;
-                let count = self.over_real_steps(&ones, "n")?;
-                let n = self.b.binary(Binary::Max, count, one, "n");
-                self.b.div(sum, n, name)
-            } else {
-                val.id
+            let mean = match (val.batched, self.options.part) {
+                // A part's share of what the weights alone decide is that of its examples.
+                (false, true) => {
+                    let rows = self.counted(&[])?;
+                    let n = self.total(&Func::batch().to_string(), rows);
+                    let share = self.b.div(rows, n, "share");
+                    self.b.mul(val.id, share, name)
+                }
+                (false, false) => val.id,
+                (true, _) => {
+                    let sum = self.over_real_steps(&val, name)?;
+                    let count = self.counted(&val.shape)?;
+                    let of = match val.timed {
+                        true => val.shape[0].to_string(),
+                        false => Func::batch().to_string(),
+                    };
+                    let n = self.total(&of, count);
+                    self.b.div(sum, n, name)
+                }
             };
             total = Some(match total {
                 Some(t) => self.b.add(t, mean, "loss"),
@@ -70,6 +73,30 @@ impl Lower<'_, '_> {
         );
         self.outputs.splice(1..1, outputs);
         Ok(())
+    }
+
+    /// What a sum over the batch is divided by: its own count, or for a part of a batch the whole
+    /// batch's.
+    fn total(&mut self, of: &str, count: ValueId) -> ValueId {
+        if self.options.part {
+            let name = crate::settings::total(of);
+            return self.input(InputRole::Data(name.clone()), &name, Type::f32(vec![]));
+        }
+        let one = self.b.number(1.0);
+        self.b.binary(Binary::Max, count, one, "n")
+    }
+
+    /// How many examples, or real steps of them, a value of this shape has.
+    fn counted(&mut self, shape: &[Dim]) -> Result<ValueId, String> {
+        let one = self.b.number(1.0);
+        let ones = Val {
+            id: one,
+            shape: vec![],
+            timed: false,
+            batched: false,
+        };
+        let ones = self.lift(&ones, shape, true)?;
+        self.over_real_steps(&ones, "n")
     }
 
     /// A prediction's value before its head; a single feature that stands for a number stays `[1]`.

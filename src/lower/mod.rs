@@ -27,6 +27,8 @@ pub struct Options {
     pub loss: bool,
     /// Predictions, named outputs and watched values are returned.
     pub predictions: bool,
+    /// The loss is that of a part of a batch: divided by the whole batch's totals, which are inputs.
+    pub part: bool,
     /// Every state starts from its carried input, also where the model gives an initial value: for
     /// continuing what an earlier call began.
     pub resume: bool,
@@ -37,18 +39,21 @@ impl Options {
         training: true,
         loss: true,
         predictions: false,
+        part: false,
         resume: false,
     };
     pub const EVALUATE: Options = Options {
         training: false,
         loss: true,
         predictions: true,
+        part: false,
         resume: false,
     };
     pub const PREDICT: Options = Options {
         training: false,
         loss: false,
         predictions: true,
+        part: false,
         resume: false,
     };
 }
@@ -75,6 +80,9 @@ pub fn lower(model: &Model, options: Options) -> Result<Func, String> {
     };
     for i in 0..model.params.len() {
         l.param(ParamId(i as u32));
+    }
+    for adapter in &model.adapters {
+        l.adapted(adapter);
     }
     for stmt in &model.body {
         l.stmt(stmt)?;
@@ -178,6 +186,21 @@ impl Lower<'_, '_> {
         };
         self.params.insert(id, val.clone());
         val
+    }
+
+    /// From here on W + B·A stands for W: [.., n] + [.., r]·[r, n].
+    fn adapted(&mut self, adapter: &p::Adapter) {
+        let weight = self.param(adapter.weight);
+        let (a, b) = (self.param(adapter.a).id, self.param(adapter.b).id);
+        let path = self.model.param(adapter.weight).path.clone();
+        // Labels 0, 1, … of W's axes, and the next one of the rank's.
+        let axes: Vec<u8> = (0..=weight.shape.len() as u8).collect();
+        let (w, rank) = axes.split_at(weight.shape.len());
+        let (lead, last) = w.split_at(w.len() - 1);
+        let (b_axes, a_axes) = ([lead, rank].concat(), [rank, last].concat());
+        let update = self.b.contract((&b_axes, b), (&a_axes, a), w, &path);
+        let id = self.b.add(weight.id, update, &path);
+        self.params.insert(adapter.weight, Val { id, ..weight });
     }
 
     /// The function's input of this role, made when first asked for.

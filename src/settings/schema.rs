@@ -557,7 +557,12 @@ pub const SOURCES: &[Variant] = &[
 /// What may stand after `|>` in a column.
 pub const STEPS: &[Variant] = &[
     built("chars", &[], "a text as its Unicode characters"),
-    built("labels", &[], "a text as the name of a class"),
+    built(
+        "labels",
+        &[maybe("none", Kind::Text)],
+        "a text as the name of a class; `none` says that there is no class, and as a target counts \
+         neither in the loss nor in metrics",
+    ),
     built("lower", &[], "lower case"),
     built("nfc", &[], "Unicode's composed form"),
     built("log", &[], "natural logarithm"),
@@ -701,6 +706,14 @@ pub const ENTRIES: &[Entry] = &[
     ),
     entry(
         Block::Train,
+        "accumulate",
+        Kind::Whole { low: 1, high: 1000 },
+        Some("1"),
+        "parts that a batch is computed in, one after the other, their gradients added up: the same \
+         update in less memory",
+    ),
+    entry(
+        Block::Train,
         "window",
         whole(1),
         None,
@@ -788,7 +801,7 @@ pub const ENTRIES: &[Entry] = &[
         "weights",
         Kind::Text,
         None,
-        "a safetensors file to start from",
+        "a safetensors file, or the folder of a run, to start from: every weight that is not `fresh`",
     ),
     entry(
         Block::Train,
@@ -832,14 +845,20 @@ pub const ENTRIES: &[Entry] = &[
         None,
         "instead of the model's own start",
     ),
-    Entry {
-        block: Block::Params,
-        name: "lora",
-        kind: whole(1),
-        default: None,
-        meaning: "trains an update of this rank and keeps the weights",
-        built: Built::NotYet,
-    },
+    entry(
+        Block::Params,
+        "fresh",
+        Kind::YesNo,
+        Some("no"),
+        "starts as the model says where `weights` gives the others their start",
+    ),
+    entry(
+        Block::Params,
+        "lora",
+        whole(1),
+        None,
+        "keeps the weights, and trains a low-rank update B·A of each matrix, of this rank",
+    ),
     entry(
         Block::Generate,
         "prompt",

@@ -16,6 +16,9 @@ pub struct TrainSettings {
     pub model: String,
     pub data: String,
     pub batch: Batch,
+    /// Parts that a batch is computed in, one after the other.
+    #[serde(default = "one")]
+    pub accumulate: u32,
     /// Steps of a long sequence that one example holds; `None` takes examples whole.
     pub window: Option<u32>,
     /// Steps after which gradients are cut while states are carried on (Williams and Peng 1990).
@@ -44,6 +47,11 @@ pub enum Batch {
     Rows(u32),
     /// As many examples of similar length as hold about this many steps.
     Tokens(u32),
+}
+
+/// Runs recorded before a batch could be computed in parts took it at once.
+fn one() -> u32 {
+    1
 }
 
 /// How long to train: exactly one of the two is given.
@@ -348,6 +356,9 @@ pub struct ParamRule {
     pub decay: Option<f64>,
     pub frozen: Option<bool>,
     pub init: Option<InitRule>,
+    /// Starts as the model says, whatever `weights` has.
+    #[serde(default)]
+    pub fresh: Option<bool>,
     /// Rank of a low-rank update (Hu et al. 2021).
     pub lora: Option<u32>,
 }
@@ -397,18 +408,49 @@ pub struct WeightSettings {
     pub frozen: bool,
     /// `None`: as the model says.
     pub init: Option<InitRule>,
+    pub fresh: bool,
     pub lora: Option<u32>,
+}
+
+/// The ends of the paths of a weight's low-rank update.
+pub const ADAPTER_A: &str = ".lora_a";
+pub const ADAPTER_B: &str = ".lora_b";
+
+/// The weight whose low-rank update this path is a part of.
+pub fn adapted(path: &str) -> Option<&str> {
+    path.strip_suffix(ADAPTER_A)
+        .or(path.strip_suffix(ADAPTER_B))
 }
 
 impl TrainSettings {
     /// The settings of the weight at `path` with `rank` axes: the optimizer's, overridden by every
-    /// rule that selects it, in order.
+    /// rule that selects it, in order. A weight with `lora` is frozen; its update has its rate and
+    /// decay, and is trained.
     pub fn weight(&self, path: &str, rank: usize) -> WeightSettings {
+        match adapted(path) {
+            Some(weight) => WeightSettings {
+                frozen: false,
+                init: None,
+                lora: None,
+                ..self.own(weight, rank)
+            },
+            None => {
+                let own = self.own(path, rank);
+                WeightSettings {
+                    frozen: own.frozen || own.lora.is_some(),
+                    ..own
+                }
+            }
+        }
+    }
+
+    fn own(&self, path: &str, rank: usize) -> WeightSettings {
         let mut w = WeightSettings {
             lr: self.optimizer.lr(),
             decay: self.optimizer.decay(),
             frozen: false,
             init: None,
+            fresh: false,
             lora: None,
         };
         for rule in self
@@ -420,6 +462,7 @@ impl TrainSettings {
             w.decay = rule.decay.unwrap_or(w.decay);
             w.frozen = rule.frozen.unwrap_or(w.frozen);
             w.init = rule.init.or(w.init);
+            w.fresh = rule.fresh.unwrap_or(w.fresh);
             w.lora = rule.lora.or(w.lora);
         }
         w
@@ -500,6 +543,7 @@ mod tests {
             decay: None,
             frozen: None,
             init: None,
+            fresh: None,
             lora: None,
         }
     }
@@ -509,6 +553,7 @@ mod tests {
             model: "M".into(),
             data: "d".into(),
             batch: Batch::Rows(32),
+            accumulate: 1,
             window: None,
             bptt: Some(70),
             length: Length::Epochs(3),

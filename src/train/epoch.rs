@@ -5,6 +5,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::accumulate::Taken;
 use super::clip;
 use super::decode::Decoding;
 use super::evaluate::{Wrote, epoch_plan};
@@ -15,9 +16,9 @@ use super::observe::{End, Event, Measured, StepReport};
 use super::run::Run;
 use super::schedule;
 use super::translated;
-use crate::data::{Batch, Part};
+use crate::data::{Batch, Batches, Part};
 use crate::settings::{GenerateSettings, Validate, Watched};
-use crate::targets::executable::{Draw, Role};
+use crate::targets::executable::Role;
 
 /// Texts shown after a measurement, and written where `copied` is among the metrics.
 const SHOWN: usize = 4;
@@ -44,13 +45,12 @@ impl Run<'_> {
             let batches = dataset.batches(Part::Train, &plan);
             let count = batches.len() as u64;
             while self.progress.epoch == epoch && self.ended().is_none() {
-                let started = Instant::now();
-                let Some(batch) = batches.get(self.progress.index as usize) else {
+                if self.progress.index >= count {
                     // An epoch with fewer batches than the step's place in it has no more.
                     (self.progress.epoch, self.progress.index) = (epoch + 1, 0);
                     break;
-                };
-                self.step(&batch, count, started)?;
+                }
+                self.step(&batches)?;
                 if self.validation_due() {
                     self.validate()?;
                 } else if self.last_save.elapsed() >= self.plan.save_every {
@@ -71,26 +71,14 @@ impl Run<'_> {
         }
     }
 
-    /// One update. `batches`: of this epoch.
-    fn step(&mut self, batch: &Batch, batches: u64, started: Instant) -> Result<(), Failure> {
+    /// One update, by the next of this epoch's batches.
+    fn step(&mut self, batches: &Batches<'_>) -> Result<(), Failure> {
+        let started = Instant::now();
         let settings = self.plan.settings;
-        if !batch.carries {
-            self.carried.clear();
-        }
-        let draw = Draw {
-            seed: settings.seed,
-            step: self.progress.step,
+        let Some(Taken { loss, items }) = self.gradient(batches)? else {
+            return Ok(());
         };
-        let form = self.plan.functions.train.form(batch.carries);
-        self.feed.run(
-            form,
-            batch,
-            &self.carried,
-            &self.weights,
-            &mut self.grads,
-            draw,
-        )?;
-        let loss = self.feed.number(&Role::Loss).unwrap_or(f64::NAN);
+        let batches = batches.len() as u64;
         let trained = self.updater.trained();
         let norm = match clip::norm(&self.grads, trained) {
             Err(weight) if loss.is_finite() => return Err(self.bad_gradient(weight)),
@@ -103,9 +91,7 @@ impl Run<'_> {
         let factor = schedule::factor(&settings.schedule, step, progress.total_steps, plateau);
         self.updater
             .update(&mut self.weights, &self.grads, step, factor);
-        self.feed.carry(&mut self.carried);
 
-        let items = counted(&self.feed, batch);
         progress.logged.add(loss, items.max(1.0));
         progress.since_validation.add(loss, items.max(1.0));
         progress.step += 1;
@@ -274,7 +260,7 @@ impl Run<'_> {
 }
 
 /// How many steps or examples counted in a batch's loss.
-fn counted(feed: &super::feed::Feed, batch: &Batch) -> f64 {
+pub(super) fn counted(feed: &super::feed::Feed, batch: &Batch) -> f64 {
     let count = feed.outputs().find_map(|(role, values)| match role {
         Role::LossCount(_) => values.first().map(|c| f64::from(*c)),
         _ => None,

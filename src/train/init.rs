@@ -54,6 +54,8 @@ pub struct ParamSpec {
     pub path: String,
     pub shape: Vec<usize>,
     pub init: Init,
+    /// For each axis, the input or target whose symbols it runs over, if any.
+    pub symbols: Vec<Option<String>>,
 }
 
 /// The whole arena of a signature. A weight that a rule of the settings gives a start to has that

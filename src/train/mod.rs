@@ -5,7 +5,9 @@
 //! its seed, its step and what a checkpoint holds, so a resumed run has the bits of one that was
 //! never interrupted.
 
+mod accumulate;
 pub mod beam;
+mod begin;
 pub mod bleu;
 pub mod checkpoint;
 pub mod classes;
@@ -34,6 +36,7 @@ pub mod plan;
 #[cfg(feature = "cli")]
 pub mod plot;
 pub mod progress;
+pub mod pytorch;
 pub mod run;
 pub mod sample;
 pub mod schedule;

@@ -369,6 +369,7 @@ mod tests {
             decay,
             frozen,
             init: None,
+            fresh: None,
             lora: None,
         };
         s.params = vec![

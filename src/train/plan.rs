@@ -57,7 +57,7 @@ pub struct Functions {
 pub enum Start {
     /// As the model declares them.
     Initial,
-    /// From this safetensors file, by path.
+    /// From this safetensors file, by path; or from the best checkpoint of the run in this folder.
     Weights(PathBuf),
 }
 

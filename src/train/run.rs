@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::begin;
 use super::checkpoint::{self, Checkpoint, Which};
 use super::clip::Trained;
 use super::decode::decoded;
@@ -24,7 +25,6 @@ use super::observe::{End, Event, Measured, Summary};
 use super::optimize::{Updater, state_names};
 use super::plan::{Plan, Start};
 use super::progress::Progress;
-use super::weights::{self, Origin};
 use crate::data::{Dataset, Part};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{Length, Precision, TrainSettings, Watched};
@@ -67,10 +67,6 @@ pub fn train(plan: Plan<'_>) -> Result<Summary, Failure> {
 
 /// Refuses settings that are understood but not built.
 fn check(settings: &TrainSettings, dataset: &Dataset) -> Result<(), Failure> {
-    if settings.params.iter().any(|r| r.lora.is_some()) {
-        let message = "`lora` in a params block is not built yet";
-        return Err(Failure::program("feature::unavailable", message));
-    }
     if let Some(stop) = &settings.stop
         && let Watched::Metric(metric) = &stop.on
         && dataset.is_empty(Part::Valid)
@@ -113,7 +109,9 @@ impl<'a> Run<'a> {
                 mut progress,
             }) => {
                 if progress.source != source {
-                    notices.push("the program has changed since the run's last checkpoint");
+                    notices.push(
+                        "the program has changed since the run's last checkpoint".to_string(),
+                    );
                     progress.source = source;
                 }
                 progress.total_steps = total_steps;
@@ -122,19 +120,23 @@ impl<'a> Run<'a> {
                 (weights, carried, progress)
             }
             None => {
-                let weights = match &plan.start {
-                    Start::Initial => init::arena(&signature, plan.params, settings),
-                    Start::Weights(path) => read_weights(path, slots, len)?,
-                };
+                let mut weights = init::arena(&signature, plan.params, settings);
+                if let Start::Weights(path) = &plan.start {
+                    let told =
+                        begin::begin(path, &mut weights, slots, plan.params, settings, dataset)?;
+                    notices.push(told);
+                }
                 let progress = Progress::new(settings.seed, settings.schedule, total_steps, source);
                 (weights, BTreeMap::new(), progress)
             }
         };
         if settings.precision == Precision::Bf16 {
-            notices.push("precision = bf16 is a permission; this machine computes in f32");
+            let notice = "precision = bf16 is a permission; this machine computes in f32";
+            notices.push(notice.to_string());
         }
         if dataset.is_empty(Part::Valid) {
-            notices.push("the validation part is empty: `best` is by the training loss");
+            let notice = "the validation part is empty: `best` is by the training loss";
+            notices.push(notice.to_string());
         }
         let step = progress.step;
         let event = Event::Started {
@@ -147,7 +149,7 @@ impl<'a> Run<'a> {
         };
         plan.observer.event(&event);
         for notice in notices {
-            plan.observer.event(&Event::Notice(notice.to_string()));
+            plan.observer.event(&Event::Notice(notice));
         }
         let fields: Vec<FieldInfo> = dataset.columns().iter().map(FieldInfo::from).collect();
         let given = plan.generate.map_or(&[][..], |g| &g.given);
@@ -329,27 +331,4 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// Weights by path from a file the user named.
-pub fn read_weights(
-    path: &std::path::Path,
-    slots: &[ParamSlot],
-    len: usize,
-) -> Result<Vec<f32>, Failure> {
-    let read = || {
-        // A FIFO or a device would never end.
-        if !std::fs::metadata(path)?.is_file() {
-            return Err(std::io::Error::other("not a plain file"));
-        }
-        std::fs::read(path)
-    };
-    let bytes = read().map_err(|e| Failure::io("read", path, &e))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let origin = Origin {
-        file: &name,
-        class: Class::Program,
-    };
-    let mut arenas = weights::arenas(&bytes, slots, len, &[""], origin)?;
-    Ok(arenas.pop().unwrap_or_default())
 }

@@ -11,7 +11,7 @@ use crate::diagnostics::{Diagnostic, nearest};
 use crate::targets::executable::ParamSlot;
 
 /// The most differences that are listed.
-const MAX_LISTED: usize = 10;
+pub(super) const MAX_LISTED: usize = 10;
 
 /// One tensor to be written.
 pub struct Named<'a> {
@@ -117,13 +117,13 @@ pub fn arenas(
     let mut unused: Vec<&str> = tensors.iter().map(|t| t.name.as_str()).collect();
     let mut arenas = vec![vec![0.0f32; len]; prefixes.len()];
     let mut wrong = Vec::new();
-    let mut missing = Vec::new();
+    let mut absent = Vec::new();
     for (arena, prefix) in arenas.iter_mut().zip(prefixes) {
         for slot in slots {
             let name = format!("{prefix}{}", slot.path);
             let found = tensors.binary_search_by(|t| t.name.cmp(&name));
             let Ok(i) = found else {
-                missing.push(name);
+                absent.push(name);
                 continue;
             };
             unused.retain(|u| *u != name);
@@ -140,13 +140,10 @@ pub fn arenas(
             arena[slot.offset..slot.offset + slot.len].copy_from_slice(values);
         }
     }
-    for name in missing {
-        let message = format!("the model's `{}` is not in the file", shown(&name));
-        let d = Diagnostic::error("weights::missing", message);
-        wrong.push(match nearest(&name, unused.iter().copied()) {
-            Some(near) => d.help(format!("the file has `{near}`: was the weight renamed?")),
-            None => d,
-        });
+    for name in absent {
+        wrong.push(missing(&name, &unused, || {
+            format!("the file is {}", origin.file)
+        }));
     }
     for name in unused {
         let message = format!("the file's `{}` is not in the model", shown(name));
@@ -166,8 +163,18 @@ pub fn arenas(
     Err(failure)
 }
 
+/// A weight that the file has not, with the nearest name among those that nothing took.
+pub(super) fn missing(path: &str, unused: &[&str], otherwise: impl Fn() -> String) -> Diagnostic {
+    let message = format!("the model's `{}` is not in the file", shown(path));
+    let d = Diagnostic::error("weights::missing", message);
+    d.help(match nearest(path, unused.iter().copied()) {
+        Some(near) => format!("the file has `{near}`: was the weight renamed?"),
+        None => otherwise(),
+    })
+}
+
 /// A name from a file, short and without control characters, for a message.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let clean: String = name.chars().filter(|c| !c.is_control()).take(32).collect();
     clean
 }

@@ -258,6 +258,7 @@ impl Elab<'_, '_> {
             vars,
             inputs,
             params,
+            adapters: Vec::new(),
             body,
             predicts,
             penalties,

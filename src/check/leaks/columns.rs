@@ -172,6 +172,7 @@ impl<'a> Follow<'a> {
                     read.symbols = Some(step.clone());
                 }
                 Step::Labels
+                | Step::LabelsBut(_)
                 | Step::Lower
                 | Step::Nfc
                 | Step::Log

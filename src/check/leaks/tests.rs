@@ -37,6 +37,7 @@ impl Build {
                 vars: Vec::new(),
                 inputs: Vec::new(),
                 params: Vec::new(),
+                adapters: Vec::new(),
                 body: Vec::new(),
                 predicts: Vec::new(),
                 penalties: Vec::new(),

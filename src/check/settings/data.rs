@@ -356,7 +356,7 @@ fn idx_columns(e: &mut ColumnExpr) {
         ColumnKind::Step { input, step } if input.kind == ColumnKind::Whole => {
             let file = match step {
                 Step::Pixels => "images",
-                Step::Labels => "labels",
+                Step::Labels | Step::LabelsBut(_) => "labels",
                 _ => return,
             };
             input.kind = ColumnKind::Column(ColumnRef::Named(file.to_string()));

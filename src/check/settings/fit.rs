@@ -213,7 +213,7 @@ fn gives(data: &DataSpec, e: &ColumnExpr, depth: usize) -> Gives {
             Step::Chars | Step::Words { .. } | Step::Bpe(_) | Step::Tokenizer { .. } => {
                 Gives::Symbols
             }
-            Step::Labels => Gives::Class,
+            Step::Labels | Step::LabelsBut(_) => Gives::Class,
             Step::Lower | Step::Nfc => Gives::Text,
             Step::Multihot(_) => Gives::Binary,
             Step::Log | Step::Scale { .. } | Step::Zscore | Step::Pixels => Gives::Number,

@@ -215,6 +215,7 @@ fn step(s: &Step) -> String {
     match s {
         Step::Chars => "chars()".into(),
         Step::Labels => "labels()".into(),
+        Step::LabelsBut(none) => format!("labels(none = {})", quoted(none)),
         Step::Lower => "lower()".into(),
         Step::Nfc => "nfc()".into(),
         Step::Log => "log()".into(),

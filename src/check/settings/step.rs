@@ -133,7 +133,10 @@ fn made(c: &Choice) -> Option<Step> {
     let size = |name| c.number(name) as usize;
     Some(match c.name {
         "chars" => Step::Chars,
-        "labels" => Step::Labels,
+        "labels" => match c.get("none") {
+            Some(_) => Step::LabelsBut(c.text("none").node.clone()),
+            None => Step::Labels,
+        },
         "lower" => Step::Lower,
         "nfc" => Step::Nfc,
         "log" => Step::Log,

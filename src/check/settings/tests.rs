@@ -325,12 +325,12 @@ fn everything_is_written_out() {
     for line in [
         "  from  = text(\"x.txt\")",
         "  split = parts(90, 5, 5)",
-        "  batch     = 32",
-        "  epochs    = 10",
-        "  optimizer = adam(lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8)",
-        "  schedule  = constant(warmup = 0)",
-        "  clip      = norm(5)",
-        "  stop      = never",
+        "  batch      = 32",
+        "  epochs     = 10",
+        "  optimizer  = adam(lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8)",
+        "  schedule   = constant(warmup = 0)",
+        "  clip       = norm(5)",
+        "  stop       = never",
         "  params \"a*\" {",
         "    lr = 1e-4",
     ] {

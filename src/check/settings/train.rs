@@ -121,6 +121,7 @@ pub fn train(
             | Checked::YesNo(_)
             | Checked::List(_) => return None,
         },
+        accumulate: count("accumulate")?,
         window: count("window"),
         bptt: count("bptt"),
         length: length?,

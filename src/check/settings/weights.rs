@@ -6,7 +6,7 @@
 use super::block::{Entries, Read, entries};
 use super::data::misplaced;
 use crate::ast::node::{self, Setting};
-use crate::check::program::Model;
+use crate::check::program::{Model, Param};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::settings::checked::{Checked, Choice};
 use crate::settings::read::clip;
@@ -64,14 +64,19 @@ pub fn rule(
         Some(Checked::Number(n)) => Some(*n),
         _ => None,
     };
+    let yes_no = |name| match e.written(name).map(|r| &r.checked) {
+        Some(Checked::YesNo(yes)) => Some(*yes),
+        _ => None,
+    };
+    if let (Some(model), Some(at)) = (model, e.written("lora")) {
+        has_a_matrix(&selector, at, model, report);
+    }
     let rule = ParamRule {
         selector,
         lr: number("lr"),
         decay: number("decay"),
-        frozen: match e.written("frozen").map(|r| &r.checked) {
-            Some(Checked::YesNo(yes)) => Some(*yes),
-            _ => None,
-        },
+        frozen: yes_no("frozen"),
+        fresh: yes_no("fresh"),
         init: match e.written("init").map(|r| &r.checked) {
             Some(Checked::Choice(c)) => Some(init(c)),
             _ => None,
@@ -79,6 +84,23 @@ pub fn rule(
         lora: number("lora").map(|n| n as u32),
     };
     (rule, e)
+}
+
+/// A low-rank update is one of a matrix.
+fn has_a_matrix(selector: &Selector, at: &Read, model: &Model, report: &mut Vec<Diagnostic>) {
+    let selects = |p: &&Param| selector.selects(&p.path, p.shape.len());
+    let selected: Vec<&Param> = model.params.iter().filter(selects).collect();
+    let Some(first) = selected.first() else {
+        return;
+    };
+    if selected.iter().all(|p| p.shape.len() < 2) {
+        let message = format!("`lora` needs a matrix, `{}` is none", clip(&first.path));
+        report.push(
+            Diagnostic::error("setting::does-not-fit", message)
+                .label(at.name, "no matrix is selected")
+                .label(first.span, "one axis or none"),
+        );
+    }
 }
 
 fn init(c: &Choice) -> InitRule {

@@ -75,6 +75,8 @@ pub struct FitPlan {
     pub input: Node,
     /// Of [`FitKind::Pretrained`].
     pub tokenizer: Option<TokenizerFile>,
+    /// A text that is no symbol.
+    pub none: Option<String>,
 }
 
 /// A `tokenizer.json`, and the name of its symbol that is `<end>`.

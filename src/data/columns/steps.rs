@@ -49,6 +49,14 @@ impl<'a> Builder<'a> {
                 return Ok((node(fitted), Some(axis)));
             }
             Step::Labels => self.fit(*x, FitKind::Symbols(SymbolKind::Labels), context),
+            Step::LabelsBut(none) => {
+                let kind = FitKind::Symbols(SymbolKind::Labels);
+                let fitted = self.fit(*x, kind, context);
+                if let Some(plan) = self.plan.fits.last_mut() {
+                    plan.none = Some(none.clone());
+                }
+                fitted
+            }
             Step::Zscore => self.fit(*x, FitKind::Zscore, context),
             Step::Scale { low, high } => {
                 if low >= high || !low.is_finite() || !high.is_finite() {
@@ -125,6 +133,7 @@ impl<'a> Builder<'a> {
             kind,
             input,
             tokenizer: None,
+            none: None,
         });
         NodeKind::Fitted(self.plan.fits.len() - 1)
     }

@@ -125,3 +125,24 @@ fn words_that_are_all_rare_leave_nothing() {
         assert_eq!(errors[0].code, "data::empty");
     }
 }
+
+#[test]
+fn a_label_that_says_none_counts_nowhere() {
+    let tags = at(2).to(Step::Split(" ".into()));
+    let columns = vec![
+        set("word", at(1).to(Step::Split(" ".into())).to(Step::Labels)),
+        set("tag", tags.to(Step::LabelsBut("-".into()))),
+    ];
+    let source = SourceKind::Csv(table("t.csv", false));
+    let spec = spec(source, columns, parts(100.0, 0.0, 0.0));
+    let fields = vec![
+        input("word", Unit::Token, Some("T")),
+        target("tag", Unit::Class, Some("T")),
+    ];
+    let csv = "a b,N -\nb,V\n";
+    let d = load(&[("t.csv", csv)], &spec, &wanted(fields, None));
+    assert_eq!(d.vocabulary("tag").unwrap().symbols(), ["N", "V"]);
+    let batch = d.batches(Part::Train, &super::batches::in_order(2)).next();
+    let tags = Tensor::I32(vec![0, 1, -1, -1]);
+    assert_eq!(batch.unwrap().data("tag"), Some(&tags));
+}

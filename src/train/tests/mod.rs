@@ -18,6 +18,7 @@ pub fn settings() -> TrainSettings {
         model: "M".into(),
         data: "d".into(),
         batch: Batch::Rows(4),
+        accumulate: 1,
         window: None,
         bptt: None,
         length: Length::Steps(10),

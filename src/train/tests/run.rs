@@ -94,6 +94,7 @@ impl<'a> Session<'a> {
             path: path.into(),
             shape: shape.to_vec(),
             init: Init::Xavier,
+            symbols: vec![Some("name".into()); shape.len()],
         };
         let n = self.symbols;
         let flag = AtomicBool::new(false);
@@ -407,6 +408,7 @@ fn a_run_starts_from_weights_and_frozen_ones_stay() {
         decay: None,
         frozen: Some(true),
         init: None,
+        fresh: None,
         lora: None,
     }];
     let second = dir.path().join("second");
