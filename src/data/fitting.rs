@@ -170,7 +170,13 @@ impl<'a> Load<'a> {
         let name = std::path::Path::new(&written.node).file_name();
         let bound = bound.filter(|b| name.is_some_and(|n| b.join(n).is_file()));
         let path = bound.map(|b| b.as_path());
-        let found = resolve(written, self.options.base, path, &self.spec.name.node)?;
+        let data = &self.spec.name.node;
+        let found = resolve(written, self.options.base, path, data).map_err(|d| {
+            // A file that the command line binds would be the source.
+            d.help(format!(
+                "it may lie beside the .seq file, or in a folder: --data {data}=FOLDER"
+            ))
+        })?;
         let bytes = read(&found, written, Some(MAX_BYTES + 1))?;
         let name = shown(&written.node, 24);
         if bytes.len() as u64 > MAX_BYTES {

@@ -4,11 +4,12 @@
 //! normaliser, pre-tokeniser and model, and makes a text of symbols by its own decoder.
 //!
 //! Symbols are numbered by rank of the file's numbers, so they are the file's where it leaves out none.
-//! Nothing is added to a text (no `[CLS]`), nothing cut off or filled up, and what reads like a special
-//! symbol in a text is text: what the file says of these is left aside. The crate panics on some files
+//! Nothing is added to a text (no `[CLS]`), nothing cut off or filled up or left to chance (BPE's
+//! dropout), and what reads like a special symbol in a text is text: what the file says of these is left
+//! aside. The crate panics on some files
 //! it did not write; every call of it is guarded.
 
-use tokenizers::{PaddingParams, Tokenizer, TruncationParams};
+use tokenizers::{ModelWrapper, PaddingParams, Tokenizer, TruncationParams};
 
 use super::guarded::guarded;
 
@@ -43,6 +44,13 @@ impl Pretrained {
                 .map_err(|e| e.to_string())?;
             tokenizer.with_padding(None::<PaddingParams>);
             tokenizer.set_encode_special_tokens(true);
+            if let ModelWrapper::BPE(model) = tokenizer.get_model()
+                && model.dropout.is_some()
+            {
+                let mut model = model.clone();
+                model.dropout = None;
+                tokenizer.with_model(model);
+            }
             Ok::<_, String>(tokenizer.get_vocab(true))
         });
         let mut all: Vec<(u32, String)> = (all.ok_or_else(crafted)??.into_iter())

@@ -100,6 +100,30 @@ fn one_text_is_cut_part_by_part() {
     assert_eq!(d.vocabulary("text").unwrap().end(), None);
 }
 
+/// Pairs of letters, which the file says to leave unjoined by chance.
+const PAIRS: &str = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+  "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
+  "model": {"type": "BPE", "dropout": 0.5, "unk_token": null, "continuing_subword_prefix": null,
+    "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+    "vocab": {"a": 0, "b": 1, "ab": 2, "abab": 3}, "merges": [["a", "b"], ["ab", "ab"]]}}"#;
+
+#[test]
+fn nothing_is_left_to_chance() {
+    let (spec, wanted) = lines_of(cut(None));
+    for _ in 0..8 {
+        let d = load(
+            &[("a.txt", "ababab\nabb\n"), ("tok.json", PAIRS)],
+            &spec,
+            &wanted,
+        );
+        let column = d.column("text").unwrap();
+        let mut rows = [column.tokens(0).to_vec(), column.tokens(1).to_vec()];
+        rows.sort();
+        assert_eq!(rows, [vec![2, 1, 4], vec![3, 2, 4]]);
+        assert_eq!(d.vocabulary("text").unwrap().decode(&rows[1]), "ababab");
+    }
+}
+
 #[test]
 fn files_that_cannot_be_used_are_refused() {
     let fails = |json: &str, end: Option<&str>| {
@@ -123,6 +147,16 @@ fn files_that_cannot_be_used_are_refused() {
     // Cut off anywhere.
     for at in (0..WORDS.len() - 1).step_by(61) {
         assert_eq!(fails(&WORDS[..at], None), "data::tokenizer", "cut at {at}");
+    }
+    // Written over anywhere.
+    for at in (0..WORDS.len()).step_by(17) {
+        for over in [b'0', b'"', b'}', b'A'] {
+            let mut json = WORDS.as_bytes().to_vec();
+            json[at] = over;
+            let json = String::from_utf8(json).unwrap();
+            let code = fails(&json, None);
+            assert!(["ok", "data::tokenizer"].contains(&code), "{at}: {code}");
+        }
     }
     // Changed so that parts no longer fit: used or refused, never the end of the program.
     let changes = [
