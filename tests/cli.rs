@@ -205,14 +205,19 @@ fn a_run_is_trained_measured_and_asked() {
 
     here.write("new.txt", "ban\nkal\n");
     let csv = here.run(&["predict", &run, "new.txt"]).exits(0);
-    assert!(csv.out.starts_with("example,step,word,word.p,word.0,"));
-    let jsonl = here
-        .run(&["predict", &run, "new.txt", "--to", "jsonl"])
+    assert!(csv.out.starts_with("example,step,word,word.p\n"));
+    let csv = here
+        .run(&["predict", &run, "new.txt", "--probabilities"])
         .exits(0);
-    let first: Value =
-        serde_json::from_str(jsonl.out.lines().next().expect("a line")).expect("JSON");
-    assert_eq!(keys(&first), ["word", "word.all", "word.p"]);
+    assert!(csv.out.starts_with("example,step,word,word.p,word.a,"));
+    let json = here
+        .run(&["predict", &run, "new.txt", "--json", "--probabilities"])
+        .exits(0)
+        .json();
+    let first = &json["predictions"][0];
+    assert_eq!(keys(first), ["word", "word.all", "word.p"]);
     assert_eq!(first["word"].as_array().map(Vec::len), Some(4));
+    assert!(first["word.all"][0]["<end>"].is_number(), "{first}");
 
     // Nothing is overwritten; what exists can be resumed, and is done.
     let before = fs::read(here.path().join(&weights)).expect("weights");
@@ -254,6 +259,176 @@ fn made_up_data_is_predicted_from_a_table() {
         .exits(1)
         .says("data::unknown-column");
     here.run(&["generate", "run"]).exits(1);
+}
+
+/// Trained for two steps on a table that `rows` makes.
+fn tabled(rows: impl Fn(usize) -> String, header: &str, model: &str, columns: &str) -> Here {
+    let here = Here::new();
+    let rows: Vec<String> = (0..40).map(rows).collect();
+    here.write("table.csv", &format!("{header}\n{}\n", rows.join("\n")));
+    let file = format!(
+        "time T\nmodel M {{\n{model}\n}}\ndata d {{\n  from = csv(\"table.csv\")\n{columns}\n}}\n\
+         train M on d {{\n  batch = 1\n  bptt = 8\n  optimizer = adam(lr = 1e-2)\n  epochs = 1\n}}\n"
+    );
+    here.write("m.seq", &file);
+    let steps = ["--max-steps", "2", "-q"];
+    here.run(&[&["train", "m.seq", "--out", "run"], &steps[..]].concat())
+        .exits(0);
+    here
+}
+
+#[test]
+fn classes_are_predicted_by_name_without_the_answers() {
+    let here = tabled(
+        |i| {
+            format!(
+                "{i},{},{}",
+                ["oslo", "rome"][i % 2],
+                ["no, never", "yes"][i / 20]
+            )
+            .replace("no, never", "\"no, never\"")
+        },
+        "a,city,kind",
+        "  input x : number\n  input city : class\n  target kind : class\n  \
+         predict kind = [x, city |> Embed(2)] |> Linear |> softmax",
+        "  x = column(a) |> zscore()\n  city = labels()\n  kind = labels()\n  keep = column(kind) != \"\"\n  \
+         split = parts(80, 10, 10, stratify = kind)",
+    );
+    here.write("new.csv", "city,a\nrome,3\noslo,30\n");
+    let args = ["predict", "run", "new.csv", "--probabilities"];
+    let csv = here.run(&args).exits(0).out;
+    assert!(
+        csv.starts_with("example,kind,kind.p,\"kind.no, never\",kind.yes\n"),
+        "{csv}"
+    );
+    assert_eq!(csv.lines().count(), 3);
+    here.run(&["predict", "run", "new.csv", "--to", "npz", "-o", "p.npz"])
+        .exits(0);
+    assert!(here.has("p.npz"));
+    here.write("new.csv", "city,a\nrome,3\nparis,30\n");
+    here.run(&args[..3])
+        .exits(1)
+        .says("data::unknown-class")
+        .says("oslo, rome");
+    here.write("new.csv", "city,a\nrome,three\n");
+    here.run(&args[..3]).exits(1).says("new.csv:2:6");
+}
+
+/// What `seqc predict run -` writes for a text on standard input.
+fn streamed(here: &Here, text: &str) -> Ran {
+    use std::io::Write as _;
+    let args = ["predict", "run", "-"];
+    let mut child = here
+        .command(&args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("seqc starts");
+    let mut stdin = child.stdin.take().expect("stdin");
+    stdin.write_all(text.as_bytes()).expect("written");
+    drop(stdin);
+    let ended = child.wait_with_output().expect("ends");
+    Ran {
+        args: args.join(" "),
+        code: ended.status.code(),
+        out: String::from_utf8(ended.stdout).expect("text"),
+        err: String::from_utf8(ended.stderr).expect("text"),
+    }
+}
+
+#[test]
+fn a_stream_is_predicted_as_the_file_is() {
+    // A series whose states are carried on, with two results; numbers in their column's unit.
+    let here = tabled(
+        |i| format!("{},{}", i * 7 % 11, 100 + i),
+        "a,b",
+        "  input x : [T]\n  target y : [T]\n  hs = x |> scan GRU(3)\n  predict y = hs |> Linear\n  output hs",
+        "  x = column(a) |> zscore()\n  y = next(column(b)) |> scale(0, 1)\n  split = parts(80, 20, 0, by = time)",
+    );
+    let rows: Vec<String> = (0..21).map(|i| format!("{}", i * 5 % 7)).collect();
+    let new = format!("a\n{}\n", rows.join("\n"));
+    here.write("new.csv", &new);
+    let whole = here.run(&["predict", "run", "new.csv"]).exits(0).out;
+    assert!(whole.starts_with("step,y,hs.0,hs.1,hs.2\n0,"), "{whole}");
+    let numbers = |text: &str| -> Vec<f64> {
+        let cells = text.lines().skip(1).flat_map(|l| l.split(','));
+        cells.map(|c| c.parse().expect("a number")).collect()
+    };
+    let same = |a: &str, b: &str| {
+        let (a, b) = (numbers(a), numbers(b));
+        assert_eq!(a.len(), b.len());
+        assert!(
+            a.iter()
+                .zip(&b)
+                .all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0))
+        );
+    };
+    assert!(numbers(&whole)[1] > 50.0, "{whole}");
+    same(&streamed(&here, &new).exits(0).out, &whole);
+    // What came before a line that cannot be read stays.
+    let broken = new
+        .replacen("\n0\n", "\nzero\n", 2)
+        .replacen("\nzero\n", "\n0\n", 1);
+    let line = 2 + rows.iter().skip(1).position(|r| r == "0").expect("a zero") + 1;
+    let told = streamed(&here, &broken)
+        .exits(1)
+        .says(&format!("<stdin>:{line}:1"));
+    assert_eq!(told.out.lines().count(), line - 1);
+    assert_eq!(streamed(&here, "").exits(0).out, "");
+}
+
+#[test]
+fn a_text_on_standard_input_is_read_as_it_comes() {
+    let here = Here::new();
+    let text = WORDS
+        .replace("lines(", "text(")
+        .replace("epochs    = 2", "epochs = 1\n  bptt = 8");
+    here.write("text.seq", &text);
+    here.run(&["train", "text.seq", "--out", "run", "-q"])
+        .exits(0);
+    let new = "ban\nkal\nलan\n";
+    here.write("new.txt", new);
+    let whole = here.run(&["predict", "run", "new.txt"]).exits(0);
+    let told = streamed(&here, new).exits(0).out;
+    // The next symbol is known as soon as the last one is read.
+    assert_eq!(told.lines().count(), whole.out.lines().count() + 1);
+    let symbols = |out: &str| -> Vec<String> {
+        let upto = |l: &str| l.rsplit_once(',').expect("a probability").0.to_string();
+        out.lines().map(upto).collect()
+    };
+    let (told, whole) = (symbols(&told), symbols(&whole.out));
+    assert_eq!(told[..whole.len()], whole);
+}
+
+#[test]
+fn an_answer_that_is_written_is_not_read() {
+    let here = Here::new();
+    let pairs: Vec<String> = (0..30)
+        .map(|i| format!("{0}{1}\t{1}{0}", ["a", "b", "c"][i % 3], ["d", "e"][i % 2]))
+        .collect();
+    here.write("pairs.tsv", &pairs.join("\n"));
+    here.write(
+        "pairs.seq",
+        "time S\ntime T\nmodel Back {\n  input from : [S] token\n  target to : [T] token\n  \
+         predict to = previous(to) |> Embed(4) |> scan GRU(6) from h = final(from |> Embed(4) |> scan GRU(6))\n    \
+         |> Linear |> softmax\n}\ndata pairs {\n  from = tsv(\"pairs.tsv\")\n  from = column(1) |> chars()\n  \
+         to = column(2) |> chars()\n  split = parts(80, 20, 0)\n}\n\
+         train Back on pairs {\n  batch = 8\n  optimizer = adam(lr = 1e-2)\n  epochs = 1\n}\n\
+         generate Back {\n  length = 5\n}\n"
+            .replace("from :", "word :")
+            .replace("final(from", "final(word")
+            .replace("  from = column(1)", "  word = column(1)")
+            .as_str(),
+    );
+    here.run(&["train", "pairs.seq", "--out", "run", "-q"])
+        .exits(0);
+    here.write("new.tsv", "ad\nbec\n");
+    let found = here.run(&["predict", "run", "new.tsv"]).exits(0);
+    assert!(found.out.starts_with("example,to\n0,"), "{}", found.out);
+    assert_eq!(found.err, "");
+    assert_eq!(found.out.lines().count(), 3);
+    assert_eq!(streamed(&here, "ad\nbec\n").exits(0).out, found.out);
 }
 
 #[test]

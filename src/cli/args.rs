@@ -332,6 +332,8 @@ fn search(text: &str) -> Result<SearchArg, String> {
 pub enum Format {
     Csv,
     Jsonl,
+    Npy,
+    Npz,
     Safetensors,
 }
 
@@ -339,15 +341,20 @@ pub enum Format {
 pub struct PredictArgs {
     /// A run folder.
     pub run: PathBuf,
-    /// Inputs in the form of the run's data; or `.safetensors`, a tensor for each field by name; or, where
-    /// the data was made up, CSV with a column for each field (`x.0`, `x.1` for one of several numbers).
+    /// Inputs in the form of the run's data, answers left out; or `.safetensors`, a tensor for each field
+    /// by name; or, where the data was made up, CSV with a column for each field (`x.0`, `x.1` for one of
+    /// several numbers). `-` is standard input: each line is answered at once, and along one long text or
+    /// series states are carried on.
     pub input: PathBuf,
     /// The form of the result. csv: a line for each example and step; a class or token `y` gives the
-    /// likeliest label `y`, its probability `y.p` and those of all labels, `y.0` and on. jsonl: an object
-    /// for each example, with `y`, `y.p`, `y.all`. Numbers are in the unit of their column of the data.
-    /// safetensors: a tensor `[example, step, value]` for each prediction, as the model computes it.
+    /// likeliest label `y` and its probability `y.p`. jsonl: an object for each example, or for each step
+    /// of a series. npz: an array `[example, step, value]` for each prediction; npy: the only one. Numbers
+    /// are in the unit of their column of the data. safetensors: as npz, as the model computes them.
     #[arg(long, value_enum, default_value = "csv")]
     pub to: Format,
+    /// Gives the probability of every label too: columns `y.<label>`, in JSON an object `y.all`.
+    #[arg(long)]
+    pub probabilities: bool,
     /// Writes here instead of stdout.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,

@@ -11,7 +11,6 @@ mod fix;
 mod interrupt;
 mod load;
 mod opened;
-mod predicted;
 mod progress;
 mod render;
 mod room;

@@ -111,19 +111,26 @@ impl Compiler<'_> {
         let names: Vec<&str> = own.iter().map(String::as_str).collect();
         let target = train::generate::own(&names).map_err(from_training)?;
         let began = Instant::now();
-        let make = |func: Func| -> Result<Box<dyn Executable>, Diagnostic> {
-            Ok(match self.backend {
-                Backend::Cpu(pool) => {
-                    let func = pipeline::generate::optimized(func)?;
-                    pipeline::machine(&func, pool.clone())?
-                }
-                Backend::Reference => Box::new(pipeline::reference::Reference::new(func)?),
-            })
-        };
         let window = window.map(|w| w as usize);
+        let make = |func| self.step(func);
         let generator = pipeline::generate::generator(self.model, target, window, &make)?;
         self.ms += began.elapsed().as_secs_f64() * 1e3;
         Ok(generator)
+    }
+
+    /// One step of all that the model returns.
+    pub fn follower(&mut self, window: Option<usize>) -> Result<Generator, Diagnostic> {
+        pipeline::generate::follower(self.model, window, &|func| self.step(func))
+    }
+
+    fn step(&self, func: Func) -> Result<Box<dyn Executable>, Diagnostic> {
+        Ok(match self.backend {
+            Backend::Cpu(pool) => {
+                let func = pipeline::generate::optimized(func)?;
+                pipeline::machine(&func, pool.clone())?
+            }
+            Backend::Reference => Box::new(pipeline::reference::Reference::new(func)?),
+        })
     }
 
     /// The same where samples are shown during training, which goes on without them.

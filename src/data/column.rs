@@ -86,6 +86,18 @@ impl Column {
         }
     }
 
+    /// The first example with a symbol that the vocabulary does not have.
+    pub fn first_unseen(&self) -> Option<usize> {
+        let Values::I32(values) = &self.values else {
+            return None;
+        };
+        let at = values.iter().position(|v| *v == UNSEEN)? / self.width.max(1);
+        Some(match self.starts.is_empty() {
+            true => at,
+            false => self.starts.partition_point(|s| *s <= at).saturating_sub(1),
+        })
+    }
+
     /// The indices of an example's tokens or classes, `<end>` included.
     pub fn tokens(&self, e: usize) -> &[i32] {
         match &self.values {

@@ -13,7 +13,8 @@ use super::column::Column;
 use super::columns::plan;
 use super::fit::Fits;
 use super::load::Load;
-use super::source::open;
+use super::source::text::Text;
+use super::source::{Source, of_texts, open};
 use super::spec::{DataSpec, SourceKind, Time, Wanted};
 use super::split::Part;
 use super::vocabulary::Vocabulary;
@@ -31,6 +32,8 @@ pub struct LoadOptions<'a> {
     pub only: Option<Part>,
     /// What an earlier run fitted; else the training part is fitted.
     pub fits: Option<&'a Fits>,
+    /// Read in place of the source's file.
+    pub given: Option<Text>,
 }
 
 impl<'a> LoadOptions<'a> {
@@ -41,6 +44,7 @@ impl<'a> LoadOptions<'a> {
             bindings: BTreeMap::new(),
             only: None,
             fits: None,
+            given: None,
         }
     }
 }
@@ -68,9 +72,7 @@ impl Dataset {
         wanted: &Wanted,
         options: &LoadOptions,
     ) -> Result<Dataset, Vec<Diagnostic>> {
-        let bound = options.bindings.get(&spec.name.node).map(PathBuf::as_path);
-        let alone = options.only.is_some();
-        let source = open(spec, options.base, bound, alone, None).map_err(|e| vec![e])?;
+        let source = opened(spec, options).map_err(|e| vec![e])?;
         let plan = plan(spec, wanted, &source)?;
         let load = Load {
             spec,
@@ -88,6 +90,24 @@ impl Dataset {
             true => Ok(dataset),
             false => Err(long),
         }
+    }
+
+    /// Rows before and after an example's own that its fields read, by windows and `next`.
+    pub fn reach(
+        spec: &DataSpec,
+        wanted: &Wanted,
+        options: &LoadOptions,
+    ) -> Result<(usize, usize), Vec<Diagnostic>> {
+        let source = opened(spec, options).map_err(|e| vec![e])?;
+        let plan = plan(spec, wanted, &source)?;
+        let load = Load {
+            spec,
+            wanted,
+            options,
+            source: &source,
+            plan: &plan,
+        };
+        Ok(load.reach())
     }
 
     /// Examples with more steps than a table of positions has rows: the first along each time.
@@ -165,4 +185,12 @@ impl Dataset {
     pub fn unseen(&self, part: Part) -> usize {
         self.columns.iter().map(|c| c.unseen[part as usize]).sum()
     }
+}
+
+fn opened(spec: &DataSpec, options: &LoadOptions) -> Result<Source, Diagnostic> {
+    if let Some(text) = &options.given {
+        return of_texts(spec, vec![text.clone()]);
+    }
+    let bound = options.bindings.get(&spec.name.node).map(PathBuf::as_path);
+    open(spec, options.base, bound, options.only.is_some(), None)
 }

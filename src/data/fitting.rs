@@ -73,7 +73,9 @@ impl<'a> Load<'a> {
             let mut errors = Vec::new();
             let alike = self.plan.alike(&plan.input);
             let mut features = 1;
-            for p in 0..train.len() {
+            // Rows at either end may lack the neighbours that the fitted values are made of.
+            let (back, ahead) = self.plan.reach(&plan.input);
+            for p in back..train.len().saturating_sub(ahead) {
                 let value = match plan.kind {
                     FitKind::Symbols(_)
                     | FitKind::Words { .. }

@@ -41,6 +41,7 @@ pub use column::Column;
 pub use dataset::{Dataset, LoadOptions};
 pub use fit::{Affine, Fit, Fits, Inverse, Prepare, Undo};
 pub use probe::{header, probe};
+pub use source::text::Text as Piece;
 pub use spec::{DataSpec, Wanted};
 pub use split::Part;
 pub use vocabulary::{SymbolKind, Vocabulary};

@@ -40,8 +40,8 @@ pub fn probe(spec: &DataSpec, wanted: &Wanted, options: &LoadOptions) -> Vec<Dia
             file.err().into_iter().collect()
         }
         // Its pictures are longer too.
-        SourceKind::Idx { images, labels } => [images, labels]
-            .into_iter()
+        SourceKind::Idx { images, labels } => std::iter::once(images)
+            .chain(labels)
             .filter_map(|p| resolve_one_of(p, options.base, bound, &spec.name.node).err())
             .collect(),
         _ => match open(spec, options.base, bound, alone, Some(LOOK)) {

@@ -44,8 +44,11 @@ pub enum SourceKind {
     Tsv(Table),
     /// One JSON object a line.
     Jsonl(PathText),
-    /// MNIST's format.
-    Idx { images: PathText, labels: PathText },
+    /// MNIST's format; new pictures have no labels yet.
+    Idx {
+        images: PathText,
+        labels: Option<PathText>,
+    },
     /// `rows(50000, seed = 1)`: every column is an expression.
     Rows { count: usize, seed: u64 },
     /// A safetensors file; the first axis of each tensor is the example.

@@ -30,7 +30,10 @@ pub fn own_targets(model: &Model) -> Result<Vec<String>, Diagnostic> {
 /// Errors: a step of `target` needs steps that are not there yet, or keeps what cannot be kept.
 pub fn one_step(model: &Model, target: &str) -> Result<OneStep, Diagnostic> {
     let full = lower(model, Options::PREDICT).map_err(internal)?;
-    let one = step::one_step(&full, target)?;
+    verified(step::one_step(&full, target)?)
+}
+
+fn verified(one: OneStep) -> Result<OneStep, Diagnostic> {
     for func in one.setup.iter().chain([&one.step]) {
         checked("step", func).map_err(internal)?;
     }
@@ -55,7 +58,26 @@ pub fn generator(
     window: Option<usize>,
     make: &dyn Fn(Func) -> Result<Box<dyn Executable>, Diagnostic>,
 ) -> Result<Generator, Diagnostic> {
-    let one = one_step(model, target)?;
+    compiled(model, one_step(model, target)?, window, make)
+}
+
+/// The same for all that the model returns, so that a series can be followed step by step.
+pub fn follower(
+    model: &Model,
+    window: Option<usize>,
+    make: &dyn Fn(Func) -> Result<Box<dyn Executable>, Diagnostic>,
+) -> Result<Generator, Diagnostic> {
+    let full = lower(model, Options::PREDICT).map_err(internal)?;
+    let one = verified(step::every_output(&full)?)?;
+    compiled(model, one, window, make)
+}
+
+fn compiled(
+    model: &Model,
+    one: OneStep,
+    window: Option<usize>,
+    make: &dyn Fn(Func) -> Result<Box<dyn Executable>, Diagnostic>,
+) -> Result<Generator, Diagnostic> {
     let rows = model.limits.iter().filter(|l| l.time.name() == one.time);
     let rows = rows.filter_map(|l| usize::try_from(model.dims.eval_static(&l.most)?).ok());
     let seen = window.filter(|_| one.room.is_some());

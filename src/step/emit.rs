@@ -36,7 +36,7 @@ pub(super) struct Emit<'a, 'f> {
     pub outputs: Vec<Output>,
 }
 
-pub fn emit(source: &Source<'_>, plan: &Plan, output: &Output) -> Result<Func, Diagnostic> {
+pub fn emit(source: &Source<'_>, plan: &Plan, outputs: &[&Output]) -> Result<Func, Diagnostic> {
     let old = source.func;
     let mut func = Func::new(&format!("{}_step", old.name), old.dims.clone());
     let mut e = Emit {
@@ -56,15 +56,17 @@ pub fn emit(source: &Source<'_>, plan: &Plan, output: &Output) -> Result<Func, D
         e.put(p.value, &vec![Axis::Plain; v.ty.rank()], value, false);
     }
     e.region(&old.body)?;
-    let mut form = vec![Axis::Plain; old.shape(output.value).len()];
-    form[0] = Axis::Row;
-    let prediction = e.get(output.value, &form)?.id;
+    let mut made = Vec::new();
+    for output in outputs {
+        let mut form = vec![Axis::Plain; old.shape(output.value).len()];
+        form[0] = Axis::Row;
+        let value = e.get(output.value, &form)?.id;
+        let role = output.role.clone();
+        made.push(Output { role, value });
+    }
     let (ops, carried) = (std::mem::take(&mut e.b.ops), std::mem::take(&mut e.outputs));
     func.body.ops = ops;
-    func.outputs.push(Output {
-        role: output.role.clone(),
-        value: prediction,
-    });
+    func.outputs = made;
     func.outputs.extend(carried);
     let read = read(&func);
     func.inputs.retain(|i| read.contains(&i.value));

@@ -1,4 +1,4 @@
-//! Backwards from the prediction: which values the step needs, in which forms, and which it is given.
+//! Backwards from the predictions: which values the step needs, in which forms, and which it is given.
 //!
 //! In: a function with its places. Out: [`Plan`].
 
@@ -44,16 +44,18 @@ pub fn row_of(form: &[Axis]) -> Form {
     form.iter().map(row).collect()
 }
 
-pub fn mark(source: &Source<'_>, prediction: ValueId) -> Result<Plan, Diagnostic> {
+pub fn mark(source: &Source<'_>, outputs: &[&Output]) -> Result<Plan, Diagnostic> {
     let mut m = Mark {
         source,
         plan: Plan::default(),
         inside: false,
     };
     m.makers(&source.func.body);
-    let mut form = vec![Axis::Plain; source.func.shape(prediction).len()];
-    form[0] = Axis::Row;
-    m.plan.forms.entry(prediction).or_default().insert(form);
+    for output in outputs {
+        let mut form = vec![Axis::Plain; source.func.shape(output.value).len()];
+        form[0] = Axis::Row;
+        m.plan.forms.entry(output.value).or_default().insert(form);
+    }
     m.region(&source.func.body)?;
     Ok(m.plan)
 }

@@ -43,7 +43,7 @@ mod within;
 
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Binding, DimTable, Role, Sym};
-use crate::ir::{Func, Op, OutputRole};
+use crate::ir::{Func, Op, Output, OutputRole};
 
 /// The two functions of generation.
 #[derive(Clone, Debug)]
@@ -69,12 +69,41 @@ pub fn one_step(func: &Func, target: &str) -> Result<OneStep, Diagnostic> {
     };
     let output = func.outputs.iter().find(|o| o.role == role);
     let output = output.ok_or_else(none)?;
-    let time = func.shape(output.value).first();
-    let time = time.filter(|d| func.dims.is_time(d));
-    let time = time.and_then(|d| d.as_sym()).cloned().ok_or_else(none)?;
+    let time = time_of(func, output).ok_or_else(none)?;
+    together(func, &[output], time)
+}
+
+/// The same for every prediction and named output at once, which all have the same time: what follows
+/// a series reads them step by step.
+///
+/// Errors: those of [`one_step`]; an output without the time of the others.
+pub fn every_output(func: &Func) -> Result<OneStep, Diagnostic> {
+    let shown = |o: &&Output| matches!(o.role, OutputRole::Prediction(_) | OutputRole::Named(_));
+    let outputs: Vec<&Output> = func.outputs.iter().filter(shown).collect();
+    let mut time = None;
+    for output in &outputs {
+        let own = time_of(func, output);
+        if own.is_none() || time.as_ref().is_some_and(|t| Some(t) != own.as_ref()) {
+            let name = &func.value(output.value).name;
+            let message = format!("`{name}` is not made step by step like the rest");
+            return Err(Diagnostic::error("step::unsupported", message));
+        }
+        time = own;
+    }
+    let none = || Diagnostic::error("step::unsupported", "the model has no output");
+    together(func, &outputs, time.ok_or_else(none)?)
+}
+
+/// The time an output has a row for each step of.
+fn time_of(func: &Func, output: &Output) -> Option<Sym> {
+    let first = func.shape(output.value).first();
+    first.filter(|d| func.dims.is_time(d))?.as_sym().cloned()
+}
+
+fn together(func: &Func, outputs: &[&Output], time: Sym) -> Result<OneStep, Diagnostic> {
     let source = place::Source::new(func, &time);
-    let plan = mark::mark(&source, output.value)?;
-    let step = emit::emit(&source, &plan, output)?;
+    let plan = mark::mark(&source, outputs)?;
+    let step = emit::emit(&source, &plan, outputs)?;
     let setup = setup::setup(&source, &plan);
     let room = room(&time);
     let sized = step.dims.get(&room).is_some();

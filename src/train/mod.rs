@@ -20,6 +20,7 @@ pub mod evaluate;
 pub mod failure;
 pub mod feed;
 pub mod folder;
+pub mod follow;
 pub mod generate;
 pub mod generator;
 mod given;

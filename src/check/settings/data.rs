@@ -176,7 +176,7 @@ fn source(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Source> {
         "jsonl" => SourceKind::Jsonl(path()),
         "idx" => SourceKind::Idx {
             images: c.text("images").clone(),
-            labels: c.text("labels").clone(),
+            labels: Some(c.text("labels").clone()),
         },
         _ => return None,
     };

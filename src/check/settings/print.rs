@@ -49,11 +49,11 @@ fn source(kind: &SourceKind) -> String {
         SourceKind::Csv(t) => table("csv", t),
         SourceKind::Tsv(t) => table("tsv", t),
         SourceKind::Jsonl(path) => format!("jsonl({})", quoted(&path.node)),
-        SourceKind::Idx { images, labels } => format!(
-            "idx(images = {}, labels = {})",
-            quoted(&images.node),
-            quoted(&labels.node)
-        ),
+        SourceKind::Idx { images, labels } => {
+            let labels = labels.as_ref().map(|l| quoted(&l.node));
+            let labels = labels.map_or(String::new(), |l| format!(", labels = {l}"));
+            format!("idx(images = {}{labels})", quoted(&images.node))
+        }
         SourceKind::Rows { count, seed } => format!("rows({count}, seed = {seed})"),
         SourceKind::Tensors(path) => format!("tensors({})", quoted(&path.node)),
     }

@@ -1,7 +1,7 @@
 //! `idx(images = …, labels = …)`: the format of the MNIST digits (LeCun, Cortes and Burges 1998).
 //!
-//! In: the bytes of a file of images and of a file of labels. Out: [`TensorFile`] with the tensors
-//! `images`, `[examples, …]`, and `labels`, `[examples]`, or a diagnostic. A file is two zero bytes,
+//! In: the bytes of a file of images and of one of labels, where there are any. Out: [`TensorFile`]
+//! with the tensors `images`, `[examples, …]`, and `labels`, `[examples]`, or a diagnostic. A file is two zero bytes,
 //! the type of its elements, its number of axes, each axis' size as 32 bits with the high byte
 //! first, and the elements, the last axis fastest. Images and labels are bytes.
 
@@ -19,7 +19,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub type Named<'a> = (&'a [u8], &'a str);
 
 /// Reads both files.
-pub fn parse(images: Named, labels: Named, span: Span) -> Result<TensorFile, Diagnostic> {
+pub fn parse(images: Named, labels: Option<Named>, span: Span) -> Result<TensorFile, Diagnostic> {
     let fail = |file: &str, message: String| {
         Diagnostic::error("data::bad-idx", message).label(span, format!("in {}", shown(file, 200)))
     };
@@ -32,30 +32,32 @@ pub fn parse(images: Named, labels: Named, span: Span) -> Result<TensorFile, Dia
             }
         })
     };
-    let (pictures, classes) = (read("images", images)?, read("labels", labels)?);
+    let pictures = read("images", images)?;
     if pictures.shape.len() < 2 {
         let message = "images need two axes or more, this file has one";
         return Err(fail(images.1, message.to_string()));
     }
-    if classes.shape.len() != 1 {
-        let message = format!(
-            "labels need one axis, this file has {}",
-            classes.shape.len()
-        );
-        return Err(fail(labels.1, message));
-    }
-    let (examples, other) = (pictures.shape[0], classes.shape[0]);
-    if examples != other {
-        let message = format!("{examples} images, {other} labels");
-        return Err(fail(labels.1, message));
-    }
+    let examples = pictures.shape[0];
+    let classes = labels.map(|labels| {
+        let classes = read("labels", labels)?;
+        match classes.shape[..] {
+            [other] if other == examples => Ok(classes),
+            [other] => Err(fail(labels.1, format!("{examples} images, {other} labels"))),
+            _ => {
+                let axes = classes.shape.len();
+                let message = format!("labels need one axis, this file has {axes}");
+                Err(fail(labels.1, message))
+            }
+        }
+    });
+    let classes = classes.transpose()?;
     if pictures.shape.contains(&0) {
         let message = "the file of images holds none";
         return Err(Diagnostic::error("data::empty", message).label(span, "read here"));
     }
     Ok(TensorFile {
         name: images.1.to_string(),
-        tensors: vec![pictures, classes],
+        tensors: std::iter::once(pictures).chain(classes).collect(),
         examples,
     })
 }
@@ -114,7 +116,7 @@ mod tests {
     }
 
     fn read(images: &[u8], labels: &[u8]) -> Result<TensorFile, String> {
-        parse((images, "i.idx"), (labels, "l.idx"), Span::default()).map_err(|d| d.message)
+        parse((images, "i.idx"), Some((labels, "l.idx")), Span::default()).map_err(|d| d.message)
     }
 
     #[test]

@@ -154,6 +154,7 @@ mod tests {
         let text = Text {
             name: "t.jsonl".into(),
             text: text.into(),
+            ..Text::default()
         };
         let names = ["text", "n"].map(String::from);
         add(&mut records, text, &names.into(), Span::default()).map(|()| records)

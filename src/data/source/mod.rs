@@ -20,7 +20,7 @@ use table::Form;
 use tensors::TensorFile;
 use text::{Place, Text, shown};
 
-use super::spec::{ColumnRef, DataSpec, PathText, SourceKind, Split};
+use super::spec::{ColumnRef, DataSpec, PathText, SourceKind, Split, Table};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -80,28 +80,12 @@ pub fn open(
             })
             .collect()
     };
-    let mut records = Records::default();
     match &spec.source.kind {
-        SourceKind::Text(path) => {
-            for text in texts(path)? {
-                lines::whole(&mut records, text);
-            }
-        }
-        SourceKind::Lines(path) => {
-            for text in texts(path)? {
-                lines::lines(&mut records, text, span)?;
-            }
-        }
-        SourceKind::Csv(options) => {
-            for text in texts(&options.path)? {
-                table::add(&mut records, text, Form::Csv, options, span)?;
-            }
-        }
-        SourceKind::Tsv(options) => {
-            for text in texts(&options.path)? {
-                table::add(&mut records, text, Form::Tsv, options, span)?;
-            }
-        }
+        SourceKind::Text(path)
+        | SourceKind::Lines(path)
+        | SourceKind::Jsonl(path)
+        | SourceKind::Csv(Table { path, .. })
+        | SourceKind::Tsv(Table { path, .. }) => of_texts(spec, texts(path)?),
         SourceKind::Rows { count, seed } => {
             if *count == 0 || *count > MAX_ROWS {
                 let message = format!("{count} rows, where 1 to {MAX_ROWS} can be made");
@@ -109,33 +93,57 @@ pub fn open(
                     Diagnostic::error("data::rows", message).label(span, "this many".to_string())
                 );
             }
-            return Ok(Source::Rows {
+            Ok(Source::Rows {
                 count: *count,
                 seed: *seed,
-            });
+            })
         }
         SourceKind::Tensors(path) => {
             let all: Result<Vec<TensorFile>, _> = files(path)?
                 .into_iter()
                 .map(|(bytes, file)| tensors::parse(&bytes, &file.shown, span))
                 .collect();
-            return Ok(Source::Tensors(all?));
-        }
-        SourceKind::Jsonl(path) => {
-            let read = spec.columns_read();
-            for text in texts(path)? {
-                jsonl::add(&mut records, text, &read, span)?;
-            }
+            Ok(Source::Tensors(all?))
         }
         SourceKind::Idx { images, labels } => {
             let file = |path: &PathText| -> Result<(Vec<u8>, Resolved), Diagnostic> {
                 let file = resolve_one_of(path, base, bound, &spec.name.node)?;
                 Ok((read(&file, path, None)?, file))
             };
-            let (images, labels) = (file(images)?, file(labels)?);
+            let images = match labels {
+                Some(_) => file(images)?,
+                // Alone it may be bound to a file.
+                None => {
+                    let file = resolve(images, base, bound, &spec.name.node)?;
+                    (read(&file, images, None)?, file)
+                }
+            };
+            let labels = labels.as_ref().map(file).transpose()?;
             let images = (&images.0[..], &images.1.shown[..]);
-            let labels = (&labels.0[..], &labels.1.shown[..]);
-            return Ok(Source::Tensors(vec![idx::parse(images, labels, span)?]));
+            let labels = labels.as_ref().map(|l| (&l.0[..], &l.1.shown[..]));
+            Ok(Source::Tensors(vec![idx::parse(images, labels, span)?]))
+        }
+    }
+}
+
+/// The records of texts that are at hand, in the form of a source of text.
+pub fn of_texts(spec: &DataSpec, texts: Vec<Text>) -> Result<Source, Diagnostic> {
+    let span = spec.source.span;
+    let mut records = Records::default();
+    let read = spec.columns_read();
+    for text in texts {
+        let records = &mut records;
+        match &spec.source.kind {
+            SourceKind::Text(_) => lines::whole(records, text),
+            SourceKind::Lines(_) => lines::lines(records, text, span)?,
+            SourceKind::Csv(options) => table::add(records, text, Form::Csv, options, span)?,
+            SourceKind::Tsv(options) => table::add(records, text, Form::Tsv, options, span)?,
+            SourceKind::Jsonl(_) => jsonl::add(records, text, &read, span)?,
+            SourceKind::Rows { .. } | SourceKind::Tensors(_) | SourceKind::Idx { .. } => {
+                let message = "this source is no text";
+                return Err(Diagnostic::error("data::not-text", message)
+                    .label(span, "named here".to_string()));
+            }
         }
     }
     Ok(Source::Records(records))

@@ -303,6 +303,7 @@ mod tests {
         let text = Text {
             name: "t.csv".into(),
             text: text.into(),
+            ..Text::default()
         };
         add(&mut records, text, form, options, Span::default()).map(|()| records)
     }

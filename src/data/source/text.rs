@@ -13,6 +13,8 @@ pub struct Text {
     /// The file's name in messages.
     pub name: String,
     pub text: String,
+    /// The number in the file of each line of `text`, where it is a piece of a file.
+    pub lines: Vec<usize>,
 }
 
 /// A place in a data file, 1-based; columns count characters.
@@ -64,12 +66,58 @@ impl Text {
         cut: bool,
         span: Span,
     ) -> Result<Text, Diagnostic> {
-        let name = file.shown.clone();
+        let text = Text::clean(bytes, &file.shown, 1, cut, span)?;
+        if text.text.is_empty() {
+            return Err(Diagnostic::error(
+                "data::empty",
+                format!("`{}` is empty", shown(&file.shown, 40)),
+            )
+            .label(span, "read here".to_string()));
+        }
+        Ok(text)
+    }
+
+    /// A piece of a stream whose first line has this number.
+    pub fn piece(bytes: Vec<u8>, name: &str, first: usize, span: Span) -> Result<Text, Diagnostic> {
+        let mut text = Text::clean(bytes, name, first, false, span)?;
+        let lines = text.text.matches('\n').count() + 1;
+        text.lines = (first..first + lines).collect();
+        Ok(text)
+    }
+
+    /// Pieces one after another; each but the last ends its line.
+    pub fn joined<'t>(pieces: impl IntoIterator<Item = &'t Text>) -> Text {
+        let mut all = Text::default();
+        for piece in pieces {
+            all.name.clone_from(&piece.name);
+            all.text.push_str(&piece.text);
+            all.lines.extend(&piece.lines);
+            if piece.text.ends_with('\n') {
+                // What stands behind it is the next piece's first line.
+                all.lines.pop();
+            }
+        }
+        all
+    }
+
+    /// The number of its first line.
+    pub fn line(&self) -> usize {
+        self.lines.first().copied().unwrap_or(1)
+    }
+
+    fn clean(
+        bytes: Vec<u8>,
+        name: &str,
+        first: usize,
+        cut: bool,
+        span: Span,
+    ) -> Result<Text, Diagnostic> {
+        let name = name.to_string();
         let place = |before: &str| {
             let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
             Place {
                 file: name.clone(),
-                line: before.matches('\n').count() + 1,
+                line: before.matches('\n').count() + first,
                 column,
             }
         };
@@ -112,14 +160,11 @@ impl Text {
                 span,
             ));
         }
-        if text.is_empty() {
-            return Err(Diagnostic::error(
-                "data::empty",
-                format!("`{}` is empty", shown(&file.shown, 40)),
-            )
-            .label(span, "read here".to_string()));
-        }
-        Ok(Text { name, text })
+        Ok(Text {
+            name,
+            text,
+            lines: Vec::new(),
+        })
     }
 
     /// Drops what follows the last line end, where a line may end within quotes back to where every
@@ -145,9 +190,10 @@ impl Text {
             offset -= 1;
         }
         let before = &self.text[..offset];
+        let line = before.bytes().filter(|b| *b == b'\n').count();
         Place {
             file: self.name.clone(),
-            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
+            line: self.lines.get(line).copied().unwrap_or(line + 1),
             column: before.rsplit('\n').next().unwrap_or("").chars().count() + 1,
         }
     }

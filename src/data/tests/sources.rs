@@ -65,7 +65,7 @@ fn pictures() -> [(&'static str, &'static [u8]); 2] {
 fn idx(columns: Vec<ColumnSpec>, fields: Vec<Field>) -> Dataset {
     let kind = SourceKind::Idx {
         images: here("images".into()),
-        labels: here("labels".into()),
+        labels: Some(here("labels".into())),
     };
     let spec = spec(kind, columns, parts(100.0, 0.0, 0.0));
     load_with(&pictures(), &spec, &wanted(fields, None), |_| {}).unwrap()
@@ -105,7 +105,7 @@ fn pixels_are_scaled_together() {
 fn a_folder_is_bound_for_two_files() {
     let kind = SourceKind::Idx {
         images: here("sub/images".into()),
-        labels: here("sub/labels".into()),
+        labels: Some(here("sub/labels".into())),
     };
     let columns = vec![set("digit", named("labels").to(Step::Labels))];
     let spec = spec(kind, columns, parts(100.0, 0.0, 0.0));

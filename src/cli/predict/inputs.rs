@@ -1,0 +1,165 @@
+//! New inputs in the form of a run's data, without the answers.
+//!
+//! In: a run, a file or nothing for standard input. Out: the data block that reads them and what is
+//! wanted of it; after loading, what in them the run has never seen.
+
+use std::path::Path;
+
+use crate::cli::Failure;
+use crate::cli::opened::Opened;
+use crate::data::spec::{
+    ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, FieldRole, PathText, SourceKind, Split, SplitBy,
+    Table, Time, Unit,
+};
+use crate::data::{DataSpec, Dataset, Part, Wanted};
+use crate::diagnostics::Diagnostic;
+use crate::span::{Span, Spanned};
+
+/// What a prediction reads: inputs, and targets whose earlier values the model is given. Features are
+/// as many as the run was trained on. What the model itself writes is not read.
+pub fn wanted(opened: &Opened, written: Option<&str>) -> Wanted {
+    let mut wanted = opened.block.wanted.clone();
+    let read = |role| role == FieldRole::Input;
+    let given = |name: &str| written != Some(name);
+    (wanted.fields).retain(|f| read(f.role) || (f.previous && given(&f.name)));
+    let fields = &wanted.fields;
+    let named = |t: &Time| fields.iter().any(|f| f.time.as_ref() == Some(&t.name));
+    wanted.times.retain(named);
+    for field in &mut wanted.fields {
+        let trained = opened.record.field(&field.name);
+        let sizes = trained.filter(|t| t.features.len() == field.features.len());
+        if let Some(trained) = sizes {
+            field.features = trained.features.iter().copied().map(Some).collect();
+        }
+    }
+    wanted
+}
+
+/// The run's data block, reading what the command line names: the columns it makes, where the input is
+/// of the same form; else fields as they are, by name. Every example is kept, for each is asked about.
+pub fn spec(opened: &Opened, wanted: &Wanted, input: Option<&Path>) -> Result<DataSpec, Failure> {
+    let name = &opened.block.settings.data;
+    let data = opened.loaded.experiment.data(name).ok_or_else(|| {
+        let message = format!("the file has no data block {name}");
+        Diagnostic::error("usage::no-data", message)
+    })?;
+    let mut spec = data.spec.clone();
+    spec.keep = None;
+    // Shares by the classes of an answer would read it.
+    spec.split = Split::Parts {
+        shares: [0.0, 0.0, 100.0],
+        by: SplitBy::Time,
+        span: spec.span,
+    };
+    let tensors = input.is_some_and(|p| p.extension().is_some_and(|e| e == "safetensors"));
+    let made_up = matches!(spec.source.kind, SourceKind::Rows { .. });
+    if !made_up && tensors == matches!(spec.source.kind, SourceKind::Tensors(_)) {
+        let reads_labels = reads(&spec, wanted).contains("labels");
+        if let SourceKind::Idx { labels, .. } = &mut spec.source.kind
+            && !reads_labels
+        {
+            *labels = None;
+        }
+        return Ok(spec);
+    }
+    let path = input.map_or(String::new(), |p| p.display().to_string());
+    let path = PathText::new(path, spec.source.span);
+    spec.columns = Vec::new();
+    spec.source.kind = if tensors {
+        SourceKind::Tensors(path)
+    } else {
+        for field in &wanted.fields {
+            let features = opened
+                .record
+                .field(&field.name)
+                .map_or(&[][..], |f| &f.features);
+            spec.columns
+                .extend(beside(&field.name, features, spec.source.span));
+        }
+        SourceKind::Csv(Table {
+            path,
+            header: true,
+            sort: None,
+            blocks: false,
+        })
+    };
+    Ok(spec)
+}
+
+/// The named columns of the source that what is wanted is made of.
+fn reads(spec: &DataSpec, wanted: &Wanted) -> std::collections::BTreeSet<String> {
+    let mut own = spec.clone();
+    let mut names: Vec<String> = wanted.fields.iter().map(|f| f.name.clone()).collect();
+    let mut i = 0;
+    while let Some(name) = names.get(i).cloned() {
+        let made = spec.columns.iter().filter(|c| c.name.node == name);
+        let mut found = Vec::new();
+        made.for_each(|c| named(&c.value, &mut found));
+        found.retain(|n| !names.contains(n));
+        names.extend(found);
+        i += 1;
+    }
+    own.columns.retain(|c| names.contains(&c.name.node));
+    let mut out = own.columns_read();
+    // A field that no equation makes is the column of its name.
+    out.extend(names);
+    out
+}
+
+/// The other columns that an expression names.
+fn named(e: &ColumnExpr, out: &mut Vec<String>) {
+    if let ColumnKind::Name(name) = &e.kind {
+        out.push(name.clone());
+    }
+    e.parts().into_iter().for_each(|p| named(p, out));
+}
+
+/// A field of several numbers out of the columns `x.0`, `x.1`, …
+fn beside(name: &str, features: &[usize], span: Span) -> Option<ColumnSpec> {
+    let [n] = features else { return None };
+    let column = |k| ColumnRef::Named(format!("{name}.{k}"));
+    Some(ColumnSpec {
+        name: Spanned::new(name.to_string(), span),
+        indices: Vec::new(),
+        value: ColumnExpr {
+            kind: ColumnKind::Columns((0..*n).map(column).collect()),
+            span,
+        },
+        span,
+    })
+}
+
+/// Symbols that the training data did not have. A class that the model never saw is an error, for it
+/// has no meaning to the model; of a text's symbols the number is returned, for they are left out.
+pub fn unseen(dataset: &Dataset, describe: &dyn Fn(usize) -> String) -> Result<usize, Diagnostic> {
+    let mut symbols = 0;
+    for column in dataset.columns() {
+        let n = column.unseen[Part::Test as usize];
+        if n == 0 || column.role != FieldRole::Input {
+            continue;
+        }
+        if column.unit != Unit::Class {
+            symbols += n;
+            continue;
+        }
+        let row = column
+            .first_unseen()
+            .map_or(0, |e| dataset.source_row(Part::Test, e).unwrap_or(e));
+        let message = format!("`{}` is a class the training data never had", column.name);
+        let classes = column.vocabulary.iter().flat_map(|v| v.symbols());
+        let some: Vec<&str> = classes.take(10).map(String::as_str).collect();
+        let all = column.vocabulary.as_ref().map_or(0, |v| v.symbols().len());
+        let more = match all > some.len() {
+            true => format!(", … ({all} in all)"),
+            false => String::new(),
+        };
+        return Err(
+            Diagnostic::error("data::unknown-class", message).help(format!(
+                "{}; the classes are {}{more}",
+                describe(row),
+                some.join(", ")
+            )),
+        );
+    }
+    Ok(symbols)
+}

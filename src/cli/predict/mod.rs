@@ -1,0 +1,212 @@
+//! `seqc predict`: a trained model on new inputs, given in the form of the run's data.
+
+mod arrays;
+mod inputs;
+mod rows;
+mod stream;
+mod text;
+mod units;
+mod written;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::args::{Common, Format, PredictArgs};
+use super::load::plain;
+use super::opened::{Opened, best};
+use super::{Failure, from_training, stdout};
+use crate::data::spec::FieldRole;
+use crate::data::{BatchPlan, BatchSize, Dataset, LoadOptions, Part};
+use crate::diagnostics::Diagnostic;
+use crate::lower::Options;
+use crate::settings::TrainSettings;
+use crate::train::evaluate;
+use rows::{Rows, columns, in_units};
+use text::{Lines, Text};
+use written::Writer;
+
+pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
+    let opened = Opened::new(&args.run, common)?;
+    if args.input == Path::new("-") {
+        return stream::run(common, args, &opened);
+    }
+    if let Some(mut writer) = Writer::new(&opened, args)? {
+        let dataset = dataset(common, args, &opened, Some(&writer.target))?;
+        let all = writer.all(&opened, &dataset)?;
+        let to = if common.json { Format::Jsonl } else { args.to };
+        let bytes = written::encoded(to, &writer.target, &all)?;
+        return output(args, whole(common, bytes)).map(|()| 0);
+    }
+    let dataset = dataset(common, args, &opened, None)?;
+    if !common.quiet {
+        show_given(&opened);
+    }
+    let mut stage = opened.stage(Options::PREDICT)?;
+    let signature = stage.start.signature().clone();
+    let weights = best(&args.run, &signature)?;
+    let plan = plan(&opened.block.settings, &dataset);
+    // By the number of the example, or of the first step of a piece of a series.
+    let mut results: Vec<(usize, Vec<Rows>)> = Vec::new();
+    let (part, stop) = (Part::Test, AtomicBool::new(false));
+    evaluate::each_batch(
+        &mut stage,
+        &weights,
+        &dataset,
+        part,
+        &plan,
+        &stop,
+        |batch, feed| {
+            let all = rows::of_batch(&signature, batch, feed);
+            results.extend(batch.examples.iter().copied().zip(all));
+            Ok(())
+        },
+    )
+    .map_err(from_training)?;
+    results.sort_by_key(|(example, _)| *example);
+    let pieces = results.into_iter().map(|(_, rows)| rows);
+    let all: Vec<Vec<Rows>> = match dataset.is_long() {
+        true => vec![rows::joined(pieces)],
+        false => pieces.collect(),
+    };
+    let bytes = encoded(
+        common,
+        args,
+        &opened,
+        &dataset,
+        all,
+        columns(&signature, &opened.record),
+    )?;
+    output(args, whole(common, bytes)).map(|()| 0)
+}
+
+/// With `--json` one object, of which the lines are parts.
+fn whole(common: &Common, bytes: Vec<u8>) -> Vec<u8> {
+    if !common.json {
+        return bytes;
+    }
+    let mut out = b"{\"predictions\":[".to_vec();
+    let lines = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty());
+    for (i, line) in lines.enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend(line);
+    }
+    out.extend(b"]}\n");
+    out
+}
+
+fn output(args: &PredictArgs, bytes: Vec<u8>) -> Result<(), Failure> {
+    match &args.output {
+        Some(path) => std::fs::write(path, bytes).map_err(|e| {
+            let message = format!("{} cannot be written: {}", path.display(), plain(&e));
+            Diagnostic::error("io::write", message).into()
+        }),
+        None => stdout::bytes(&bytes),
+    }
+}
+
+/// What a model reads back is given here, as in training.
+fn show_given(opened: &Opened) {
+    let given = opened.block.wanted.fields.iter();
+    let given = given.filter(|f| f.previous && f.role == FieldRole::Target);
+    for field in given {
+        eprintln!(
+            "each step of `{0}` is predicted from the true `{0}` before it",
+            field.name
+        );
+    }
+}
+
+fn encoded(
+    common: &Common,
+    args: &PredictArgs,
+    opened: &Opened,
+    dataset: &Dataset,
+    mut all: Vec<Vec<Rows>>,
+    columns: Vec<rows::Column<'_>>,
+) -> Result<Vec<u8>, Failure> {
+    let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
+    if args.to == Format::Safetensors && !common.json {
+        return arrays::safetensors(&all, &names);
+    }
+    for example in &mut all {
+        in_units(&columns, &opened.record, example);
+    }
+    let text = Text {
+        columns,
+        lines: Lines::of(dataset.is_long(), all.first().map(Vec::as_slice)),
+        probabilities: args.probabilities,
+    };
+    let objects = || {
+        all.iter()
+            .map(|example| text.jsonl(example))
+            .collect::<String>()
+    };
+    if common.json {
+        return Ok(objects().into_bytes());
+    }
+    match args.to {
+        Format::Csv => {
+            let mut out = all
+                .first()
+                .map_or(String::new(), |first| text.header(first));
+            for (i, example) in all.iter().enumerate() {
+                out.push_str(&text.csv(i, example));
+            }
+            Ok(out.into_bytes())
+        }
+        Format::Jsonl => Ok(objects().into_bytes()),
+        Format::Npy => arrays::npy(&all, &names),
+        Format::Npz => arrays::npz(&all, &names),
+        Format::Safetensors => arrays::safetensors(&all, &names),
+    }
+}
+
+/// The new inputs, held against what the model was trained on.
+fn dataset(
+    common: &Common,
+    args: &PredictArgs,
+    opened: &Opened,
+    written: Option<&str>,
+) -> Result<Dataset, Failure> {
+    let wanted = inputs::wanted(opened, written);
+    let spec = inputs::spec(opened, &wanted, Some(&args.input))?;
+    let mut options = LoadOptions::new(&opened.record.base);
+    let name = opened.block.settings.data.clone();
+    options.bindings.insert(name, args.input.clone());
+    options.only = Some(Part::Test);
+    options.fits = Some(&opened.record.fits);
+    let sources = &opened.loaded.sources;
+    let dataset = Dataset::load(&spec, &wanted, &options)
+        .map_err(|found| Failure::new(found, sources.clone()))?;
+    let unseen = inputs::unseen(&dataset, &|row| format!("it stands in example {row}"))?;
+    if !common.quiet {
+        show_unseen(unseen);
+    }
+    Ok(dataset)
+}
+
+/// What the training data never had has no vector of its own.
+fn show_unseen(symbols: usize) {
+    match symbols {
+        0 => {}
+        1 => eprintln!("1 symbol of the inputs is not in the training data; it is read as nothing"),
+        n => eprintln!(
+            "{n} symbols of the inputs are not in the training data; they are read as nothing"
+        ),
+    }
+}
+
+/// One long series is one stream, from its beginning; where the model was trained on windows, each is
+/// an example of its own, as then.
+fn plan(settings: &TrainSettings, dataset: &Dataset) -> BatchPlan {
+    let plan = evaluate::plan(settings, dataset.is_long(), dataset.len(Part::Test));
+    match dataset.is_long() && plan.bptt.is_some() {
+        true => BatchPlan {
+            batch: BatchSize::Rows(1),
+            ..plan
+        },
+        false => plan,
+    }
+}
