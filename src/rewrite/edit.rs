@@ -15,6 +15,18 @@ pub fn resolve(map: &Map, mut v: ValueId) -> ValueId {
     v
 }
 
+/// Puts the ops that `moved` gives for a scan before it, for each scan of the function's body.
+pub fn before_scans(func: &mut Func, moved: impl Fn(&mut Func, OpId) -> Vec<OpId>) {
+    let mut ops = Vec::new();
+    for id in func.body.ops.clone() {
+        if matches!(func.op(id).kind, OpKind::Scan(_)) {
+            ops.extend(moved(func, id));
+        }
+        ops.push(id);
+    }
+    func.body.ops = ops;
+}
+
 /// Makes every reader of a replaced value read its replacement.
 pub fn replace(func: &mut Func, map: &Map) {
     if map.is_empty() {

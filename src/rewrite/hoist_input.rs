@@ -19,14 +19,7 @@ pub const PASS: Pass = Pass {
 };
 
 fn run(func: &mut Func) {
-    let mut ops = Vec::new();
-    for id in func.body.ops.clone() {
-        if matches!(func.op(id).kind, OpKind::Scan(_)) {
-            ops.extend(scan(func, id));
-        }
-        ops.push(id);
-    }
-    func.body.ops = ops;
+    edit::before_scans(func, scan);
     super::dce::run(func);
 }
 

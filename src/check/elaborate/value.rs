@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::index::Mark;
 use super::scan::ScanInfo;
-use crate::check::program::{Expr, ExprKind, VarId};
+use crate::check::operands::operands;
+use crate::check::program::{Expr, VarId};
 use crate::dim::Dim;
 
 /// The value of an expression, or the trace of an error that has been reported.
@@ -139,34 +140,5 @@ pub fn deeper(e: &Expr, levels: usize) -> bool {
     let Some(left) = levels.checked_sub(1) else {
         return true;
     };
-    match &e.kind {
-        ExprKind::Number(_)
-        | ExprKind::Var(_)
-        | ExprKind::Param(_)
-        | ExprKind::Previous(_)
-        | ExprKind::Normal { .. }
-        | ExprKind::Index
-        | ExprKind::Steps(_)
-        | ExprKind::Reveal(_) => false,
-        ExprKind::Delay { value, .. }
-        | ExprKind::Unary(_, value)
-        | ExprKind::Expand { value, .. }
-        | ExprKind::Where { value, .. }
-        | ExprKind::Top { value, .. }
-        | ExprKind::Split { value, .. }
-        | ExprKind::Reduce { value, .. }
-        | ExprKind::Softmax(value)
-        | ExprKind::First(value)
-        | ExprKind::Last(value)
-        | ExprKind::Embed { index: value, .. }
-        | ExprKind::Dropout { value, .. } => deeper(value, left),
-        ExprKind::Binary(_, a, b)
-        | ExprKind::Dot(a, b)
-        | ExprKind::Contract {
-            left: a, right: b, ..
-        }
-        | ExprKind::Zoneout { old: a, new: b, .. } => deeper(a, left) || deeper(b, left),
-        ExprKind::Choose(a, b, c) => [a, b, c].iter().any(|e| deeper(e, left)),
-        ExprKind::Concat(parts) => parts.iter().any(|e| deeper(e, left)),
-    }
+    operands(e).iter().any(|part| deeper(part, left))
 }

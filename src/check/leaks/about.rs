@@ -9,6 +9,7 @@ use super::mark::{Mark, Place};
 use super::reach::{Reaches, Step};
 use super::uses;
 use crate::ast::node::ScanDir;
+use crate::check::operands::operands;
 use crate::check::program::{Binary, Expr, ExprKind};
 use crate::span::Span;
 
@@ -112,7 +113,7 @@ fn of_expr(reaches: &Reaches, expr: &Expr, here: Step, below: Option<Step>) -> O
         (ExprKind::Last(_), ..) if axis == Some(0) => Some("taken from the last step".into()),
         (ExprKind::First(_), ..) if axis == Some(0) => Some("step 0 seen from every step".into()),
         (_, Some(axis), Mark::Anything) => {
-            let value = *uses::operands(expr).get(operand)?;
+            let value = *operands(expr).get(operand)?;
             let size = value.shape.get(axis)?;
             let names = reaches.flow.model.reduced.get(&expr.span);
             let names = names.map(|n| (&n.over, &n.beside));

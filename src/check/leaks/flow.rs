@@ -8,6 +8,7 @@ use super::facts::{self, Facts};
 use super::mark::{Onto, Pass, Place};
 use super::uses;
 use crate::ast::node::ScanDir;
+use crate::check::operands::operands;
 use crate::check::program::{Expr, ExprKind, Head, Model, Predict, Scan, Stmt, VarId};
 
 /// Index into [`Flow::nodes`]; those of variables come first, by their own numbers.
@@ -164,7 +165,7 @@ impl<'a> Flow<'a> {
                 (vec![(index(var), pass)], facts)
             }
             None => {
-                let parts: Vec<(&Expr, NodeId)> = uses::operands(expr)
+                let parts: Vec<(&Expr, NodeId)> = operands(expr)
                     .into_iter()
                     .map(|e| (e, self.expr(e)))
                     .collect();

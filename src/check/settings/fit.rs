@@ -4,6 +4,7 @@
 //! `data::missing-column` or `data::wrong-unit` where the block does not give it.
 
 use crate::ast::node;
+use crate::check::operands::operands;
 use crate::check::program::{Expr, ExprKind, Head, InputKind, Model, Stmt, VarId};
 use crate::data::spec::{
     ColumnExpr, ColumnKind, DataSpec, Field, FieldRole, Most, SourceKind, Step, Time, Unit, Wanted,
@@ -269,35 +270,8 @@ fn statements(body: &[Stmt], see: &mut dyn FnMut(&Expr)) {
 }
 
 fn visit(e: &Expr, found: &mut Vec<VarId>) {
-    let mut all = |parts: &[&Expr]| parts.iter().for_each(|p| visit(p, found));
-    match &e.kind {
-        ExprKind::Previous(var) => found.push(*var),
-        ExprKind::Number(_)
-        | ExprKind::Var(_)
-        | ExprKind::Param(_)
-        | ExprKind::Normal { .. }
-        | ExprKind::Index
-        | ExprKind::Steps(_)
-        | ExprKind::Reveal(_) => {}
-        ExprKind::Delay { value, .. }
-        | ExprKind::Unary(_, value)
-        | ExprKind::Expand { value, .. }
-        | ExprKind::Where { value, .. }
-        | ExprKind::Top { value, .. }
-        | ExprKind::Split { value, .. }
-        | ExprKind::Reduce { value, .. }
-        | ExprKind::Softmax(value)
-        | ExprKind::First(value)
-        | ExprKind::Last(value)
-        | ExprKind::Embed { index: value, .. }
-        | ExprKind::Dropout { value, .. } => all(&[value]),
-        ExprKind::Binary(_, a, b)
-        | ExprKind::Dot(a, b)
-        | ExprKind::Contract {
-            left: a, right: b, ..
-        }
-        | ExprKind::Zoneout { old: a, new: b, .. } => all(&[a, b]),
-        ExprKind::Choose(a, b, c) => all(&[a, b, c]),
-        ExprKind::Concat(parts) => all(&parts.iter().collect::<Vec<_>>()),
+    if let ExprKind::Previous(var) = &e.kind {
+        found.push(*var);
     }
+    operands(e).into_iter().for_each(|part| visit(part, found));
 }
