@@ -35,6 +35,8 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
     }
     let model = loaded.model(args.model.as_deref());
     let mut compiled = None;
+    // With `--json`, each stage's text, or the file it was written to.
+    let mut object = serde_json::Map::new();
     for stage in &args.emit {
         let text = match stage {
             Stage::Ast => crate::ast::dump::dump(&loaded.file),
@@ -50,15 +52,22 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
                 }
             }
         };
+        let key = extension(*stage).to_string();
         match &args.output {
+            None if common.json => drop(object.insert(key, text.into())),
             None => stdout::write(&text)?,
             Some(dir) => {
                 let name = model
                     .as_ref()
                     .map_or("file".to_string(), |m| m.name.to_lowercase());
-                write(dir, &format!("{name}.{}", extension(*stage)), &text)?;
+                let file = format!("{name}.{key}");
+                write(dir, &file, &text)?;
+                object.insert(key, dir.join(file).display().to_string().into());
             }
         }
+    }
+    if common.json {
+        stdout::line(&serde_json::Value::Object(object).to_string())?;
     }
     Ok(0)
 }

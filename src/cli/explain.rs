@@ -25,6 +25,10 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<u8, Failure> {
         text(common, &same)
     });
     match found {
+        Some(text) if common.json => {
+            let object = serde_json::json!({ "name": wanted, "text": text });
+            stdout::line(&object.to_string()).map(|()| 0)
+        }
         Some(text) => stdout::write(&text).map(|()| 0),
         None => Err(unknown(wanted).into()),
     }
