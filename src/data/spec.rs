@@ -233,6 +233,8 @@ pub enum Step {
         end: Option<String>,
     },
     Pixels,
+    /// Features side by side as a sequence of `n` steps.
+    Steps(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

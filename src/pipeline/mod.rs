@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::check::program::Model;
 use crate::diagnostics::Diagnostic;
-use crate::dim::Dim;
+use crate::dim::{Binding, Dim, Role};
 use crate::ir::{Func, verify::verify};
 use crate::lower::{self, lower};
 use crate::reverse::differentiate;
@@ -108,9 +108,18 @@ pub fn with_vocabularies(model: &Model, size: &dyn Fn(&str) -> Option<usize>) ->
 /// The vocabulary that a stage shown without data is compiled for.
 pub const STAND_IN_VOCABULARY: usize = 64;
 
+/// The features that such a stage takes an input to have where the data decides.
+pub const STAND_IN_FEATURES: i64 = 16;
+
 /// The model with every size that the data would give set to a stand-in, to show its stages.
 pub fn with_stand_in_sizes(model: &Model) -> Model {
-    with_vocabularies(model, &|_| Some(STAND_IN_VOCABULARY))
+    let mut model = with_vocabularies(model, &|_| Some(STAND_IN_VOCABULARY));
+    for entry in model.dims.clone().iter() {
+        if (entry.role, entry.binding) == (Role::Feature, Binding::Static(None)) {
+            model.dims.bind(&entry.sym, STAND_IN_FEATURES);
+        }
+    }
+    model
 }
 
 /// Schedules a function and compiles it for this machine, on a pool that others use too.

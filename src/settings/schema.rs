@@ -378,7 +378,8 @@ pub const METRICS: &[Variant] = &[
     built(
         "versus",
         &[need("rival", Kind::Name)],
-        "the loss of `bigram` counts, or of a column taken as the prediction",
+        "what `bigram` counts, the `majority`, the `most_frequent` class of a symbol, \
+         `naive_bayes` or a column as prediction achieve",
     ),
     built(
         "copied",
@@ -583,6 +584,11 @@ pub const STEPS: &[Variant] = &[
         "window",
         &[need("steps", whole(1))],
         "the rows that end with this one, as a sequence",
+    ),
+    built(
+        "steps",
+        &[need("steps", whole(1))],
+        "features side by side as a sequence of this many steps",
     ),
     built(
         "multihot",

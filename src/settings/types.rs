@@ -210,7 +210,7 @@ pub enum Metric {
     Rmse,
     /// Mean absolute error as a share of the true value.
     Mape,
-    /// The loss of a plain rival on the same part, and ours against it.
+    /// The errors of a plain rival on the same part, and ours against them.
     Versus(Baseline),
     /// The share of generated lines that stand in the training part.
     Copied,
@@ -238,8 +238,40 @@ pub enum Average {
 pub enum Baseline {
     /// Counts of pairs in the training part, 0.1 added to each.
     Bigram,
+    /// The training part's most frequent class for every answer.
+    Majority,
+    /// The class that each symbol has most often in the training part, step by step.
+    MostFrequent,
+    /// Multinomial naive Bayes on the symbols of a sequence, one added to each count.
+    NaiveBayes,
     /// This column of the data, taken as the prediction.
     Column(String),
+}
+
+impl Baseline {
+    /// The names of those that are no column.
+    pub const NAMES: [&str; 4] = ["bigram", "majority", "most_frequent", "naive_bayes"];
+
+    /// A rival as it is written.
+    pub fn named(name: &str) -> Baseline {
+        match name {
+            "bigram" => Baseline::Bigram,
+            "majority" => Baseline::Majority,
+            "most_frequent" => Baseline::MostFrequent,
+            "naive_bayes" => Baseline::NaiveBayes,
+            column => Baseline::Column(column.to_string()),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Baseline::Bigram => "bigram",
+            Baseline::Majority => "majority",
+            Baseline::MostFrequent => "most_frequent",
+            Baseline::NaiveBayes => "naive_bayes",
+            Baseline::Column(name) => name,
+        }
+    }
 }
 
 impl Metric {
@@ -286,8 +318,7 @@ impl Metric {
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Metric::Versus(Baseline::Bigram) => f.write_str("versus(bigram)"),
-            Metric::Versus(Baseline::Column(name)) => write!(f, "versus({name})"),
+            Metric::Versus(rival) => write!(f, "versus({})", rival.name()),
             Metric::Top(k) => write!(f, "top({k})"),
             Metric::F1(Average::Macro) => f.write_str("f1(average = macro)"),
             Metric::F1(Average::Micro) => f.write_str("f1(average = micro)"),

@@ -4,7 +4,6 @@
 //! loss over every real step of the part, and the metrics of the settings; or, for comparison with
 //! other programs, the gradient of the part taken as one batch.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::classes::MOST;
@@ -13,9 +12,10 @@ use super::feed::{Carried, Feed};
 use super::metrics::Sums;
 use super::observe::Measured;
 use super::plan::Stage;
+use super::rivals::Rivals;
 use super::weights::{self, Named};
 use crate::data::spec::Unit;
-use crate::data::{Batch, BatchPlan, BatchSize, Dataset, Part, bigram_nats, copied};
+use crate::data::{Batch, BatchPlan, BatchSize, Dataset, Part, copied};
 use crate::settings::{self, Baseline, Metric, TrainSettings, Watched};
 use crate::targets::executable::{Draw, Executable, Role, Signature};
 
@@ -24,8 +24,6 @@ const MIN_ROWS: usize = 64;
 
 /// Steps of a stream of a long sequence in evaluation, at least.
 const STREAM: usize = 5_000;
-/// Counts of the bigram table: each pair has this many more.
-const BIGRAM_SMOOTHING: f64 = 0.1;
 
 /// How a part is cut for evaluation, its examples or steps being `len`. One long sequence is read
 /// by at most as many streams as in training, each so long that its cold start does not count.
@@ -114,8 +112,7 @@ pub struct Evaluator<'a> {
     dataset: &'a Dataset,
     penalties: bool,
     metrics: Vec<Metric>,
-    /// The bigram table's loss by part: counted once.
-    bigram: BTreeMap<&'static str, Option<f64>>,
+    rivals: Rivals,
 }
 
 impl<'a> Evaluator<'a> {
@@ -140,7 +137,7 @@ impl<'a> Evaluator<'a> {
             dataset,
             penalties,
             metrics,
-            bigram: BTreeMap::new(),
+            rivals: Rivals::default(),
         })
     }
 
@@ -205,23 +202,12 @@ impl<'a> Evaluator<'a> {
             Metric::Perplexity => put(key, nats.map(|n| libm::exp(n.1))),
             Metric::BitsPerChar => put(key, nats.map(|n| n.1 / std::f64::consts::LN_2)),
             Metric::Accuracy => put(key, sums.accuracy()),
-            Metric::Mae => put(key, sums.errors().map(|e| e.0)),
-            Metric::Mse => put(key, sums.errors().map(|e| e.1)),
-            Metric::Rmse => put(key, sums.errors().map(|e| e.1.sqrt())),
-            Metric::Versus(Baseline::Bigram) => {
-                let Some((target, loss)) = nats else { return };
-                let dataset = self.dataset;
-                let rival = *self
-                    .bigram
-                    .entry(part.name())
-                    .or_insert_with(|| bigram_nats(dataset, target, part, BIGRAM_SMOOTHING));
-                put(key, rival.map(|r| loss / r));
-                put("rival", rival);
+            Metric::Mae | Metric::Mse | Metric::Rmse | Metric::Mape => {
+                put(key, sums.errors().get(metric));
             }
-            Metric::Versus(Baseline::Column(_)) => {
-                let pair = sums.versus_column();
-                put(key, pair.map(|(ours, rival)| ours / rival));
-                put("rival", pair.map(|p| p.1));
+            Metric::Versus(baseline) => {
+                let (rivals, data) = (&mut self.rivals, self.dataset);
+                out.extend(rivals.entries(baseline, &self.metrics, data, sums, part));
             }
             Metric::Copied => {
                 let target = sums.first(self.dataset, &[Unit::Token]);
@@ -234,7 +220,6 @@ impl<'a> Evaluator<'a> {
             Metric::Top(_) => put(key, sums.top()),
             Metric::F1(average) => put(key, sums.f1(*average)),
             Metric::EntityF1 => put(key, sums.entity_f1()),
-            Metric::Mape => put(key, sums.error_share()),
             Metric::Bleu => put(key, wrote.bleu),
             // Tables are no numbers: `by_class` has them.
             Metric::Confusion => {}
@@ -249,10 +234,15 @@ fn check(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
         Metric::Perplexity | Metric::BitsPerChar | Metric::Top(_) => {
             (&[Unit::Token, Unit::Class], "classes")
         }
-        Metric::Accuracy | Metric::F1(_) | Metric::Confusion => {
+        Metric::Accuracy
+        | Metric::F1(_)
+        | Metric::Confusion
+        | Metric::Versus(Baseline::Majority) => {
             (&[Unit::Token, Unit::Class, Unit::Binary], "classes")
         }
-        Metric::EntityF1 => (&[Unit::Class], "classes"),
+        Metric::EntityF1
+        | Metric::Versus(Baseline::MostFrequent)
+        | Metric::Versus(Baseline::NaiveBayes) => (&[Unit::Class], "classes"),
         Metric::Mae
         | Metric::Mse
         | Metric::Rmse

@@ -6,6 +6,7 @@
 
 use super::classes::{ByClass, Confusion, Counts};
 use super::entities::Entities;
+use super::errors::Errors;
 use super::sample::likeliest;
 use crate::data::spec::{FieldRole, Unit};
 use crate::data::{Batch, Column, Dataset, Tensor};
@@ -30,11 +31,9 @@ struct Target {
     counts: Option<Counts>,
     confusion: Option<Confusion>,
     entities: Option<Entities>,
-    /// Sum of absolute errors as shares of the true value, and how many there were.
-    share: f64,
-    shares: f64,
-    absolute: f64,
-    squared: f64,
+    /// Of numbers, in the unit of the column: the model's, and those of the rival column.
+    errors: Errors,
+    rival_errors: Errors,
     /// Squared errors of the rival column, and ours in the same unit.
     rival: f64,
     ours: f64,
@@ -186,23 +185,30 @@ impl Sums {
         self.targets.iter().find(|t| t.answers > 0.0)
     }
 
-    /// Mean absolute error as a share of the true value, of the first numeric target.
-    pub fn error_share(&self) -> Option<f64> {
-        let t = self.targets.iter().find(|t| t.values > 0.0)?;
-        (t.shares > 0.0).then(|| t.share / t.shares)
+    /// Every target that has answers, with the share of right ones.
+    pub fn accuracies(&self) -> impl Iterator<Item = (&str, f64)> {
+        let answering = self.targets.iter().filter(|t| t.answers > 0.0);
+        answering.map(|t| (t.name.as_str(), t.right / t.answers))
     }
 
-    /// Mean absolute and mean squared error of the first numeric target, in its column's unit.
-    pub fn errors(&self) -> Option<(f64, f64)> {
-        let t = self.targets.iter().find(|t| t.values > 0.0)?;
-        Some((t.absolute / t.values, t.squared / t.values))
+    /// The errors of the first numeric target.
+    pub fn errors(&self) -> Errors {
+        self.numeric().map(|t| t.errors).unwrap_or_default()
+    }
+
+    /// The rival column's errors as predictions of the first numeric target.
+    pub fn rival_errors(&self) -> Errors {
+        self.numeric().map(|t| t.rival_errors).unwrap_or_default()
     }
 
     /// Mean squared errors of the model and of the rival column, in one unit.
     pub fn versus_column(&self) -> Option<(f64, f64)> {
-        let t = self.targets.iter().find(|t| t.values > 0.0)?;
-        self.rival.as_ref()?;
+        let t = self.numeric().filter(|t| t.values > 0.0)?;
         Some((t.ours / t.values, t.rival / t.values))
+    }
+
+    fn numeric(&self) -> Option<&Target> {
+        self.targets.iter().find(|t| !t.errors.is_empty())
     }
 }
 
@@ -291,21 +297,17 @@ impl Target {
                 continue;
             }
             let (true_value, value) = (column.inverse.apply(f, y), column.inverse.apply(f, p));
-            let error = value - true_value;
-            self.values += 1.0;
-            self.absolute += error.abs();
-            self.squared += error * error;
-            if true_value != 0.0 {
-                self.shares += 1.0;
-                self.share += (error / true_value).abs();
-            }
+            self.errors.add(true_value, value);
             if let (Some((values, scaled, _)), Some(other)) = (rival, rival_column) {
                 let r = f64::from(values[i]);
+                let rival = other.inverse.apply(f, r);
+                self.rival_errors.add(true_value, rival);
                 // Where both are scaled alike, in the unit of the loss.
                 let (ours, theirs) = match scaled {
                     true => (p - y, r - y),
-                    false => (error, other.inverse.apply(f, r) - true_value),
+                    false => (value - true_value, rival - true_value),
                 };
+                self.values += 1.0;
                 self.ours += ours * ours;
                 self.rival += theirs * theirs;
             }

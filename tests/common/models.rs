@@ -59,6 +59,8 @@ fn shrunk(model: &Model) -> Model {
                 next += 1;
                 model.dims.bind(&e.sym, next);
             }
+            // What the data decides.
+            (Role::Feature, Binding::Static(None)) => model.dims.bind(&e.sym, 3),
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ use crate::check::program::{
     Expr, ExprKind, Head, Model, Param, ParamId, Predict, Scan, State, Stmt,
 };
 use crate::diagnostics::Diagnostic;
-use crate::dim::{Dim, DimTable, Role, Sym};
+use crate::dim::{Binding, Dim, DimTable, Sym};
 use crate::span::Span;
 
 /// Numbers in one model's weights: 4 TB of them.
@@ -321,13 +321,12 @@ impl Elab<'_, '_> {
             let mut product = Some(1i64);
             for d in &shape {
                 let d = self.solver.resolve(d).unwrap_or_else(|_| d.clone());
-                let vocabulary = d.syms().iter().any(|s| {
-                    self.solver
-                        .table
-                        .get(s)
-                        .is_some_and(|e| e.role == Role::Vocabulary)
+                // Vocabularies and features whose number the data decides.
+                let by_data = d.syms().iter().any(|s| {
+                    let entry = self.solver.table.get(s);
+                    entry.is_some_and(|e| e.binding == Binding::Static(None))
                 });
-                if vocabulary {
+                if by_data {
                     continue;
                 }
                 match self.solver.value(&d) {

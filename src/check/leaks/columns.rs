@@ -179,6 +179,7 @@ impl<'a> Follow<'a> {
                 | Step::Scale { .. }
                 | Step::Zscore
                 | Step::Multihot(_)
+                | Step::Steps(_)
                 | Step::Pixels => {}
             }),
             ColumnKind::Next(value) => self.expr(value, name).map(|read| {

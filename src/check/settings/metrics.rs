@@ -5,9 +5,10 @@
 
 use super::block::Entries;
 use crate::ast::node::Unit;
-use crate::check::program::{Input, Model};
+use crate::check::program::{Input, InputKind, Model};
 use crate::data::spec::DataSpec;
 use crate::diagnostics::Diagnostic;
+use crate::dim::Dim;
 use crate::settings::checked::{Checked, Choice};
 use crate::settings::read::{clip, unknown};
 use crate::settings::schema::Block;
@@ -51,7 +52,8 @@ pub fn chosen(
             continue;
         }
         if let Some(targets) = &targets
-            && !targets.iter().any(|t| fits(&metric, t))
+            && let Some(model) = model
+            && !targets.iter().any(|t| fits(&metric, t, model))
         {
             report.push(
                 Diagnostic::error(
@@ -92,10 +94,8 @@ fn metric(c: &Choice, data: Option<&DataSpec>, report: &mut Vec<Diagnostic>) -> 
         "confusion" => Metric::Confusion,
         "versus" => {
             let rival = c.text("rival");
-            if rival.node == "bigram" {
-                return Some(Metric::Versus(Baseline::Bigram));
-            }
-            if let Some(data) = data
+            let baseline = Baseline::named(&rival.node);
+            if let (Some(data), Baseline::Column(_)) = (data, &baseline)
                 && !data.columns.iter().any(|d| d.name.node == rival.node)
             {
                 let columns = data.columns.iter().map(|d| d.name.node.as_str());
@@ -107,20 +107,42 @@ fn metric(c: &Choice, data: Option<&DataSpec>, report: &mut Vec<Diagnostic>) -> 
                     ),
                     &rival.node,
                     rival.span,
-                    columns.chain(["bigram"]),
-                    || "a rival is `bigram` or a column of the data".into(),
+                    columns.chain(Baseline::NAMES),
+                    || {
+                        let names = Baseline::NAMES.join("`, `");
+                        format!("a rival is `{names}` or a column of the data")
+                    },
                 ));
                 return None;
             }
-            Metric::Versus(Baseline::Column(rival.node.clone()))
+            Metric::Versus(baseline)
         }
         _ => return None,
     })
 }
 
 /// Whether a target has what a metric measures.
-pub fn fits(metric: &Metric, target: &Input) -> bool {
+pub fn fits(metric: &Metric, target: &Input, model: &Model) -> bool {
+    // The time that a value has a step along.
+    let time = |input: &Input| {
+        let first = model.var(input.var).shape.first();
+        first.filter(|d| model.dims.is_time(d)).cloned()
+    };
+    let read = |along: &dyn Fn(Option<Dim>) -> bool| {
+        let inputs = model.inputs.iter().filter(|i| i.kind == InputKind::Input);
+        inputs
+            .filter(|i| i.unit == Unit::Token)
+            .any(|i| along(time(i)))
+    };
     match metric {
+        Metric::Versus(Baseline::Majority) => target.unit != Unit::Number,
+        Metric::Versus(Baseline::MostFrequent) => {
+            let own = time(target);
+            target.unit == Unit::Class && own.is_some() && read(&|t| t == own)
+        }
+        Metric::Versus(Baseline::NaiveBayes) => {
+            target.unit == Unit::Class && time(target).is_none() && read(&|t| t.is_some())
+        }
         Metric::Perplexity | Metric::Top(_) => matches!(target.unit, Unit::Token | Unit::Class),
         Metric::EntityF1 => target.unit == Unit::Class,
         Metric::BitsPerChar | Metric::Versus(Baseline::Bigram) | Metric::Copied => {
@@ -142,7 +164,12 @@ fn needs(metric: &Metric) -> &'static str {
         Metric::EntityF1 => "a class target",
         Metric::BitsPerChar | Metric::Versus(Baseline::Bigram) | Metric::Copied => "a token target",
         Metric::Bleu => "a text the model writes",
-        Metric::Accuracy | Metric::F1(_) | Metric::Confusion => "a token, class or binary",
+        Metric::Accuracy
+        | Metric::F1(_)
+        | Metric::Confusion
+        | Metric::Versus(Baseline::Majority) => "a token, class or binary",
+        Metric::Versus(Baseline::MostFrequent) => "a class at each token",
+        Metric::Versus(Baseline::NaiveBayes) => "a class of a text",
         Metric::Mae
         | Metric::Mse
         | Metric::Rmse

@@ -239,6 +239,7 @@ fn step(s: &Step) -> String {
         },
         Step::Bpe(n) => format!("bpe({n})"),
         Step::Pixels => "pixels()".into(),
+        Step::Steps(n) => format!("steps({n})"),
     }
 }
 

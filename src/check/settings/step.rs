@@ -162,6 +162,7 @@ fn made(c: &Choice) -> Option<Step> {
         },
         "bpe" => Step::Bpe(size("symbols")),
         "pixels" => Step::Pixels,
+        "steps" => Step::Steps(size("steps")),
         _ => return None,
     })
 }

@@ -156,7 +156,7 @@ fn mistakes_in_train() {
         (
             "metrics = [versus(other)]",
             "setting::unknown: `other` is not a column of `data d` @ other \
-             | a rival is `bigram` or a column of the data",
+             | a rival is `bigram`, `majority`, `most_frequent`, `naive_bayes` or a column of the data",
         ),
         (
             "params \"a*\" { decay = 0 }",

@@ -99,6 +99,19 @@ impl<'a> Evaluator<'a> {
             }
             NodeKind::Lower(x) => self.texts(x, p, |t| Prepare::Lower.apply(t))?,
             NodeKind::Nfc(x) => self.texts(x, p, |t| Prepare::Nfc.apply(t))?,
+            NodeKind::Steps(x, n) => {
+                // Planned where the input has no steps of its own.
+                let v = self.number(x, p)?;
+                if !v.width.is_multiple_of(*n) {
+                    let message = format!("{} features are not {n} steps of one size", v.width);
+                    return Err(fail(node, "data::steps", message));
+                }
+                Value::Numbers(Numbers {
+                    steps: Some(*n),
+                    width: v.width / n,
+                    data: v.data,
+                })
+            }
             NodeKind::Chars(x) => match self.eval(x, p)? {
                 Value::Text(t) | Value::Chars(t) => Value::Chars(t),
                 Value::Texts(_) | Value::Numbers(_) => {

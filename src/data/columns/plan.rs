@@ -34,6 +34,8 @@ pub enum NodeKind {
     Words(Box<Node>, bool),
     Split(Box<Node>, String),
     Multihot(Box<Node>, usize),
+    /// Features side by side as this many steps.
+    Steps(Box<Node>, usize),
     /// Grey values: whatever is fitted to them is fitted to all together.
     Pixels(Box<Node>),
     /// The input of [`Plan::fits`] at this position, changed by what was fitted to it.
@@ -209,6 +211,7 @@ impl Plan {
             | NodeKind::Words(x, _)
             | NodeKind::Split(x, _)
             | NodeKind::Multihot(x, _)
+            | NodeKind::Steps(x, _)
             | NodeKind::Pixels(x)
             | NodeKind::Window(x, _)
             | NodeKind::Next(x)

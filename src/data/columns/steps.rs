@@ -112,6 +112,11 @@ impl<'a> Builder<'a> {
                 let axis = self.plan.axes.fresh(None);
                 return Ok((node(fitted), Some(axis)));
             }
+            Step::Steps(n) => {
+                no_steps_yet(axis, e.span)?;
+                let axis = self.plan.axes.fresh(Some(*n));
+                return Ok((node(NodeKind::Steps(x, *n)), Some(axis)));
+            }
             Step::Pixels => match self.source {
                 Source::Tensors(_) => NodeKind::Pixels(x),
                 Source::Records(_) | Source::Rows { .. } => {
@@ -166,6 +171,17 @@ fn one_text(step: &str, axis: Option<Axis>, span: Span) -> Result<(), Diagnostic
             let message = format!("{step}() of a sequence of texts would have two axes");
             Err(Diagnostic::error("data::chars-of-sequence", message)
                 .label(span, "use labels() for one symbol a step".to_string()))
+        }
+    }
+}
+
+/// Refuses to make a sequence of a sequence.
+fn no_steps_yet(axis: Option<Axis>, span: Span) -> Result<(), Diagnostic> {
+    match axis {
+        None => Ok(()),
+        Some(_) => {
+            let message = "steps() of what is a sequence already";
+            Err(Diagnostic::error("data::steps", message).label(span, "has steps"))
         }
     }
 }

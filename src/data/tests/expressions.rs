@@ -142,3 +142,29 @@ fn more_than_fits_is_refused_at_once() {
     let errors = load_with(&[], &spec, &wanted, |_| {}).unwrap_err();
     assert_eq!(errors[0].code, "resource::memory");
 }
+
+#[test]
+fn features_become_steps() {
+    let points = |names: &[&str], steps: usize| {
+        let x = set("x", columns(names).to(Step::Steps(steps)));
+        let kind = SourceKind::Csv(table("t.csv", true));
+        let spec = spec(kind, vec![x], parts(100.0, 0.0, 0.0));
+        let field = input("x", Unit::Number, Some("T")).sized(&[2]);
+        let wanted = wanted(vec![field], Some(2));
+        load_with(
+            &[("t.csv", b"a,b,c,d\n1,2,3,4\n5,6,7,8\n")],
+            &spec,
+            &wanted,
+            |_| {},
+        )
+    };
+    let d = points(&["a", "b", "c", "d"], 2).unwrap();
+    let mut batches = d.batches(Part::Train, &super::batches::in_order(2));
+    let batch = batches.next().unwrap();
+    // Step by step, both examples: their first points, then their second ones.
+    let steps = Tensor::F32(vec![1.0, 2.0, 5.0, 6.0, 3.0, 4.0, 7.0, 8.0]);
+    assert_eq!(batch.data("x"), Some(&steps));
+    let code = |names: &[&str]| points(names, 2).unwrap_err()[0].code;
+    assert_eq!(code(&["a", "b", "c"]), "data::steps");
+    assert_eq!(code(&["a", "b"]), "data::features");
+}

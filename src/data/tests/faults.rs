@@ -135,6 +135,8 @@ fn bad_tables() {
         high: 1.0,
     };
     assert_eq!(of(x().to(scale), y()), "data::scale");
+    let twice = x().to(Step::Window(2)).to(Step::Steps(2));
+    assert_eq!(of(twice, y()), "data::steps");
 }
 
 #[test]

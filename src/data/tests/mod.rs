@@ -5,6 +5,7 @@ mod batches;
 mod bpe;
 mod expressions;
 mod faults;
+mod guess;
 mod load;
 mod random;
 mod sources;
