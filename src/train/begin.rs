@@ -65,7 +65,7 @@ pub fn begin(
                     true => told.taken += 1,
                     false => wrong.push(differs(slot, &tensor, spec, record.is_some())),
                 }
-                let new: usize = axes.iter().map(|a| a.new()).sum();
+                let new: usize = axes.iter().map(Axis::unseen).sum();
                 if new > 0 {
                     told.new_symbols.push(format!("{} ({new})", slot.path));
                 }
@@ -213,7 +213,7 @@ impl Axis {
     }
 
     /// Symbols that the file does not have.
-    fn new(&self) -> usize {
+    fn unseen(&self) -> usize {
         match self {
             Axis::Same(_) => 0,
             Axis::Symbols { from, .. } => from.iter().filter(|f| f.is_none()).count(),
