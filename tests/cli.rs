@@ -191,6 +191,23 @@ fn a_run_is_trained_measured_and_asked() {
         .exits(0);
     assert!(here.has("g.safetensors"));
 
+    // A picture changes nothing of what is said.
+    let plotted = here.run(&["eval", &run, "--json", "--plot", "classes.png"]);
+    assert_eq!(plotted.exits(0).out, eval.out);
+    let png = fs::read(here.path().join("classes.png")).expect("a picture");
+    assert!(png.starts_with(b"\x89PNG"));
+    here.run(&["eval", &run, "--plot", "loss.svg", "--plot-of", "loss"])
+        .exits(0);
+    let drawn = |path: &str| fs::read_to_string(here.path().join(path)).expect("a picture");
+    assert_eq!(drawn("loss.svg"), drawn(&format!("{run}/loss.svg")));
+    let weights_of = ["eval", "words.seq", "--weights", &weights, "--plot"];
+    let of_a_file = [&weights_of[..], &["x.svg", "--plot-of", "rate"]].concat();
+    here.run(&of_a_file).exits(2).says("usage::plot-of");
+    here.run(&["eval", &run, "--plot", "x.pdf"])
+        .exits(2)
+        .says("usage::plot-form");
+    assert!(!here.has("x.svg") && !here.has("x.pdf"));
+
     let write = |seed: &str| {
         let args = ["generate", &run, "-n", "6", "--seed", seed, "--json"];
         here.run(&args).exits(0).json()["generated"].clone()
@@ -254,6 +271,10 @@ fn made_up_data_is_predicted_from_a_table() {
         .collect();
     assert!((values[0] - 0.5).abs() < 0.2, "{found}");
     assert!((values[1] + 3.0).abs() < 0.5, "{found}");
+    here.run(&["eval", "run", "--plot", "numbers.svg"]).exits(0);
+    let svg = fs::read_to_string(here.path().join("numbers.svg")).expect("a picture");
+    assert!(svg.contains("\npredicted\n") && svg.contains("<circle"));
+
     here.write("wrong.csv", "z\n1\n");
     here.run(&["predict", "run", "wrong.csv"])
         .exits(1)

@@ -1,11 +1,14 @@
-//! The command itself, killed while it trains: whatever the moment, the run goes on to the same bits.
+//! The command itself, killed while it trains, or refused by its disk: whatever the moment, the run
+//! goes on to the same bits.
 //!
-//! `SEQC_KILLS=20 cargo test --test crash` kills more often; `SEQC_KILL_SEED` moves the moments.
+//! `SEQC_KILLS=200 cargo test --test crash killed -- --nocapture` kills 200 times and says how many
+//! hit a save; `SEQC_KILL_SEED` moves the moments, `SEQC_KILL_BINARY` names another seqc to kill.
 
 #![cfg(unix)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -90,7 +93,8 @@ impl Case {
     }
 
     fn command(&self, run: &str, threads: u64) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
+        let binary = std::env::var("SEQC_KILL_BINARY");
+        let mut command = Command::new(binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_seqc")));
         command.current_dir(self.dir.path());
         command.args(["train", "--quiet", "--threads", &threads.to_string()]);
         // A run that was killed before it was one is begun again.
@@ -175,56 +179,210 @@ fn contents(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
+/// What shows in a run's folder that a save is under way, or was when the process died: a folder or
+/// link that is still to be renamed, a checkpoint set aside, or one that `latest` does not name yet.
+fn saving(run: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(run) else {
+        return false;
+    };
+    let mut newest = None;
+    for name in entries.filter_map(|e| e.ok()?.file_name().into_string().ok()) {
+        let checkpoint = name.starts_with("step-") || name.starts_with("latest");
+        if checkpoint && (name.ends_with(".tmp") || name.ends_with(".old")) {
+            return true;
+        }
+        let at = name.strip_prefix("step-").and_then(|n| n.parse().ok());
+        newest = newest.max(at);
+    }
+    newest > step(&run.join("latest"))
+}
+
+/// Waits, at the cost of a processor, until a save is under way; whether one was before the end.
+fn meets_a_save(run: &Path, child: &mut Child) -> bool {
+    loop {
+        for _ in 0..100 {
+            if saving(run) {
+                return true;
+            }
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+    }
+}
+
+/// Kills of one run, from its start to its end.
+const CHAIN: u64 = 4;
+
 #[test]
 fn killed_runs_end_with_the_bits_of_an_undisturbed_one() {
-    let kills = number("SEQC_KILLS", 4);
+    let kills = number("SEQC_KILLS", CHAIN);
     let mut case = Case::new(EPOCHS);
     let want = case.finish("whole", 1);
     assert!(
         want == case.finish("threads", 2),
         "threads change the weights"
     );
-    let mut killed = 0;
-    for kill in 0..kills {
-        let run = case.path("killed");
-        let threads = 1 + case.below(2);
-        let mut child = case.spawn("killed", threads);
-        // Every part of the run is hit; the first kill comes while it starts.
-        let wanted = kill * (STEPS - 8) / kills;
-        let delay = match kill {
-            0 => case.below(300),
-            _ => case.below(40),
-        };
-        if kill == 0 || reaches(&run, &mut child, wanted) {
-            std::thread::sleep(Duration::from_millis(delay));
+    let (mut killed, mut inside, mut runs) = (0, 0, 0);
+    while killed < kills {
+        let name = format!("killed-{runs}");
+        let run = case.path(&name);
+        let chain = CHAIN.min(kills - killed);
+        for kill in 0..chain {
+            let threads = 1 + case.below(2);
+            let mut child = case.spawn(&name, threads);
+            // Every part of the run is hit; the first kill of some runs comes while they start.
+            let wanted = kill * (STEPS - 8) / chain;
+            let while_starting = kill == 0 && case.below(2) == 0;
+            // Every other one waits for a save, and is not far into it.
+            let aimed = !while_starting && (killed + runs) % 2 == 0;
+            let delay = match (while_starting, aimed) {
+                (true, _) => Duration::from_millis(case.below(300)),
+                (_, true) => Duration::from_micros(case.below(3000)),
+                (_, false) => Duration::from_micros(case.below(40_000)),
+            };
+            if (while_starting || reaches(&run, &mut child, wanted))
+                && (!aimed || meets_a_save(&run, &mut child))
+            {
+                std::thread::sleep(delay);
+            }
+            child.kill().unwrap();
+            let out = child.wait_with_output().unwrap();
+            let hit = match out.status.code() {
+                None => {
+                    killed += 1;
+                    saving(&run)
+                }
+                // It may have come to its end in the delay.
+                Some(code) => {
+                    assert_eq!(code, 0, "{}", stderr(&out));
+                    false
+                }
+            };
+            inside += u64::from(hit);
+            let at = step(&run.join("latest"));
+            let place = if hit { ", inside a save" } else { "" };
+            println!("run {runs}: killed {delay:?} after step {wanted}; saved: {at:?}{place}");
         }
-        child.kill().unwrap();
-        let out = child.wait_with_output().unwrap();
-        match out.status.code() {
-            None => killed += 1,
-            // It may have come to its end in the delay.
-            Some(code) => assert_eq!(code, 0, "{}", stderr(&out)),
-        }
-        let at = step(&run.join("latest"));
-        println!("kill {kill}: {threads} threads, {delay} ms after step {wanted}; saved: {at:?}");
-    }
-    assert!(killed * 4 >= kills * 3, "only {killed} of {kills} kills");
-    let got = case.finish("killed", 1);
-    assert!(
-        got == want,
-        "the weights differ from those of the whole run"
-    );
-    // Nothing that a kill left half-written stays.
-    for path in contents(&case.path("killed")).keys() {
-        let text = path
-            .strip_prefix(case.dir.path())
-            .unwrap()
-            .to_string_lossy();
+        runs += 1;
+        let got = case.finish(&name, 1);
         assert!(
-            !text.contains(".tmp") && !text.contains(".old"),
-            "{text} was left"
+            got == want,
+            "the weights of {name} differ from those of the whole run"
         );
+        // Nothing that a kill left half-written stays.
+        for path in contents(&run).keys() {
+            let text = path.strip_prefix(&run).unwrap().to_string_lossy();
+            assert!(
+                !text.contains(".tmp") && !text.contains(".old"),
+                "{text} was left"
+            );
+        }
+        assert!(
+            runs < 2 * kills.div_ceil(CHAIN) + 2,
+            "only {killed} of {kills} kills came before the end of a run"
+        );
+        fs::remove_dir_all(&run).unwrap();
     }
+    println!(
+        "{killed} of {killed} killed runs ended with the bits of the whole one; \
+         {inside} kills were inside a save"
+    );
+    assert!(
+        kills < 20 || inside * 10 >= kills * 3,
+        "only {inside} saves"
+    );
+}
+
+/// The files and links of the last checkpoint, and the links that name checkpoints.
+fn checkpoint(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let latest = fs::canonicalize(run.join("latest")).unwrap();
+    let mut all = contents(run);
+    all.retain(|path, _| path.starts_with(&latest) || path.is_symlink());
+    all
+}
+
+/// A run stopped at a checkpoint in the middle.
+fn half(case: &Case, run: &str) {
+    let mut child = case.spawn(run, 1);
+    assert!(reaches(&case.path(run), &mut child, 12));
+    send("TERM", &child);
+    child.wait().unwrap();
+}
+
+/// Resumes a run whose disk refuses to be written; what it says.
+fn refused(case: &Case, name: &str, command: &mut Command) -> String {
+    let run = fs::canonicalize(case.path(name)).unwrap();
+    // A session has events of its own, from its first step on.
+    let events = |p: &PathBuf| p.to_string_lossy().contains("events.out.tfevents.");
+    let names = || -> BTreeSet<PathBuf> {
+        let all = contents(&run).into_keys();
+        all.filter(|p| !events(p)).collect()
+    };
+    let (before, there) = (checkpoint(&run), names());
+    let out = command.output().unwrap();
+    let text = stderr(&out);
+    assert_eq!(out.status.code(), Some(3), "{text}");
+    assert!(before == checkpoint(&run), "the checkpoint was changed");
+    let left = names();
+    let new: Vec<_> = left.difference(&there).collect();
+    assert!(new.is_empty(), "{new:?} was left");
+    text
+}
+
+#[test]
+fn a_full_disk_leaves_the_checkpoint_before_and_no_litter() {
+    let case = Case::new(EPOCHS);
+    let large = program(EPOCHS).replace("GRU(6)", "GRU(40)");
+    fs::write(case.path("tiny.seq"), large).unwrap();
+    let want = case.finish("whole", 1);
+    half(&case, "run");
+    // No file may grow past 8 kB, less than the weights: a write over that fails halfway.
+    let mut command = case.command("run", 1);
+    // SAFETY: between fork and exec there are two system calls, whose argument is on the stack.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            let most = libc::rlimit {
+                rlim_cur: 8 << 10,
+                rlim_max: 8 << 10,
+            };
+            match libc::setrlimit(libc::RLIMIT_FSIZE, &most) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+    let text = refused(&case, "run", &mut command);
+    assert!(text.contains("cannot write weights.safetensors"), "{text}");
+    assert!(case.finish("run", 1) == want, "the weights differ");
+}
+
+#[test]
+fn a_read_only_folder_leaves_the_checkpoint_before_and_no_litter() {
+    use std::os::unix::fs::PermissionsExt;
+    let case = Case::new(EPOCHS);
+    let want = case.finish("whole", 1);
+    half(&case, "run");
+    let mode = |bits| {
+        let permissions = fs::Permissions::from_mode(bits);
+        fs::set_permissions(case.path("run"), permissions).unwrap();
+    };
+    mode(0o555);
+    let mut command = case.command("run", 1);
+    // SAFETY: the one call between fork and exec is a system call without memory of ours. It takes
+    // from root, whom no mode stops, the right to be an exception (CAP_DAC_OVERRIDE, number 1); for
+    // others it fails, and nothing is to be taken.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_CAPBSET_DROP, 1, 0, 0, 0);
+            Ok(())
+        });
+    }
+    let text = refused(&case, "run", &mut command);
+    mode(0o755);
+    assert!(text.contains("io::not-permitted"), "{text}");
+    assert!(case.finish("run", 1) == want, "the weights differ");
 }
 
 #[test]
@@ -245,6 +403,41 @@ fn a_terminated_run_saves_and_goes_on() {
         case.finish("stopped", 2) == want,
         "the weights differ from those of the whole run"
     );
+}
+
+#[test]
+fn a_second_signal_ends_a_run_within_its_step() {
+    let case = Case::new(1);
+    // One step that takes seconds, on any machine.
+    let long = "kari".repeat(1000);
+    let text = (0..12).map(|_| format!("{long}\n")).collect::<String>();
+    fs::write(case.path("tiny.tsv"), text).unwrap();
+    let slow = program(1)
+        .replace("GRU(6)", "GRU(400)")
+        .replace("batch     = 4", "batch     = 8");
+    fs::write(case.path("tiny.seq"), slow).unwrap();
+    for (signals, codes) in [(["INT", "INT"], [130, 130]), (["TERM", "INT"], [143, 130])] {
+        let name = signals.concat();
+        let mut child = case.spawn(&name, 1);
+        let log = case.path(&name).join("metrics.jsonl");
+        // It is made when all is ready for the first step.
+        while !log.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "{name} did not start");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        send(signals[0], &child);
+        std::thread::sleep(Duration::from_millis(100));
+        let within = child.try_wait().unwrap().is_none();
+        let second = Instant::now();
+        send(signals[1], &child);
+        let out = child.wait_with_output().unwrap();
+        println!("{name}: {:?} after the second", second.elapsed());
+        assert!(within, "the step was over before the second signal");
+        assert_eq!(out.status.code(), Some(codes[1]), "{}", stderr(&out));
+        // At once: nothing was saved.
+        assert_eq!(step(&case.path(&name).join("latest")), None);
+    }
 }
 
 #[test]

@@ -256,6 +256,18 @@ pub enum Dtype {
     F64,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlotArg {
+    /// Predictions against the truth: numbers as curves and dots, classes as a confusion matrix.
+    Answers,
+    /// The losses of the run by step.
+    Loss,
+    /// The learning rate by step.
+    Rate,
+    /// The norm of the gradient by step, before clipping.
+    GradNorm,
+}
+
 #[derive(clap::Args, Debug)]
 pub struct EvalArgs {
     /// A run folder, or a `.seq` file together with --weights.
@@ -272,6 +284,12 @@ pub struct EvalArgs {
     /// Writes the gradient of every weight and the loss (safetensors), the part as one batch.
     #[arg(long, value_name = "FILE")]
     pub grads: Option<PathBuf>,
+    /// Draws into this file, whose name ends in .svg or .png.
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
+    /// What --plot draws.
+    #[arg(long, value_enum, default_value = "answers", requires = "plot")]
+    pub plot_of: PlotArg,
     /// f64 runs the reference interpreter.
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: Dtype,

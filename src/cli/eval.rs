@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::args::{Common, Dtype, EvalArgs, PartArg};
+use super::args::{Common, Dtype, EvalArgs, PartArg, PlotArg};
 use super::load::{Loaded, load, plain, read};
 use super::opened::Opened;
+use super::plotted;
 use super::progress::measured;
 use super::session::{self, Backend, Compiler};
 use super::{Failure, from_training, stdout};
@@ -17,6 +18,7 @@ use crate::train::decode::Decoding;
 use crate::train::evaluate::{self, Evaluator, Wrote};
 use crate::train::folder;
 use crate::train::translated;
+use crate::train::truth;
 use crate::train::weights;
 
 pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
@@ -149,7 +151,15 @@ fn measure(
             Diagnostic::error("io::write", message)
         })?;
     }
+    if let Some(path) = &args.plot {
+        plotted::refuse(path, args.plot_of, dataset, run)?;
+    }
     let mut settings = block.settings.clone();
+    // A picture of answers is one of a confusion.
+    let confusion = plotted::wants_confusion(args, dataset, &settings);
+    if confusion {
+        settings.metrics.push(crate::settings::Metric::Confusion);
+    }
     // Nothing is generated here.
     settings
         .metrics
@@ -173,10 +183,25 @@ fn measure(
         );
         wrote.bleu = scored.map_err(from_training)?;
     }
-    let result = evaluator
+    let mut result = evaluator
         .measure(&mut stage, &arena, part, wrote, &stop)
         .map_err(from_training)?
         .unwrap_or_default();
+    if let Some(path) = &args.plot {
+        let picture = match (args.plot_of, run) {
+            (PlotArg::Answers, _) => {
+                let pairs = truth::pairs(&mut stage, &arena, &settings, dataset, part);
+                plotted::answers(path, pairs.map_err(from_training)?, &result.by_class)
+            }
+            (of, Some(run)) => plotted::curves(path, of, run)?,
+            (_, None) => Vec::new(),
+        };
+        plotted::write(path, &picture)?;
+    }
+    if confusion {
+        // Drawn, and not asked for.
+        result.by_class.confusion = None;
+    }
     if common.json {
         let mut o = serde_json::Map::new();
         o.insert(format!("{}.loss", name(part)), result.loss.into());

@@ -48,6 +48,15 @@ pub fn json(event: &Event<'_>) -> Option<Value> {
         Event::Samples { step, texts } => json!({
             "event": "samples", "step": step, "texts": texts,
         }),
+        Event::Used { step, usage } => {
+            let mut o = Map::new();
+            o.insert("event".into(), "usage".into());
+            o.insert("step".into(), (*step).into());
+            if let Value::Object(readings) = usage.json() {
+                o.extend(readings);
+            }
+            o.into()
+        }
         Event::Saved { step, best } => json!({ "event": "saved", "step": step, "best": best }),
         Event::Finished(summary) => {
             let end = match summary.end {

@@ -11,6 +11,7 @@ mod fix;
 mod interrupt;
 mod load;
 mod opened;
+mod plotted;
 mod progress;
 mod render;
 mod room;

@@ -10,6 +10,7 @@ use super::events;
 use super::render::printable;
 use crate::settings::{Baseline, Metric, TrainSettings};
 use crate::train::observe::{End, Event, Measured, Observer, StepReport, Summary};
+use crate::train::usage::Usage;
 
 /// Without a terminal: a line after this long, or this many steps, and of a short run this share.
 const EVERY: Duration = Duration::from_secs(10);
@@ -108,6 +109,7 @@ impl Progress {
             | Event::Validated { .. }
             | Event::Samples { .. }
             | Event::Saved { .. }
+            | Event::Used { .. }
             | Event::Finished(_) => {}
         }
         if let Some(object) = events::json(event) {
@@ -178,6 +180,9 @@ impl Progress {
         if let Some(text) = self.untold.take() {
             self.line(&text);
         }
+        if summary.usage.items_per_second > 0.0 {
+            self.line(&used(&summary.usage));
+        }
         let how = match summary.end {
             End::Finished => "done",
             End::Stopped => "stopped early: no better for a while",
@@ -232,7 +237,7 @@ impl Observer for Progress {
             }
             Event::Notice(text) => self.line(text),
             Event::Step(s) => self.step(s),
-            Event::Validating | Event::Saved { .. } => {}
+            Event::Validating | Event::Saved { .. } | Event::Used { .. } => {}
             Event::Validated {
                 step,
                 epoch,
@@ -350,6 +355,16 @@ fn amount(metric: &Metric, value: f64) -> String {
     }
 }
 
+/// What a session took of the machine: `12k/s on 1.9 cores, 61 MB at most`.
+fn used(usage: &Usage) -> String {
+    format!(
+        "{}/s on {:.1} cores, {:.0} MB at most",
+        short(usage.items_per_second),
+        usage.cores,
+        usage.peak_bytes as f64 / 1e6
+    )
+}
+
 /// A loss with the digits that are compared, small ones in full.
 fn loss(x: f64) -> String {
     match x.abs() {
@@ -452,6 +467,13 @@ mod tests {
             "2.1013  squared error 1.020 of that of today (0.5000)"
         );
         assert_eq!(readable(0.0000123), "1.230e-5");
+        let usage = Usage {
+            items_per_second: 12_345.0,
+            cores: 1.94,
+            peak_bytes: 61_400_000,
+            ..Usage::default()
+        };
+        assert_eq!(used(&usage), "12k/s on 1.9 cores, 61 MB at most");
         assert_eq!(readable(12.3456), "12.346");
     }
 }

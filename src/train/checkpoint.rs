@@ -1,31 +1,29 @@
-//! Checkpoints: saved so that a crash at any instant leaves one to go on from, and checked so that
-//! a damaged one is never used.
+//! Checkpoints, saved so that a crash at any instant leaves one to go on from.
 //!
-//! In: weights, optimizer state, carried states, [`Progress`]. Out: folders `step-N` of a run, and
-//! back. A folder is written as `step-N.tmp`, flushed, renamed, its parent flushed, and only then
+//! In: weights, optimizer state, carried states, [`Progress`]. Out: folders `step-N` of a run, which
+//! `restore` reads back. A folder is written as `step-N.tmp`, flushed, renamed, its parent flushed, and only then
 //! do the links `latest` and `best` move to it, each by a rename. The one before stays; older ones
 //! go after the new one has been read back.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::disk;
-use super::failure::{Class, Failure};
-use super::manifest::{self, Entry, FORMAT, Unreadable};
+use super::failure::Failure;
+use super::manifest::{self, Entry};
 use super::progress::Progress;
-use super::weights::{self, Named, Origin};
-use crate::diagnostics::Diagnostic;
+use super::restore::{damaged, read_files};
+use super::weights::{self, Named};
 use crate::targets::executable::ParamSlot;
 
-pub const WEIGHTS: &str = "weights.safetensors";
-const OPTIMIZER: &str = "optimizer.safetensors";
-const CARRIED: &str = "carried.safetensors";
-const STATE: &str = "state.json";
-const MANIFEST: &str = "manifest";
+pub use super::restore::{load, load_weights};
 
-/// A manifest has a line for each of a handful of files.
-const MAX_MANIFEST: u64 = 64 << 10;
+pub const WEIGHTS: &str = "weights.safetensors";
+pub(super) const OPTIMIZER: &str = "optimizer.safetensors";
+pub(super) const CARRIED: &str = "carried.safetensors";
+pub(super) const STATE: &str = "state.json";
+pub(super) const MANIFEST: &str = "manifest";
 
 /// Everything a run goes on from.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +52,7 @@ impl Which {
     }
 }
 
-fn folder_name(step: u64) -> String {
+pub(super) fn folder_name(step: u64) -> String {
     format!("step-{step}")
 }
 
@@ -101,7 +99,7 @@ pub fn save(
         return Err(e);
     }
     disk::sync_folder(run)?;
-    read_files(run, step)?;
+    read_files(run, step, checkpoint.weights.len())?;
     disk::point(&run.join(Which::Latest.name()), &name)?;
     if best || linked(run, Which::Best)?.is_none() {
         disk::point(&run.join(Which::Best.name()), &name)?;
@@ -222,175 +220,4 @@ fn prune(run: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// The whole checkpoint that a link names; `None` where nothing was saved yet. `optimizer` names
-/// the update rule's arenas.
-pub fn load(
-    run: &Path,
-    which: Which,
-    slots: &[ParamSlot],
-    len: usize,
-    optimizer: &[&str],
-) -> Result<Option<Checkpoint>, Failure> {
-    let Some((step, files)) = open(run, which)? else {
-        return Ok(None);
-    };
-    let file = |name: &str| format!("step-{step}/{name}");
-    let weights = read_weights(&files, step, slots, len)?;
-    let mut arenas = Vec::new();
-    if !optimizer.is_empty() {
-        let (name, bytes) = (file(OPTIMIZER), part(&files, step, OPTIMIZER)?);
-        let prefixes: Vec<String> = optimizer.iter().map(|n| format!("{n}.")).collect();
-        let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-        let read = weights::arenas(bytes, slots, len, &prefixes, origin(&name))?;
-        arenas = optimizer.iter().map(|n| n.to_string()).zip(read).collect();
-    }
-    let mut carried = BTreeMap::new();
-    if let Some(bytes) = files.get(CARRIED) {
-        let name = file(CARRIED);
-        let tensors = weights::decode(bytes, origin(&name))?;
-        carried.extend(tensors.into_iter().map(|t| (t.name, t.values)));
-    }
-    let state = part(&files, step, STATE)?;
-    let progress: Progress = serde_json::from_slice(state)
-        .map_err(|e| damaged(format!("step-{step}/{STATE} cannot be read")).help(e.to_string()))?;
-    if progress.step != step {
-        let found = progress.step;
-        return Err(damaged(format!(
-            "step-{step} holds the state of step {found}"
-        )));
-    }
-    Ok(Some(Checkpoint {
-        weights,
-        optimizer: arenas,
-        carried,
-        progress,
-    }))
-}
-
-/// Only the weights, and their step.
-pub fn load_weights(
-    run: &Path,
-    which: Which,
-    slots: &[ParamSlot],
-    len: usize,
-) -> Result<Option<(u64, Vec<f32>)>, Failure> {
-    let Some((step, files)) = open(run, which)? else {
-        return Ok(None);
-    };
-    let weights = read_weights(&files, step, slots, len)?;
-    Ok(Some((step, weights)))
-}
-
-type Files = BTreeMap<String, Vec<u8>>;
-
-fn open(run: &Path, which: Which) -> Result<Option<(u64, Files)>, Failure> {
-    let Some(step) = linked(run, which)? else {
-        return Ok(None);
-    };
-    match read_files(run, step) {
-        Ok(files) => Ok(Some((step, files))),
-        Err(e) if e.class == Class::Checkpoint => {
-            let mut others = steps(run)?.into_iter().rev().filter(|s| *s != step);
-            let intact = others.find(|s| read_files(run, *s).is_ok());
-            Err(match intact {
-                Some(s) => e.help(format!(
-                    "step-{s} is intact: to use it, make `{}` a link to it",
-                    which.name()
-                )),
-                None => e,
-            })
-        }
-        Err(e) => Err(e),
-    }
-}
-
-fn origin(file: &str) -> Origin<'_> {
-    Origin {
-        file,
-        class: Class::Checkpoint,
-    }
-}
-
-fn read_weights(
-    files: &Files,
-    step: u64,
-    slots: &[ParamSlot],
-    len: usize,
-) -> Result<Vec<f32>, Failure> {
-    let name = format!("step-{step}/{WEIGHTS}");
-    let bytes = part(files, step, WEIGHTS)?;
-    let mut read = weights::arenas(bytes, slots, len, &[""], origin(&name))?;
-    Ok(read.pop().unwrap_or_default())
-}
-
-fn part<'f>(files: &'f Files, step: u64, name: &str) -> Result<&'f [u8], Failure> {
-    let found = files.get(name).map(Vec::as_slice);
-    found.ok_or_else(|| damaged(format!("step-{step} has no {name}")))
-}
-
-/// The files of a checkpoint, each with the digest that the manifest gives it.
-fn read_files(run: &Path, step: u64) -> Result<Files, Failure> {
-    let name = folder_name(step);
-    let folder = run.join(&name);
-    // Neither the folder nor a file in it may be a link, which could lead out of the run.
-    if !fs::symlink_metadata(&folder).is_ok_and(|m| m.is_dir()) {
-        return Err(damaged(format!("the checkpoint {name} is not a folder")));
-    }
-    let bytes = read_plain(&folder.join(MANIFEST), &name, MAX_MANIFEST)?;
-    let entries = manifest::parse(&bytes).map_err(|e| match e {
-        Unreadable::Damaged => damaged(format!("{name}/{MANIFEST} is damaged")),
-        Unreadable::Newer(n) => Failure::checkpoint(
-            "checkpoint::newer",
-            format!("{name} has format {n}; this seqc reads up to {FORMAT}"),
-        ),
-    })?;
-    let mut files = Files::new();
-    for entry in entries {
-        if ![WEIGHTS, OPTIMIZER, CARRIED, STATE].contains(&entry.name.as_str()) {
-            return Err(damaged(format!("{name}/{MANIFEST} names an unknown file")));
-        }
-        let bytes = read_plain(&folder.join(&entry.name), &name, entry.bytes)?;
-        if bytes.len() as u64 != entry.bytes {
-            return Err(damaged(format!(
-                "{name}/{} has {} bytes, not {}",
-                entry.name,
-                bytes.len(),
-                entry.bytes
-            )));
-        }
-        if manifest::digest(&bytes) != entry.digest {
-            return Err(damaged(format!(
-                "{name}/{} is not what was saved: its digest differs",
-                entry.name
-            )));
-        }
-        files.insert(entry.name, bytes);
-    }
-    Ok(files)
-}
-
-/// A plain file of at most `most` bytes.
-fn read_plain(path: &PathBuf, folder: &str, most: u64) -> Result<Vec<u8>, Failure> {
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let kind = match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(damaged(format!("{folder} has no {file}")));
-        }
-        other => other.map_err(|e| Failure::io("read", path, &e))?,
-    };
-    if !kind.is_file() {
-        return Err(damaged(format!("{folder}/{file} is not a plain file")));
-    }
-    if kind.len() > most {
-        let message = format!("{folder}/{file} has {} bytes, not {most}", kind.len());
-        return Err(damaged(message));
-    }
-    fs::read(path).map_err(|e| Failure::io("read", path, &e))
-}
-
-fn damaged(message: String) -> Failure {
-    let d = Diagnostic::error("checkpoint::damaged", message);
-    Failure::new(Class::Checkpoint, d)
 }

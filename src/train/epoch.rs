@@ -3,7 +3,7 @@
 //! In: a [`Run`]. Out: the run at its end, or where it was told to stop.
 
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::accumulate::Taken;
 use super::clip;
@@ -19,6 +19,9 @@ use super::translated;
 use crate::data::{Batch, Batches, Part};
 use crate::settings::{GenerateSettings, Validate, Watched};
 use crate::targets::executable::Role;
+
+/// Between lines of what a run uses of its machine.
+const USAGE_EVERY: Duration = Duration::from_secs(10);
 
 /// Texts shown after a measurement, and written where `copied` is among the metrics.
 const SHOWN: usize = 4;
@@ -92,6 +95,8 @@ impl Run<'_> {
         self.updater
             .update(&mut self.weights, &self.grads, step, factor);
 
+        self.whole.step(items);
+        self.meter.step(items);
         progress.logged.add(loss, items.max(1.0));
         progress.since_validation.add(loss, items.max(1.0));
         progress.step += 1;
@@ -108,6 +113,9 @@ impl Run<'_> {
             let mean = std::mem::take(&mut self.progress.logged).value();
             let (epoch, loss) = (self.progress.epoch, mean.unwrap_or(loss));
             self.log.trained(step, epoch, loss, rate, norm)?;
+        }
+        if self.meter.elapsed() >= USAGE_EVERY {
+            self.log_usage()?;
         }
         if self.first_step_ms == 0.0 {
             self.first_step_ms = self.plan.started.elapsed().as_secs_f64() * 1e3;
@@ -181,12 +189,13 @@ impl Run<'_> {
             });
             if !texts.is_empty() {
                 let texts = &texts[..texts.len().min(SHOWN)];
+                self.log.samples(step, texts)?;
                 self.plan.observer.event(&Event::Samples { step, texts });
             }
             self.last_valid = Some(m);
         }
         self.save(best)?;
-        self.draw_curve()
+        self.draw_loss()
     }
 
     /// The validation part's measurement and texts written for it; `None` once interrupted, or

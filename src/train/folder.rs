@@ -8,7 +8,9 @@
 //!   run.json        Record: settings, fields with their vocabularies and units, paths of the data
 //!   source.seq      the program
 //!   metrics.jsonl   one object a line
-//!   loss.svg
+//!   usage.jsonl     speed and memory, one object every ten seconds
+//!   events.out.tfevents.0001 …  the same for TensorBoard, a file for each session
+//!   loss.svg        and, from the end of a session, rate.svg and grad_norm.svg
 //!   classes.json    scores of single classes at the best measurement, where metrics ask for them
 //!   confusion.svg
 //!   step-200/ …     checkpoints

@@ -1,12 +1,14 @@
 //! A confusion matrix as a picture.
 //!
-//! In: a [`Confusion`]. Out: the text of an SVG file: a row for each true class, a column for each
-//! predicted one, darker where more of the row's answers are. Text is left to whoever shows it.
+//! In: a [`Confusion`]. Out: a [`Picture`]: a row for each true class, a column for each predicted
+//! one, darker where more of the row's answers are.
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::classes::Confusion;
+use super::picture::{Drawn, Picture};
 
 /// Pixels of the matrix at most, and of a cell at most.
 const SIDE: u32 = 720;
@@ -16,77 +18,71 @@ const NAMES: i32 = 110;
 const MARGIN: i32 = 28;
 /// Numbers stand in cells at least this large, names beside rows at least this high.
 const NUMBERS: i32 = 28;
-const NAMED: i32 = 10;
+const NAMED: i32 = 14;
 /// Characters of a name that are shown.
 const SHOWN: usize = 14;
 
-/// Empty where there are no classes.
-pub fn confusion(c: &Confusion) -> String {
-    let mut svg = String::new();
-    let n = c.classes.len() as u32;
-    if n == 0 {
-        return svg;
+impl Picture for Confusion {
+    fn size(&self) -> (u32, u32) {
+        let extent = NAMES + MARGIN + self.cell() * self.classes.len() as i32 + MARGIN;
+        (extent as u32, extent as u32)
     }
-    let cell = (SIDE / n).clamp(2, CELL) as i32;
-    let extent = NAMES + MARGIN + cell * n as i32 + MARGIN;
-    let size = (extent as u32, extent as u32);
-    let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-    // Drawing into memory does not fail; a picture that cannot be drawn is left empty rather than
-    // ending a run.
-    let drawn = draw(&root, c, cell).is_ok() && root.present().is_ok();
-    drop(root);
-    if !drawn {
-        svg.clear();
-    }
-    svg
-}
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-
-fn draw(root: &Area<'_>, c: &Confusion, cell: i32) -> Drawn {
-    let failed = |e: DrawingAreaErrorKind<_>| e.to_string();
-    root.fill(&WHITE).map_err(failed)?;
-    let from = NAMES + MARGIN;
-    let middle = |i: usize| from + cell * i as i32 + cell / 2;
-    let size = f64::from((cell / 3).clamp(9, 15));
-    let font = ("sans-serif", size).into_font();
-    for (i, row) in c.counts.iter().enumerate() {
-        let total: u64 = row.iter().sum();
-        for (j, count) in row.iter().enumerate() {
-            let share = *count as f64 / total.max(1) as f64;
-            let (x, y) = (from + cell * j as i32, from + cell * i as i32);
-            let shape = Rectangle::new([(x, y), (x + cell, y + cell)], shade(share).filled());
-            root.draw(&shape).map_err(failed)?;
-            if cell >= NUMBERS && *count > 0 {
-                let color = if share > 0.5 { WHITE } else { BLACK };
-                let style = font.color(&color).pos(Pos::new(HPos::Center, VPos::Center));
-                let text = Text::new(count.to_string(), (middle(j), middle(i)), style);
+    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>) -> Drawn
+    where
+        B::ErrorType: 'static,
+    {
+        let cell = self.cell();
+        let failed = |e: DrawingAreaErrorKind<_>| e.to_string();
+        root.fill(&WHITE).map_err(failed)?;
+        let from = NAMES + MARGIN;
+        let middle = |i: usize| from + cell * i as i32 + cell / 2;
+        let size = f64::from((cell / 3).clamp(9, 15));
+        let font = ("sans-serif", size).into_font();
+        for (i, row) in self.counts.iter().enumerate() {
+            let total: u64 = row.iter().sum();
+            for (j, count) in row.iter().enumerate() {
+                let share = *count as f64 / total.max(1) as f64;
+                let (x, y) = (from + cell * j as i32, from + cell * i as i32);
+                let shape = Rectangle::new([(x, y), (x + cell, y + cell)], shade(share).filled());
+                root.draw(&shape).map_err(failed)?;
+                if cell >= NUMBERS && *count > 0 {
+                    let color = if share > 0.5 { WHITE } else { BLACK };
+                    let style = font.color(&color).pos(Pos::new(HPos::Center, VPos::Center));
+                    let text = Text::new(count.to_string(), (middle(j), middle(i)), style);
+                    root.draw(&text).map_err(failed)?;
+                }
+            }
+        }
+        if cell >= NAMED {
+            for (i, name) in self.classes.iter().enumerate() {
+                let name: String = name.chars().take(SHOWN).collect();
+                let style = font.color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
+                let text = Text::new(name.clone(), (from - 6, middle(i)), style);
+                root.draw(&text).map_err(failed)?;
+                let upright = font.transform(FontTransform::Rotate270);
+                let style = upright
+                    .color(&BLACK)
+                    .pos(Pos::new(HPos::Left, VPos::Center));
+                let text = Text::new(name, (middle(i), from - 6), style);
                 root.draw(&text).map_err(failed)?;
             }
         }
-    }
-    if cell >= NAMED {
-        for (i, name) in c.classes.iter().enumerate() {
-            let name: String = name.chars().take(SHOWN).collect();
-            let style = font.color(&BLACK).pos(Pos::new(HPos::Right, VPos::Center));
-            let text = Text::new(name.clone(), (from - 6, middle(i)), style);
-            root.draw(&text).map_err(failed)?;
-            let upright = font.transform(FontTransform::Rotate270);
-            let style = upright
-                .color(&BLACK)
-                .pos(Pos::new(HPos::Left, VPos::Center));
-            let text = Text::new(name, (middle(i), from - 6), style);
-            root.draw(&text).map_err(failed)?;
+        let font = ("sans-serif", 15.0).into_font();
+        let style = font.color(&BLACK).pos(Pos::new(HPos::Left, VPos::Top));
+        for (text, at) in [("predicted", (from, 8)), ("true", (8, from))] {
+            root.draw(&Text::new(text, at, style.clone()))
+                .map_err(failed)?;
         }
+        Ok(())
     }
-    let font = ("sans-serif", 15.0).into_font();
-    let style = font.color(&BLACK).pos(Pos::new(HPos::Left, VPos::Top));
-    for (text, at) in [("predicted", (from, 8)), ("true", (8, from))] {
-        root.draw(&Text::new(text, at, style.clone()))
-            .map_err(failed)?;
+}
+
+impl Confusion {
+    /// Pixels of a cell's side.
+    fn cell(&self) -> i32 {
+        (SIDE / self.classes.len().max(1) as u32).clamp(2, CELL) as i32
     }
-    Ok(())
 }
 
 /// White for none of a row's answers to dark blue for all.
@@ -97,6 +93,7 @@ fn shade(share: f64) -> RGBColor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::picture::{png, svg};
     use super::*;
 
     fn of(n: usize) -> Confusion {
@@ -109,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_small_matrix_has_names_and_numbers() {
-        let svg = confusion(&of(3));
+        let svg = svg(&of(3));
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         // Nine cells and the ground; names at rows and at columns, escaped.
         assert_eq!(svg.matches("<rect").count(), 10);
@@ -121,10 +118,9 @@ mod tests {
 
     #[test]
     fn any_number_of_classes_can_be_drawn() {
-        assert_eq!(confusion(&of(0)), "");
-        for n in [1, 40, super::super::classes::MOST] {
-            let svg = confusion(&of(n));
-            assert_eq!(svg.matches("<rect").count(), n * n + 1);
+        for n in [0, 1, 40, super::super::classes::MOST] {
+            assert_eq!(svg(&of(n)).matches("<rect").count(), n * n + 1);
+            assert!(png(&of(n)).starts_with(b"\x89PNG"));
         }
     }
 }

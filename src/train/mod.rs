@@ -30,22 +30,28 @@ pub mod heat;
 pub mod init;
 mod lanes;
 pub mod log;
-mod manifest;
+pub mod manifest;
 pub mod metrics;
 pub mod observe;
 pub mod optimize;
+#[cfg(feature = "cli")]
+pub mod picture;
 pub mod plan;
 #[cfg(feature = "cli")]
 pub mod plot;
 pub mod progress;
 pub mod pytorch;
+pub mod restore;
 mod rivals;
 pub mod run;
 pub mod sample;
 pub mod schedule;
+pub mod tensorboard;
 #[cfg(test)]
 mod tests;
 pub mod translated;
+pub mod truth;
+pub mod usage;
 pub mod weights;
 mod write;
 

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use super::classes::ByClass;
+use super::usage::Usage;
 
 /// Receives the events of a run, in order, on the thread that trains.
 pub trait Observer {
@@ -57,6 +58,11 @@ pub enum Event<'a> {
     Saved {
         step: u64,
         best: bool,
+    },
+    /// Every ten seconds, and at a session's end.
+    Used {
+        step: u64,
+        usage: Usage,
     },
     Finished(&'a Summary),
 }
@@ -133,6 +139,8 @@ pub struct Summary {
     pub valid: Option<Measured>,
     /// Step and value of the best measurement.
     pub best: Option<(u64, f64)>,
+    /// Of this session.
+    pub usage: Usage,
 }
 
 impl Summary {
@@ -147,6 +155,9 @@ impl Summary {
         put("compile_ms", self.compile_ms.into());
         put("first_step_ms", self.first_step_ms.into());
         put("params", self.params.into());
+        put("items_per_second", self.usage.items_per_second.into());
+        put("cores", self.usage.cores.into());
+        put("peak_bytes", self.usage.peak_bytes.into());
         put("train.loss", self.train_loss.into());
         if let Some(valid) = &self.valid {
             put("valid.loss", valid.loss.into());

@@ -1,96 +1,157 @@
-//! The loss curve of a run as a picture.
+//! A run's numbers by step as curves: losses, the learning rate, the norm of the gradient.
 //!
-//! In: losses by step. Out: the text of an SVG file. Text is left to whoever shows the picture, so
-//! no font is needed to draw it.
+//! In: points of one or two curves. Out: a [`Picture`] of them.
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::log::Point;
+use super::log::{Point, Series};
+use super::picture::{Drawn, Picture};
 
 const SIZE: (u32, u32) = (800, 480);
 const TRAIN: RGBColor = RGBColor(150, 170, 200);
 const VALID: RGBColor = RGBColor(200, 60, 30);
 
-/// Training's loss as a line, validation's as a line with a dot at each measurement.
-pub fn loss_curve(train: &[Point], valid: &[Point]) -> String {
-    let mut svg = String::new();
-    // Drawing into memory fails only on a range without extent, which `ranges` never gives; a
-    // picture that cannot be drawn is left empty rather than ending a run.
-    let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-    let drawn = draw(&root, train, valid).is_ok() && root.present().is_ok();
-    drop(root);
-    if !drawn {
-        svg.clear();
-    }
-    svg
+/// Curves over the steps of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curves {
+    /// What is drawn: the name of the vertical axis.
+    pub of: &'static str,
+    /// Drawn as a line.
+    pub train: Vec<Point>,
+    /// Drawn as a line with a dot at each measurement; may be empty.
+    pub valid: Vec<Point>,
+    /// Whether the vertical axis begins at zero.
+    pub from_zero: bool,
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+impl Curves {
+    pub fn losses(of: &Series) -> Curves {
+        Curves {
+            of: "loss",
+            train: of.train.clone(),
+            valid: of.valid.clone(),
+            from_zero: false,
+        }
+    }
 
-fn draw(root: &Area<'_>, train: &[Point], valid: &[Point]) -> Drawn {
-    root.fill(&WHITE).map_err(|e| e.to_string())?;
-    let (steps, losses) = ranges(train, valid);
-    let mut chart = ChartBuilder::on(root)
-        .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(steps, losses)
-        .map_err(|e| e.to_string())?;
-    let label = ("sans-serif", 15).into_font().color(&BLACK);
-    chart
-        .configure_mesh()
-        .light_line_style(WHITE)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .x_desc("step")
-        .y_desc("loss")
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| short(*y))
-        .label_style(label)
-        .draw()
-        .map_err(|e| e.to_string())?;
-    let points =
-        |p: &[Point]| -> Vec<(f64, f64)> { p.iter().map(|(s, l)| (*s as f64, *l)).collect() };
-    chart
-        .draw_series(LineSeries::new(points(train), TRAIN.stroke_width(2)))
-        .map_err(|e| e.to_string())?
-        .label("train")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], TRAIN.stroke_width(2)));
-    if !valid.is_empty() {
-        let line = LineSeries::new(points(valid), VALID.stroke_width(2)).point_size(3);
+    pub fn rate(of: &Series) -> Curves {
+        Curves {
+            of: "learning rate",
+            train: of.rates.clone(),
+            valid: Vec::new(),
+            from_zero: true,
+        }
+    }
+
+    /// Of all gradients, before clipping.
+    pub fn grad_norm(of: &Series) -> Curves {
+        Curves {
+            of: "gradient norm",
+            train: of.norms.clone(),
+            valid: Vec::new(),
+            from_zero: true,
+        }
+    }
+}
+
+impl Picture for Curves {
+    fn size(&self) -> (u32, u32) {
+        SIZE
+    }
+
+    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>) -> Drawn
+    where
+        B::ErrorType: 'static,
+    {
+        root.fill(&WHITE).map_err(|e| e.to_string())?;
+        let (steps, values) = self.ranges();
+        let mut chart = ChartBuilder::on(root)
+            .margin(16)
+            .x_label_area_size(44)
+            .y_label_area_size(72)
+            .build_cartesian_2d(steps, values)
+            .map_err(|e| e.to_string())?;
+        let label = ("sans-serif", 15).into_font().color(&BLACK);
+        chart
+            .configure_mesh()
+            .light_line_style(WHITE)
+            .bold_line_style(RGBColor(225, 225, 225))
+            .x_desc("step")
+            .y_desc(self.of)
+            .x_label_formatter(&|x| format!("{x:.0}"))
+            .y_label_formatter(&|y| short(*y))
+            .label_style(label)
+            .draw()
+            .map_err(|e| e.to_string())?;
+        let points = |p: &[Point]| -> Vec<(f64, f64)> {
+            let finite = p.iter().filter(|p| drawable(p.1));
+            finite.map(|(s, l)| (*s as f64, *l)).collect()
+        };
+        let train = TRAIN.stroke_width(2);
+        chart
+            .draw_series(LineSeries::new(points(&self.train), train))
+            .map_err(|e| e.to_string())?
+            .label("train")
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], train));
+        // One curve needs no legend: the axis names it.
+        if self.valid.is_empty() {
+            return Ok(());
+        }
+        let valid = VALID.stroke_width(2);
+        let line = LineSeries::new(points(&self.valid), valid).point_size(3);
         chart
             .draw_series(line)
             .map_err(|e| e.to_string())?
             .label("valid")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], VALID.stroke_width(2)));
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], valid));
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .background_style(WHITE)
+            .border_style(RGBColor(200, 200, 200))
+            .label_font(("sans-serif", 15))
+            .draw()
+            .map_err(|e| e.to_string())?;
+        Ok(())
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE)
-        .border_style(RGBColor(200, 200, 200))
-        .label_font(("sans-serif", 15))
-        .draw()
-        .map_err(|e| e.to_string())?;
-    Ok(())
 }
 
-/// Axes that hold all points, never without extent.
-fn ranges(train: &[Point], valid: &[Point]) -> (std::ops::Range<f64>, std::ops::Range<f64>) {
-    let all = || train.iter().chain(valid).filter(|p| p.1.is_finite());
-    let last = all().map(|p| p.0).max().unwrap_or(1).max(1);
-    let low = all().map(|p| p.1).fold(f64::INFINITY, f64::min);
-    let high = all().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
+impl Curves {
+    /// Axes that hold all points, never without extent.
+    fn ranges(&self) -> (std::ops::Range<f64>, std::ops::Range<f64>) {
+        let all = || self.train.iter().chain(&self.valid);
+        let all = || all().filter(|p| drawable(p.1));
+        let last = all().map(|p| p.0).max().unwrap_or(1).max(1);
+        let values = extent(all().map(|p| p.1));
+        let low = match self.from_zero && values.start >= -values.end {
+            true => 0.0,
+            false => values.start,
+        };
+        (0.0..last as f64, low..values.end)
+    }
+}
+
+/// Whether a number can stand on an axis: neither it nor its distance to another is infinite.
+pub(super) fn drawable(x: f64) -> bool {
+    x.abs() <= 1e300
+}
+
+/// A range that holds these values, all of them [`drawable`], and a little more; never
+/// without extent.
+pub(super) fn extent(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(f64::NEG_INFINITY, f64::max);
     let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
     let margin = match (high - low) * 0.05 {
         m if m > 0.0 => m,
         _ => (high.abs() * 0.05).max(1e-6),
     };
-    (0.0..last as f64, low - margin..high + margin)
+    low - margin..high + margin
 }
 
-/// A loss in few characters.
-fn short(y: f64) -> String {
+/// A number in few characters.
+pub(super) fn short(y: f64) -> String {
     match y.abs() {
         a if a == 0.0 || (1e-3..1e5).contains(&a) => {
             let text = format!("{y:.3}");
@@ -102,12 +163,22 @@ fn short(y: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::picture::{png, svg};
     use super::*;
+
+    fn losses(train: &[Point], valid: &[Point]) -> Curves {
+        Curves {
+            of: "loss",
+            train: train.to_vec(),
+            valid: valid.to_vec(),
+            from_zero: false,
+        }
+    }
 
     #[test]
     fn the_picture_has_both_curves_axes_and_labels() {
         let train: Vec<Point> = (1..100).map(|i| (i, 3.0 / i as f64)).collect();
-        let svg = loss_curve(&train, &[(50, 0.5), (99, 0.25)]);
+        let svg = svg(&losses(&train, &[(50, 0.5), (99, 0.25)]));
         assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
         for word in ["step", "loss", "train", "valid"] {
             assert!(svg.contains(&format!("\n{word}\n")), "{word} is missing");
@@ -126,7 +197,14 @@ mod tests {
             &[(1, f64::NAN), (2, f64::INFINITY)],
         ];
         for train in cases {
-            assert!(loss_curve(train, &[]).ends_with("</svg>\n"), "{train:?}");
+            for from_zero in [true, false] {
+                let curves = Curves {
+                    from_zero,
+                    ..losses(train, &[])
+                };
+                assert!(svg(&curves).ends_with("</svg>\n"), "{train:?}");
+                assert!(png(&curves).starts_with(b"\x89PNG"), "{train:?}");
+            }
         }
     }
 

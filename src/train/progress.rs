@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::schedule::Plateau;
 use crate::settings::Schedule;
 
+/// Steps, epochs and batches of a run at most: far past any that ends, and exact in every reader
+/// of JSON.
+const MOST_STEPS: u64 = 1 << 53;
+
 /// A mean in the making.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
@@ -79,6 +83,28 @@ impl Progress {
             since_validation: Mean::default(),
             seconds: 0.0,
             source,
+        }
+    }
+
+    /// What no run can have reached, in a state that somebody wrote: counts that would not survive
+    /// being counted on, numbers that are none.
+    pub fn impossible(&self) -> Option<&'static str> {
+        let counts = [self.step, self.epoch, self.index, self.validated];
+        let means = [self.logged, self.since_validation];
+        let finite = |m: &Mean| m.sum.is_finite() && m.weight.is_finite() && m.weight >= 0.0;
+        let best = self.best.as_ref();
+        if counts.into_iter().any(|n| n > MOST_STEPS) {
+            Some("a count is too large for any run")
+        } else if self.validated > self.step || best.is_some_and(|b| b.step > self.step) {
+            Some("a measurement is of a step that is still to come")
+        } else if u64::from(self.worse) > self.step {
+            Some("there were more measurements than steps")
+        } else if best.is_some_and(|b| !b.value.is_finite()) || !means.iter().all(finite) {
+            Some("a mean or the best value is not a finite number")
+        } else if !self.seconds.is_finite() || self.seconds < 0.0 {
+            Some("its duration is no duration")
+        } else {
+            self.plateau.impossible()
         }
     }
 

@@ -25,6 +25,7 @@ use super::observe::{End, Event, Measured, Summary};
 use super::optimize::{Updater, state_names};
 use super::plan::{Plan, Start};
 use super::progress::Progress;
+use super::usage::Meter;
 use crate::data::{Dataset, Part};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{Length, Precision, TrainSettings, Watched};
@@ -50,6 +51,9 @@ pub(super) struct Run<'a> {
     pub evaluator: Evaluator<'a>,
     pub log_every: u64,
     pub last_save: Instant,
+    /// Since the session's start, and since the last line of `usage.jsonl`.
+    pub whole: Meter,
+    pub meter: Meter,
     /// Training's seconds before this session, and its start.
     seconds_before: f64,
     session: Instant,
@@ -175,6 +179,8 @@ impl<'a> Run<'a> {
             evaluator,
             log_every: total_steps.div_ceil(LOG_LINES).max(1),
             last_save: Instant::now(),
+            whole: Meter::start(),
+            meter: Meter::start(),
             session: Instant::now(),
             first_step_ms: 0.0,
             last_train: None,
@@ -279,7 +285,10 @@ impl<'a> Run<'a> {
             self.last_valid = self.measure()?.map(|(measured, _)| measured);
             self.last_train = self.progress.since_validation.value().or(self.last_train);
         }
-        self.draw_curve()?;
+        if self.meter.steps() > 0 {
+            self.log_usage()?;
+        }
+        self.draw_curves()?;
         let summary = Summary {
             end,
             run: self.plan.folder.path().to_path_buf(),
@@ -289,16 +298,19 @@ impl<'a> Run<'a> {
             compile_ms: self.plan.compile_ms,
             first_step_ms: self.first_step_ms,
             params: self.slots.iter().map(|s| s.len).sum(),
-            train_loss: self.last_train.or(self.log.train.last().map(|p| p.1)),
+            train_loss: self
+                .last_train
+                .or(self.log.series.train.last().map(|p| p.1)),
             valid: self.last_valid.take().or_else(|| {
                 // Nothing was measured in this session: what the log says.
-                let loss = self.log.valid.last()?.1;
+                let loss = self.log.series.valid.last()?.1;
                 Some(Measured {
                     loss,
                     ..Measured::default()
                 })
             }),
             best: self.progress.best.map(|b| (b.step, b.value)),
+            usage: self.whole.read(),
         };
         self.plan.observer.event(&Event::Finished(&summary));
         Ok(summary)
@@ -316,18 +328,46 @@ impl<'a> Run<'a> {
         disk::replace(&folder.join("classes.json"), text.as_bytes())?;
         #[cfg(feature = "cli")]
         if let Some(confusion) = &measured.by_class.confusion {
-            let svg = super::heat::confusion(confusion);
+            let svg = super::picture::svg(confusion);
             disk::replace(&folder.join("confusion.svg"), svg.as_bytes())?;
         }
         Ok(())
     }
 
+    /// Writes a line of what was used since the one before.
+    pub fn log_usage(&mut self) -> Result<(), Failure> {
+        let usage = self.meter.read();
+        self.meter = Meter::start();
+        let step = self.progress.step;
+        self.log.used(step, &usage)?;
+        self.plan.observer.event(&Event::Used { step, usage });
+        Ok(())
+    }
+
     /// Draws `loss.svg`, in builds that can.
-    pub fn draw_curve(&self) -> Result<(), Failure> {
+    pub fn draw_loss(&self) -> Result<(), Failure> {
         #[cfg(feature = "cli")]
-        if !self.log.train.is_empty() {
-            let svg = super::plot::loss_curve(&self.log.train, &self.log.valid);
+        if !self.log.series.train.is_empty() {
+            let svg = super::picture::svg(&super::plot::Curves::losses(&self.log.series));
             disk::replace(&self.plan.folder.path().join("loss.svg"), svg.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Draws all curves, which is done once, at the end of a session.
+    fn draw_curves(&self) -> Result<(), Failure> {
+        self.draw_loss()?;
+        #[cfg(feature = "cli")]
+        if !self.log.series.train.is_empty() {
+            use super::plot::Curves;
+            let curves = [
+                ("rate.svg", Curves::rate(&self.log.series)),
+                ("grad_norm.svg", Curves::grad_norm(&self.log.series)),
+            ];
+            for (name, curves) in curves {
+                let svg = super::picture::svg(&curves);
+                disk::replace(&self.plan.folder.path().join(name), svg.as_bytes())?;
+            }
         }
         Ok(())
     }

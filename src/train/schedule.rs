@@ -78,6 +78,13 @@ impl Default for Plateau {
 }
 
 impl Plateau {
+    /// What no schedule leads to.
+    pub fn impossible(&self) -> Option<&'static str> {
+        let best = self.best.is_none_or(f64::is_finite);
+        let sound = best && self.factor.is_finite() && self.factor >= 0.0 && self.bad < u32::MAX;
+        (!sound).then_some("the plateau's numbers are none that a run has")
+    }
+
     /// Takes a validation loss: after more than `patience` in a row that are no better than the
     /// best, the factor is applied once more.
     pub fn observe(&mut self, schedule: &Schedule, loss: f64) {

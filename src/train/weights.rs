@@ -3,8 +3,12 @@
 //! In: an arena and its slots. Out: the bytes of a file; and back, with every difference between
 //! the file and the model found: names, shapes, types. Nothing in a file can make this panic.
 
+use std::collections::BTreeSet;
+
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use super::failure::{Class, Failure};
 use crate::diagnostics::{Diagnostic, nearest};
@@ -79,6 +83,11 @@ pub fn decode(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Read>, Failure> {
             d.help(format!("the format's reader says: {e}")),
         )
     })?;
+    if let Some(name) = repeated(bytes) {
+        let message = format!("{} has `{}` twice", shown(origin.file), shown(&name));
+        let d = Diagnostic::error("weights::repeated", message);
+        return Err(Failure::new(origin.class, d));
+    }
     let mut out = Vec::new();
     for (name, view) in file.tensors() {
         let values = match view.dtype() {
@@ -102,6 +111,38 @@ pub fn decode(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Read>, Failure> {
     }
     out.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(out)
+}
+
+/// The first name that a file gives to two tensors. The format's reader takes the last of them, and
+/// says nothing.
+fn repeated(bytes: &[u8]) -> Option<String> {
+    struct Names;
+
+    impl<'de> Visitor<'de> for Names {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the header of a safetensors file")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let (mut seen, mut twice) = (BTreeSet::new(), None);
+            while let Some((name, IgnoredAny)) = map.next_entry::<String, _>()? {
+                if twice.is_none() && seen.contains(&name) {
+                    twice = Some(name);
+                } else {
+                    seen.insert(name);
+                }
+            }
+            Ok(twice)
+        }
+    }
+
+    // The header's length, then the header.
+    let (len, rest) = bytes.split_first_chunk::<8>()?;
+    let header = rest.get(..usize::try_from(u64::from_le_bytes(*len)).ok()?)?;
+    let mut json = serde_json::Deserializer::from_slice(header);
+    json.deserialize_map(Names).ok()?
 }
 
 /// Arenas of `len` numbers from a file that must hold exactly the slots' weights, once for each
@@ -248,6 +289,22 @@ mod tests {
         let bytes = file(Dtype::I64, &doubles);
         let failure = arenas(&bytes, &model.params, 2, &[""], ORIGIN).unwrap_err();
         assert_eq!(codes(failure), ["weights::type-differs"]);
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused() {
+        let one = r#""w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#;
+        // The same name, once spelled with an escape.
+        for second in ["w", "\\u0077"] {
+            // Both are all of the data; with other places the format's reader notices.
+            let two = one.replacen('w', second, 1).replace("[2]", "[1,2]");
+            let header = format!("{{{one},{two}}}");
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(header.as_bytes());
+            bytes.extend_from_slice(&[0; 8]);
+            let failure = decode(&bytes, ORIGIN).unwrap_err();
+            assert_eq!(codes(failure), ["weights::repeated"], "{second}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::targets::executable::ParamSlot;
 use crate::train::checkpoint::{Checkpoint, Which, linked, load, recover, save, steps};
 use crate::train::disk::fault;
 use crate::train::failure::{Class, Failure};
+use crate::train::manifest::{self, Entry};
 use crate::train::progress::Progress;
 
 fn slots() -> Vec<ParamSlot> {
@@ -84,43 +85,166 @@ fn saving_a_step_again_replaces_it() {
     assert_eq!(listing(run.path()), ["best", "latest", "step-3"]);
 }
 
-/// Every file of a checkpoint, cut at every byte and with bits flipped, is refused by `check`.
-fn spoil(flips: usize, check: impl Fn(&Path, &str)) {
+/// How many bits are flipped; `SEQC_FLIPS=10000 cargo test --lib every_cut_and_flip` flips more.
+fn flips() -> u32 {
+    let asked = std::env::var("SEQC_FLIPS").ok();
+    asked.map_or(1000, |n| n.parse().expect("a number"))
+}
+
+#[test]
+fn every_cut_and_flip_of_a_checkpoint_is_found() {
     let run = tempfile::tempdir().unwrap();
     save(run.path(), &slots(), &checkpoint(4), true).unwrap();
     let folder = run.path().join("step-4");
+    let refused = |what: String| {
+        let failure = load_latest(run.path()).expect_err(&what);
+        assert_eq!(failure.class, Class::Checkpoint, "{what}");
+        assert_eq!(failure.diagnostics[0].code, "checkpoint::damaged", "{what}");
+    };
+    let names = listing(&folder);
+    let whole: Vec<Vec<u8>> = (names.iter())
+        .map(|n| fs::read(folder.join(n)).unwrap())
+        .collect();
+    let mut cuts = 0;
+    for (name, bytes) in names.iter().zip(&whole) {
+        for n in 0..bytes.len() {
+            fs::write(folder.join(name), &bytes[..n]).unwrap();
+            refused(format!("{name} cut to {n} bytes"));
+            cuts += 1;
+        }
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    // A bit of all the files, as likely here as there.
+    let bits: u32 = whole.iter().map(|b| b.len() as u32 * 8).sum();
     let mut random = Stream::new(Place {
         key: key(1, Domain::Data),
         path: path_hash("flips"),
         step: 0,
     });
-    for name in listing(&folder) {
-        let path = folder.join(&name);
-        let whole = fs::read(&path).unwrap();
-        for n in 0..whole.len() {
-            fs::write(&path, &whole[..n]).unwrap();
-            check(run.path(), &format!("{name} cut to {n} bytes"));
+    for _ in 0..flips() {
+        let mut bit = random.below(bits) as usize;
+        let mut file = 0;
+        while bit >= whole[file].len() * 8 {
+            bit -= whole[file].len() * 8;
+            file += 1;
         }
-        for _ in 0..flips {
-            let bit = random.below(whole.len() as u32 * 8) as usize;
-            let mut flipped = whole.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            fs::write(&path, &flipped).unwrap();
-            check(run.path(), &format!("{name} with bit {bit} flipped"));
-        }
-        fs::write(&path, &whole).unwrap();
+        let (name, mut flipped) = (&names[file], whole[file].clone());
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        fs::write(folder.join(name), &flipped).unwrap();
+        refused(format!("{name} with bit {bit} flipped"));
+        fs::write(folder.join(name), &whole[file]).unwrap();
     }
+    println!("{cuts} cuts and {} flips of {} files", flips(), names.len());
     assert_eq!(load_latest(run.path()).unwrap(), Some(checkpoint(4)));
 }
 
+/// Puts other bytes in the place of a file of step 4, with digests that say they are right.
+fn forge(run: &Path, name: &str, bytes: &[u8]) {
+    let folder = run.join("step-4");
+    fs::write(folder.join(name), bytes).unwrap();
+    let names = listing(&folder).into_iter().filter(|n| n != "manifest");
+    let entries = names.map(|n| Entry::of(&n, &fs::read(folder.join(&n)).unwrap()));
+    let text = manifest::text(&entries.collect::<Vec<_>>());
+    fs::write(folder.join("manifest"), text).unwrap();
+}
+
 #[test]
-fn every_cut_and_flip_of_a_checkpoint_is_found() {
-    spoil(400, |run, what| {
-        let failure = load_latest(run).expect_err(what);
-        assert_eq!(failure.class, Class::Checkpoint, "{what}");
-        let code = failure.diagnostics[0].code;
-        assert_eq!(code, "checkpoint::damaged", "{what}");
-    });
+fn a_state_that_no_run_reaches_is_refused_though_its_digest_is_right() {
+    let run = tempfile::tempdir().unwrap();
+    save(run.path(), &slots(), &checkpoint(4), true).unwrap();
+    let state = fs::read_to_string(run.path().join("step-4/state.json")).unwrap();
+    forge(run.path(), "state.json", state.as_bytes());
+    assert_eq!(load_latest(run.path()).unwrap(), Some(checkpoint(4)));
+    let most = u64::MAX.to_string();
+    let cases = [
+        ("\"step\": 4", "\"step\": 5"),
+        ("\"step\": 4", "\"step\": -4"),
+        ("\"epoch\": 0", &format!("\"epoch\": {most}")),
+        ("\"index\": 0", &format!("\"index\": {most}")),
+        ("\"index\": 0", "\"index\": 1e300"),
+        ("\"validated\": 0", "\"validated\": 5"),
+        ("\"worse\": 0", "\"worse\": 4294967295"),
+        ("\"bad\": 0", "\"bad\": 4294967295"),
+        ("\"seconds\": 0.0", "\"seconds\": -1.0"),
+        ("\"seconds\": 0.0", "\"seconds\": 1e999"),
+        ("\"best\": null", "\"best\": {\"step\": 9, \"value\": 1.0}"),
+        ("\"weight\": 0.0", "\"weight\": -1.0"),
+    ];
+    for (from, to) in cases {
+        assert!(state.contains(from), "{from}");
+        forge(
+            run.path(),
+            "state.json",
+            state.replacen(from, to, 1).as_bytes(),
+        );
+        let failure = load_latest(run.path()).expect_err(to);
+        assert_eq!(failure.class, Class::Checkpoint, "{to}");
+        assert_eq!(failure.diagnostics[0].code, "checkpoint::damaged", "{to}");
+    }
+    // Deeper than a reader that calls itself could follow.
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    forge(run.path(), "state.json", deep.as_bytes());
+    assert_eq!(
+        load_latest(run.path()).unwrap_err().class,
+        Class::Checkpoint
+    );
+}
+
+#[test]
+fn sizes_that_no_machine_has_are_refused_before_anything_is_read() {
+    let run = tempfile::tempdir().unwrap();
+    save(run.path(), &slots(), &checkpoint(4), true).unwrap();
+    let folder = run.path().join("step-4");
+    let whole = fs::read_to_string(folder.join("manifest")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let signed = |text: String| format!("{text}{}\n", manifest::digest(text.as_bytes()));
+    let weights = folder.join("weights.safetensors");
+    let bytes = fs::metadata(&weights).unwrap().len();
+    for size in [
+        u64::MAX.to_string(),
+        (u128::from(u64::MAX) + 1).to_string(),
+        "-1".to_string(),
+        (1u64 << 40).to_string(),
+    ] {
+        let above = lines[..lines.len() - 1].join("\n") + "\n";
+        let text = above.replace(&format!(" {bytes} "), &format!(" {size} "));
+        assert_ne!(text, above);
+        fs::write(folder.join("manifest"), signed(text)).unwrap();
+        let failure = load_latest(run.path()).unwrap_err();
+        assert_eq!(failure.class, Class::Checkpoint, "{size}");
+    }
+    // A file of that size, all of it a hole: more than memory, on most disks no more than a name.
+    let file = fs::File::options().write(true).open(&weights).unwrap();
+    if file.set_len(1 << 40).is_ok() {
+        let failure = load_latest(run.path()).unwrap_err();
+        assert_eq!(failure.class, Class::Checkpoint);
+    }
+}
+
+#[test]
+fn tensors_of_another_shape_or_type_are_refused_though_their_digest_is_right() {
+    let run = tempfile::tempdir().unwrap();
+    save(run.path(), &slots(), &checkpoint(4), true).unwrap();
+    let whole = fs::read(run.path().join("step-4/weights.safetensors")).unwrap();
+    let len = u64::from_le_bytes(*whole.first_chunk().unwrap()) as usize;
+    let header = std::str::from_utf8(&whole[8..8 + len]).unwrap();
+    let cases = [
+        ("[3,2]", "[2,3]", "weights::shape-differs"),
+        ("[3,2]", "[6,1]", "weights::shape-differs"),
+        ("F32", "I32", "weights::type-differs"),
+        ("[3,2]", "[9,2]", "weights::unreadable"),
+        ("\"b\"", "\"c\"", "weights::missing"),
+    ];
+    for (from, to, code) in cases {
+        assert!(header.contains(from), "{header}");
+        let mut bytes = whole[..8].to_vec();
+        bytes.extend_from_slice(header.replacen(from, to, 1).as_bytes());
+        bytes.extend_from_slice(&whole[8 + len..]);
+        forge(run.path(), "weights.safetensors", &bytes);
+        let failure = load_latest(run.path()).expect_err(to);
+        assert_eq!(failure.class, Class::Checkpoint, "{to}");
+        assert_eq!(failure.diagnostics[0].code, code, "{to}");
+    }
 }
 
 #[test]

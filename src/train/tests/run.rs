@@ -274,6 +274,11 @@ fn a_finished_run_has_nothing_to_do() {
         svg.is_ok_and(|s| s.starts_with("<svg")),
         cfg!(feature = "cli")
     );
+    // What was used is told once: the second session did nothing.
+    let usage = fs::read_to_string(run.join("usage.jsonl")).unwrap();
+    assert_eq!(usage.lines().count(), 1);
+    assert!(run.join("events.out.tfevents.0001").is_file());
+    assert!(!run.join("events.out.tfevents.0002").exists());
 }
 
 #[test]
@@ -308,8 +313,8 @@ fn it_learns_and_says_so() {
     assert!(!session.samples.is_empty());
     let json = summary.json();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-    let want = "compile_ms epochs first_step_ms params run seconds steps train.loss \
-                valid.copied valid.loss valid.perplexity valid.rival valid.versus";
+    let want = "compile_ms cores epochs first_step_ms items_per_second params peak_bytes run \
+                seconds steps train.loss valid.copied valid.loss valid.perplexity valid.rival valid.versus";
     assert_eq!(keys, want.split_whitespace().collect::<Vec<_>>());
 }
 
