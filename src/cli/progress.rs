@@ -10,7 +10,7 @@ use super::events;
 use super::render::printable;
 use crate::settings::{Baseline, Metric, TrainSettings};
 use crate::train::observe::{End, Event, Measured, Observer, StepReport, Summary};
-use crate::train::usage::Usage;
+use crate::train::usage::short;
 
 /// Without a terminal: a line after this long, or this many steps, and of a short run this share.
 const EVERY: Duration = Duration::from_secs(10);
@@ -181,7 +181,7 @@ impl Progress {
             self.line(&text);
         }
         if summary.usage.items_per_second > 0.0 {
-            self.line(&used(&summary.usage));
+            self.line(&summary.usage.to_string());
         }
         let how = match summary.end {
             End::Finished => "done",
@@ -355,16 +355,6 @@ fn amount(metric: &Metric, value: f64) -> String {
     }
 }
 
-/// What a session took of the machine: `12k/s on 1.9 cores, 61 MB at most`.
-fn used(usage: &Usage) -> String {
-    format!(
-        "{}/s on {:.1} cores, {:.0} MB at most",
-        short(usage.items_per_second),
-        usage.cores,
-        usage.peak_bytes as f64 / 1e6
-    )
-}
-
 /// A loss with the digits that are compared, small ones in full.
 fn loss(x: f64) -> String {
     match x.abs() {
@@ -381,14 +371,6 @@ fn readable(x: f64) -> String {
         a if a < 1.0 => format!("{x:.4}"),
         a if a < 100.0 => format!("{x:.3}"),
         _ => format!("{x:.1}"),
-    }
-}
-
-fn short(x: f64) -> String {
-    match x {
-        x if x >= 1e6 => format!("{:.1}M", x / 1e6),
-        x if x >= 1e3 => format!("{:.0}k", x / 1e3),
-        x => format!("{x:.0}"),
     }
 }
 
@@ -467,13 +449,6 @@ mod tests {
             "2.1013  squared error 1.020 of that of today (0.5000)"
         );
         assert_eq!(readable(0.0000123), "1.230e-5");
-        let usage = Usage {
-            items_per_second: 12_345.0,
-            cores: 1.94,
-            peak_bytes: 61_400_000,
-            ..Usage::default()
-        };
-        assert_eq!(used(&usage), "12k/s on 1.9 cores, 61 MB at most");
         assert_eq!(readable(12.3456), "12.346");
     }
 }

@@ -31,6 +31,27 @@ impl Usage {
     }
 }
 
+/// `12k/s on 1.9 cores, 61 MB at most`.
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rate, peak) = (short(self.items_per_second), self.peak_bytes as f64 / 1e6);
+        write!(
+            f,
+            "{rate}/s on {:.1} cores, {peak:.0} MB at most",
+            self.cores
+        )
+    }
+}
+
+/// A rate in few characters.
+pub fn short(x: f64) -> String {
+    match x {
+        x if x >= 1e6 => format!("{:.1}M", x / 1e6),
+        x if x >= 1e3 => format!("{:.0}k", x / 1e3),
+        x => format!("{x:.0}"),
+    }
+}
+
 /// Counts what is done between readings.
 #[derive(Clone, Debug)]
 pub struct Meter {
@@ -101,6 +122,17 @@ fn process() -> (Duration, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reading_is_short() {
+        let usage = Usage {
+            items_per_second: 12_345.0,
+            cores: 1.94,
+            peak_bytes: 61_400_000,
+            ..Usage::default()
+        };
+        assert_eq!(usage.to_string(), "12k/s on 1.9 cores, 61 MB at most");
+    }
 
     #[test]
     fn a_reading_is_of_this_process() {
