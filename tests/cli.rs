@@ -154,6 +154,7 @@ fn a_run_is_trained_measured_and_asked() {
         "seconds",
         "compile_ms",
         "first_step_ms",
+        "data_wait",
         "params",
         "train.loss",
         "valid.loss",

@@ -136,6 +136,7 @@ impl Example {
             folder,
             start: Start::Initial,
             penalties: false,
+            threads,
             max_steps: most,
             interrupt: &AtomicBool::new(false),
             save_every: Duration::MAX,

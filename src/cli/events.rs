@@ -25,6 +25,7 @@ pub fn json(event: &Event<'_>) -> Option<Value> {
         Event::Step(s) => json!({
             "event": "step", "step": s.step, "epoch": s.epoch, "loss": s.loss, "rate": s.rate,
             "grad_norm": s.grad_norm, "items": s.items, "seconds": s.seconds,
+            "waited": s.waited,
         }),
         Event::Validating => return None,
         Event::Validated {
@@ -67,7 +68,7 @@ pub fn json(event: &Event<'_>) -> Option<Value> {
             };
             json!({
                 "event": "finished", "end": end, "steps": summary.steps, "epochs": summary.epochs,
-                "seconds": summary.seconds,
+                "seconds": summary.seconds, "data_wait": summary.data_wait,
             })
         }
     })

@@ -33,14 +33,15 @@ pub fn refuse_batch(
     settings: &TrainSettings,
 ) -> Result<(), Failure> {
     let batches = dataset.batches(Part::Train, &evaluate::epoch_plan(settings, 0));
-    let parts = settings.accumulate as usize;
-    let needs = |k: usize| {
-        let (batch, _) = batches.part(0, k, parts)?;
+    let parts = (settings.accumulate as usize).max(1);
+    let mut peak = 0;
+    for part in (0..parts).filter_map(|k| batches.part(0, k, parts)) {
+        let (batch, _) = part?;
         let sizes = train.signature().sizes.iter().map(|s| batch.size(s.name()));
-        train.peak_bytes(&sizes.collect::<Option<Vec<usize>>>()?)
-    };
-    let peak = (0..parts).filter_map(needs).max();
-    refuse_beyond(peak.unwrap_or(0).into(), "a step of training")
+        let sizes = sizes.collect::<Option<Vec<usize>>>();
+        peak = peak.max(sizes.and_then(|s| train.peak_bytes(&s)).unwrap_or(0));
+    }
+    refuse_beyond(peak.into(), "a step of training")
 }
 
 fn refuse_beyond(needed: u128, what: &str) -> Result<(), Failure> {

@@ -42,6 +42,14 @@ impl Backend {
         let all = std::thread::available_parallelism().map_or(1, usize::from);
         Backend::Cpu(Arc::new(Pool::new(common.threads.map_or(all, usize::from))))
     }
+
+    /// Threads that compute, the caller's among them.
+    pub fn threads(&self) -> usize {
+        match self {
+            Backend::Cpu(pool) => pool.workers(),
+            Backend::Reference => 1,
+        }
+    }
 }
 
 /// Compiles the functions of one model.

@@ -292,6 +292,7 @@ impl Job<'_> {
             folder,
             start,
             penalties: !model.penalties.is_empty(),
+            threads: backend.threads(),
             max_steps: self.max_steps,
             interrupt: &interrupt.came,
             save_every: SAVE_EVERY,

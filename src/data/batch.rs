@@ -4,9 +4,13 @@
 //! its number, so that a run resumes at (epoch, index) without replaying. What a batch holds
 //! depends on (seed, epoch, index) alone.
 
+use std::io;
+
 use super::column::{Column, Values};
 use super::dataset::Dataset;
+use super::lay::{Run, lay, shift};
 use super::order::{bucket, share};
+use super::reading::scratch;
 use super::spec::FieldRole;
 use super::split::Part;
 use super::stream::Streams;
@@ -180,7 +184,7 @@ impl Dataset {
     }
 
     /// A batch of examples (by number in the whole dataset).
-    fn gather(&self, examples: &[usize]) -> Batch {
+    fn gather(&self, examples: &[usize]) -> io::Result<Batch> {
         let rows = examples.len();
         let mut batch = Batch::empty(rows);
         for (time, lengths) in self.times.iter().zip(&self.lengths) {
@@ -208,13 +212,13 @@ impl Dataset {
                     }
                 })
                 .collect();
-            batch.put(column, &source, steps);
+            batch.put(column, &source, steps)?;
         }
-        batch
+        Ok(batch)
     }
 
     /// A batch of runs of steps of one long sequence.
-    pub(super) fn gather_steps(&self, source: &[Run]) -> Batch {
+    fn gather_steps(&self, source: &[Run]) -> io::Result<Batch> {
         let mut batch = Batch::empty(source.len());
         let steps = source.iter().map(|r| r.len).max().unwrap_or(0);
         for time in &self.times {
@@ -223,19 +227,10 @@ impl Dataset {
             batch.lengths.push((time.name.clone(), all));
         }
         for column in &self.columns {
-            batch.put(column, source, steps);
+            batch.put(column, source, steps)?;
         }
-        batch
+        Ok(batch)
     }
-}
-
-/// Consecutive steps of a column that become one row of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    pub start: usize,
-    pub len: usize,
-    /// Whether `previous` may read the step before the first.
-    pub before: bool,
 }
 
 impl Batch {
@@ -256,81 +251,58 @@ impl Batch {
     }
 
     /// Adds a column's rows, and what `previous` of it reads.
-    fn put(&mut self, column: &Column, source: &[Run], steps: usize) {
-        let name = || column.name.clone();
-        let width = column.width;
+    fn put(&mut self, column: &Column, source: &[Run], steps: usize) -> io::Result<()> {
         match &column.values {
-            Values::I32(v) => {
-                let pad = match column.role {
-                    FieldRole::Target => UNSEEN,
-                    FieldRole::Input | FieldRole::Column => 0,
-                };
-                let mut data = lay(v, width, source, steps, pad);
-                let unknown = column.vocabulary.as_ref().and_then(|v| v.unknown());
-                if let (FieldRole::Target, Some(unknown)) = (column.role, unknown) {
-                    // It is read, but there is nothing to learn from predicting it.
-                    for symbol in data.iter_mut().filter(|s| **s == unknown) {
-                        *symbol = UNSEEN;
-                    }
+            Values::I32(v) => self.put_tokens(column, v, source, steps),
+            Values::Stored(stored) => {
+                // Its runs one after another, each with the step before it.
+                let mut tokens = Vec::new();
+                let mut runs = Vec::with_capacity(source.len());
+                for run in source {
+                    let first = run.start - usize::from(run.before);
+                    let start = tokens.len() + usize::from(run.before);
+                    stored.read(first..run.start + run.len, &mut tokens)?;
+                    runs.push(Run { start, ..*run });
                 }
-                self.data.push((name(), Tensor::I32(data)));
-                if column.previous {
-                    let start = column.vocabulary.as_ref().map_or(UNSEEN, |v| v.start());
-                    let data = shift(v, width, source, steps, start, 0);
-                    self.previous.push((name(), Tensor::I32(data)));
-                }
+                self.put_tokens(column, &tokens, &runs, steps);
             }
             Values::F32(v) => {
+                let width = column.width;
                 let data = Tensor::F32(lay(v, width, source, steps, 0.0));
-                self.data.push((name(), data));
+                self.data.push((column.name.clone(), data));
                 if column.previous {
                     let data = shift(v, width, source, steps, 0.0, 0.0);
-                    self.previous.push((name(), Tensor::F32(data)));
+                    let name = column.name.clone();
+                    self.previous.push((name, Tensor::F32(data)));
                 }
             }
         }
+        Ok(())
     }
-}
 
-/// `[steps, rows, width]` of the runs, padded.
-fn lay<T: Copy>(from: &[T], width: usize, source: &[Run], steps: usize, pad: T) -> Vec<T> {
-    let rows = source.len();
-    let mut out = vec![pad; steps * rows * width];
-    for (b, run) in source.iter().enumerate() {
-        for t in 0..run.len {
-            let to = (t * rows + b) * width;
-            let at = (run.start + t) * width;
-            out[to..to + width].copy_from_slice(&from[at..at + width]);
-        }
-    }
-    out
-}
-
-/// The same, one step later: step 0 is the step before the run, or `start`.
-fn shift<T: Copy>(
-    from: &[T],
-    width: usize,
-    source: &[Run],
-    steps: usize,
-    start: T,
-    pad: T,
-) -> Vec<T> {
-    let rows = source.len();
-    let mut out = vec![pad; steps * rows * width];
-    for (b, run) in source.iter().enumerate() {
-        for t in 0..run.len {
-            let to = (t * rows + b) * width;
-            let cell = &mut out[to..to + width];
-            match t > 0 || run.before {
-                true => {
-                    let at = (run.start + t - 1) * width;
-                    cell.copy_from_slice(&from[at..at + width]);
-                }
-                false => cell.fill(start),
+    /// The same for tokens or classes, which stand in `from`.
+    fn put_tokens(&mut self, column: &Column, from: &[i32], source: &[Run], steps: usize) {
+        let width = column.width;
+        let pad = match column.role {
+            FieldRole::Target => UNSEEN,
+            FieldRole::Input | FieldRole::Column => 0,
+        };
+        let mut data = lay(from, width, source, steps, pad);
+        let unknown = column.vocabulary.as_ref().and_then(|v| v.unknown());
+        if let (FieldRole::Target, Some(unknown)) = (column.role, unknown) {
+            // It is read, but there is nothing to learn from predicting it.
+            for symbol in data.iter_mut().filter(|s| **s == unknown) {
+                *symbol = UNSEEN;
             }
         }
+        self.data.push((column.name.clone(), Tensor::I32(data)));
+        if column.previous {
+            let start = column.vocabulary.as_ref().map_or(UNSEEN, |v| v.start());
+            let data = shift(from, width, source, steps, start, 0);
+            let name = column.name.clone();
+            self.previous.push((name, Tensor::I32(data)));
+        }
     }
-    out
 }
 
 impl Batches<'_> {
@@ -348,46 +320,55 @@ impl Batches<'_> {
         self.next = index;
     }
 
-    /// The batch with this number, where there is one.
-    pub fn get(&self, index: usize) -> Option<Batch> {
-        Some(self.part(index, 0, 1)?.0)
+    /// The batch with this number, where there is one. Errors: the scratch file of a long text
+    /// cannot be read.
+    pub fn get(&self, index: usize) -> Option<Result<Batch, Diagnostic>> {
+        Some(self.part(index, 0, 1)?.map(|(batch, _)| batch))
     }
 
     /// Part `k` of `n` of a batch's rows, and where they begin among all. `None` where there is no
-    /// such batch, or the part has no row.
-    pub fn part(&self, index: usize, k: usize, n: usize) -> Option<(Batch, usize)> {
+    /// such batch, or the part has no row. Errors: as [`Batches::get`].
+    pub fn part(
+        &self,
+        index: usize,
+        k: usize,
+        n: usize,
+    ) -> Option<Result<(Batch, usize), Diagnostic>> {
         let base = self.dataset.parts[self.part as usize].start;
         let rows;
-        let mut batch = match &self.cuts {
+        let (batch, examples, carries) = match &self.cuts {
             Cuts::Examples { order, ends } => {
                 let end = *ends.get(index)?;
                 let start = if index == 0 { 0 } else { ends[index - 1] };
                 rows = share(end - start, k, n)?;
                 let numbers = order[start..end][rows.clone()].iter().map(|i| *i as usize);
                 let examples: Vec<usize> = numbers.clone().map(|i| base + i).collect();
-                let mut batch = self.dataset.gather(&examples);
-                batch.examples = numbers.collect();
-                batch
+                (self.dataset.gather(&examples), numbers.collect(), false)
             }
             Cuts::Long(streams) => {
                 let (runs, carries) = streams.get(index)?;
                 rows = share(runs.len(), k, n)?;
                 let runs = &runs[rows.clone()];
-                let mut batch = self.dataset.gather_steps(runs);
-                batch.examples = runs.iter().map(|r| r.start - base).collect();
-                batch.carries = carries;
-                batch
+                let examples: Vec<usize> = runs.iter().map(|r| r.start - base).collect();
+                (self.dataset.gather_steps(runs), examples, carries)
             }
         };
-        (batch.epoch, batch.index) = (self.epoch, index);
-        Some((batch, rows.start))
+        let place = |batch| Batch {
+            epoch: self.epoch,
+            index,
+            examples,
+            carries,
+            ..batch
+        };
+        let batch = batch.map(|b| (place(b), rows.start));
+        Some(batch.map_err(|e| scratch(&e)))
     }
 }
 
 impl Iterator for Batches<'_> {
-    type Item = Batch;
+    type Item = Result<Batch, Diagnostic>;
 
-    fn next(&mut self) -> Option<Batch> {
+    fn next(&mut self) -> Option<Self::Item> {
         let batch = self.get(self.next)?;
         self.next += 1;
         Some(batch)

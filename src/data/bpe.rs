@@ -17,6 +17,9 @@ use tokenizers::{Decoder, Model, OffsetReferential, OffsetType, PreTokenizedStri
 
 use super::guarded::guarded;
 
+/// The most bytes of different words that are counted.
+const COUNTED: usize = 16 << 20;
+
 /// Two neighbours, by index.
 pub type Pair = (u32, u32);
 
@@ -58,14 +61,38 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The words of texts, counted.
+/// The words of texts, counted. Where different words take more than [`COUNTED`] bytes, the rarest
+/// are forgotten, for they decide no merge (lossy counting, Manku and Motwani 2002).
 #[derive(Default)]
-pub struct Counts(BTreeMap<String, u64>);
+pub struct Counts {
+    words: BTreeMap<String, u64>,
+    /// Of the different words.
+    bytes: usize,
+}
 
 impl Counts {
     pub fn add(&mut self, text: &str) {
         for word in words(text) {
-            *self.0.entry(word).or_default() += 1;
+            match self.words.get_mut(&word) {
+                Some(n) => *n += 1,
+                None => {
+                    self.bytes += word.len();
+                    self.words.insert(word, 1);
+                }
+            }
+        }
+        if self.bytes > COUNTED {
+            self.forget(COUNTED / 2);
+        }
+    }
+
+    /// Forgets the rarest words until no more than `most` bytes are left.
+    fn forget(&mut self, most: usize) {
+        let mut rare = 1;
+        while self.bytes > most {
+            self.words.retain(|_, n| *n > rare);
+            self.bytes = self.words.keys().map(String::len).sum();
+            rare *= 2;
         }
     }
 
@@ -75,7 +102,7 @@ impl Counts {
     pub fn train(&self, size: usize) -> (Vec<String>, Vec<Pair>) {
         let mut symbols = alphabet();
         let mut index: HashMap<String, u32> = (symbols.iter().cloned()).zip(0..).collect();
-        let mut words: Vec<(Vec<u32>, i64)> = (self.0.iter())
+        let mut words: Vec<(Vec<u32>, i64)> = (self.words.iter())
             .map(|(word, n)| {
                 let letters = word
                     .chars()
@@ -261,6 +288,17 @@ mod tests {
         assert_eq!(counts(TEXT).train(320), once);
         // A smaller vocabulary is the beginning of a larger one.
         assert_eq!(counts(TEXT).train(264).0, once.0[..264]);
+    }
+
+    #[test]
+    fn the_rarest_words_are_forgotten() {
+        let mut counts = counts("often often often rare often rare once ");
+        let all = counts.bytes;
+        counts.forget(all);
+        assert_eq!(counts.words.len(), 5);
+        counts.forget(12);
+        let left: Vec<&String> = counts.words.keys().collect();
+        assert_eq!(left, ["Ġoften"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! In: values of an [`Evaluator`], example by example. Out: [`Column`]s filled side by side, every
 //! value checked against what the model asks: unit, features, lengths, finite numbers.
 
+use std::io;
 use std::ops::Range;
 
 use super::columns::eval::{Evaluator, Value};
@@ -13,15 +14,21 @@ use super::load::Load;
 use super::source::text::shown;
 use super::spec::{Field, FieldRole, Unit};
 use super::split::Part;
+use super::store::Stored;
 use super::vocabulary::{UNSEEN, Vocabulary};
 use crate::diagnostics::Diagnostic;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Values {
     F32(Vec<f32>),
     /// Indices of a vocabulary; negative where the training part has no such symbol.
     I32(Vec<i32>),
+    /// The same for a text too long to be held.
+    Stored(Stored),
 }
+
+/// Tokens of a long text that are shown at once.
+const SOME: usize = 1 << 16;
 
 #[derive(Clone, Debug)]
 pub struct Column {
@@ -98,12 +105,35 @@ impl Column {
         })
     }
 
-    /// The indices of an example's tokens or classes, `<end>` included.
+    /// The indices of an example's tokens or classes, `<end>` included; of a text that is not held
+    /// none: see [`Column::each_step`].
     pub fn tokens(&self, e: usize) -> &[i32] {
         match &self.values {
             Values::I32(v) => &v[self.range(e)],
-            Values::F32(_) => &[],
+            Values::F32(_) | Values::Stored(_) => &[],
         }
+    }
+
+    /// Shows the tokens of steps of one long sequence, in order, some at a time. Errors: the scratch
+    /// file of a text that is not held cannot be read.
+    pub(super) fn each_step(
+        &self,
+        steps: Range<usize>,
+        mut show: impl FnMut(&[i32]),
+    ) -> io::Result<()> {
+        match &self.values {
+            Values::I32(v) => show(&v[steps.start * self.width..steps.end * self.width]),
+            Values::F32(_) => {}
+            Values::Stored(stored) => {
+                let mut some = Vec::with_capacity(SOME);
+                for start in steps.clone().step_by(SOME) {
+                    some.clear();
+                    stored.read(start..steps.end.min(start + SOME), &mut some)?;
+                    show(&some);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -158,6 +188,7 @@ impl<'a> Filling<'a> {
         let of = |c: &Column| match &c.values {
             Values::F32(v) => 4 * v.len() as u64,
             Values::I32(v) => 4 * v.len() as u64,
+            Values::Stored(_) => 0,
         };
         self.columns.iter().map(of).sum()
     }
@@ -272,6 +303,8 @@ impl Column {
                     new.iter().filter(|x| !vocabulary.is_known(**x)).count();
                 new.len()
             }
+            // Filled elsewhere.
+            (Values::Stored(_), _) => 0,
             (Values::F32(out), value) => {
                 let n = evaluator.numbers(value, node, p, None)?;
                 fit_features(&mut self.features, &mut self.width, field, n.width)

@@ -15,11 +15,14 @@ use super::fit::Fits;
 use super::load::Load;
 use super::source::text::Text;
 use super::source::{Source, of_texts, open};
-use super::spec::{DataSpec, SourceKind, Time, Wanted};
+use super::spec::{DataSpec, Time, Wanted};
 use super::split::Part;
 use super::vocabulary::Vocabulary;
 use crate::diagnostics::Diagnostic;
 use crate::settings::read::clip;
+
+/// Bytes of a text whose symbols are held in memory.
+const HELD: u64 = 64 << 20;
 
 /// Where the data is and what is known of it already.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub struct LoadOptions<'a> {
     pub fits: Option<&'a Fits>,
     /// Read in place of the source's file.
     pub given: Option<Text>,
+    /// The symbols of a text of up to this many bytes are held in memory.
+    pub held: u64,
 }
 
 impl<'a> LoadOptions<'a> {
@@ -45,6 +50,7 @@ impl<'a> LoadOptions<'a> {
             only: None,
             fits: None,
             given: None,
+            held: HELD,
         }
     }
 }
@@ -81,9 +87,9 @@ impl Dataset {
             source: &source,
             plan: &plan,
         };
-        let dataset = match spec.source.kind {
-            SourceKind::Text(_) => super::long_text::load(&load)?,
-            _ => load.rows()?,
+        let dataset = match &source {
+            Source::Text(files) => super::long_text::load(&load, files)?,
+            Source::Records(_) | Source::Rows { .. } | Source::Tensors(_) => load.rows()?,
         };
         let long = dataset.too_long();
         match long.is_empty() {

@@ -141,7 +141,10 @@ impl<'a> Load<'a> {
                     apart,
                 } => {
                     let kind = kind_of_words(apart);
-                    Fit::Vocabulary(Vocabulary::of_counts(kind, &counts, min_count, max, end))
+                    let counts = counts
+                        .iter()
+                        .map(|(w, n): (&String, &u64)| (w.as_str(), *n));
+                    Fit::Vocabulary(Vocabulary::of_counts(kind, counts, min_count, max, end))
                 }
                 FitKind::Pretrained => continue,
                 FitKind::Bpe(size) => {

@@ -154,6 +154,8 @@ fn answers<'d>(column: &'d Column, e: usize) -> Box<dyn Iterator<Item = Option<u
             let class = move |y: &'d i32| Some(y).filter(known).map(|y| *y as usize);
             Box::new(column.tokens(e).iter().map(class))
         }
+        // The steps of one long text are no answers to guess one by one.
+        Values::Stored(_) => Box::new(std::iter::empty()),
         Values::F32(v) => Box::new(
             v[column.range(e)]
                 .iter()

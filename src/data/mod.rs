@@ -17,6 +17,8 @@ pub mod fit;
 mod fitting;
 pub mod guarded;
 mod guess;
+mod intern;
+mod lay;
 mod load;
 mod long_text;
 mod memory;
@@ -27,16 +29,18 @@ mod pretrained;
 #[path = "pretrained_left_out.rs"]
 mod pretrained;
 mod probe;
+mod reading;
 mod segments;
 mod source;
 pub mod spec;
 mod split;
+mod store;
 mod stream;
 #[cfg(test)]
 mod tests;
 pub mod vocabulary;
 
-pub use baseline::{bigram_nats, copied, training_texts};
+pub use baseline::{bigram_nats, copied};
 pub use batch::{Batch, BatchPlan, BatchSize, Batches, Tensor};
 pub use column::Column;
 pub use dataset::{Dataset, LoadOptions};

@@ -25,7 +25,7 @@ pub fn header(spec: &DataSpec, options: &LoadOptions) -> Option<Vec<String>> {
     let bound = options.bindings.get(&spec.name.node).map(|p| p.as_path());
     match open(spec, options.base, bound, true, Some(LOOK)).ok()? {
         Source::Records(records) => records.header,
-        Source::Rows { .. } | Source::Tensors(_) => None,
+        Source::Rows { .. } | Source::Tensors(_) | Source::Text(_) => None,
     }
 }
 

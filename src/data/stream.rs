@@ -13,7 +13,8 @@
 
 use std::ops::Range;
 
-use super::batch::{BatchPlan, BatchSize, Run};
+use super::batch::{BatchPlan, BatchSize};
+use super::lay::Run;
 use super::order::shuffle;
 
 #[derive(Clone, Debug)]
@@ -32,7 +33,11 @@ enum Kind {
         exact: bool,
     },
     Separate {
-        runs: Vec<Range<usize>>,
+        steps: Range<usize>,
+        size: usize,
+        /// How many runs, and their order where it is not theirs in the part.
+        runs: usize,
+        order: Option<Vec<u32>>,
         rows: usize,
     },
 }
@@ -71,20 +76,24 @@ impl Streams {
             return Streams { first, kind };
         }
         let size = fixed.or(plan.window).unwrap_or(n).max(1);
-        let mut runs: Vec<Range<usize>> = (part.clone())
-            .step_by(size)
-            .map(|start| start..(start + size).min(part.end))
-            .filter(|run| fixed.is_none_or(|f| run.len() == f))
-            .collect();
-        if plan.shuffle {
-            shuffle(&mut runs, plan.seed, plan.epoch, "windows");
-        }
+        let runs = match fixed {
+            Some(_) => n / size,
+            None => n.div_ceil(size),
+        };
+        let order = plan.shuffle.then(|| {
+            let mut order: Vec<u32> = (0..runs as u32).collect();
+            shuffle(&mut order, plan.seed, plan.epoch, "windows");
+            order
+        });
         let rows = match plan.batch {
             BatchSize::Rows(rows) => rows,
             BatchSize::Tokens(tokens) => tokens / size,
         };
         let kind = Kind::Separate {
+            steps: part,
+            size,
             runs,
+            order,
             rows: rows.max(1),
         };
         Streams { first, kind }
@@ -93,7 +102,7 @@ impl Streams {
     pub fn len(&self) -> usize {
         match &self.kind {
             Kind::Carried { batches, .. } => *batches,
-            Kind::Separate { runs, rows } => runs.len().div_ceil(*rows),
+            Kind::Separate { runs, rows, .. } => runs.div_ceil(*rows),
         }
     }
 
@@ -121,9 +130,19 @@ impl Streams {
                 });
                 Some((runs.collect(), index > 0))
             }
-            Kind::Separate { runs, rows } => {
-                let end = runs.len().min((index + 1) * rows);
-                let runs = runs[index * rows..end].iter().map(|r| run(r.clone()));
+            Kind::Separate {
+                steps,
+                size,
+                runs,
+                order,
+                rows,
+            } => {
+                let end = *runs.min(&((index + 1) * rows));
+                let runs = (index * rows..end).map(|i| {
+                    let i = order.as_ref().map_or(i, |o| o[i] as usize);
+                    let start = steps.start + i * size;
+                    run(start..(start + size).min(steps.end))
+                });
                 Some((runs.collect(), false))
             }
         }

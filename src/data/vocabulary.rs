@@ -11,7 +11,7 @@
 //! `<end>`, or, in one long text, which has none, index −1, which embeds as zeros.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -143,10 +143,11 @@ impl Vocabulary {
         Vocabulary::ordered(kind, symbols, false, end)
     }
 
-    /// Of the words that occur at least `min_count` times, the `max` most frequent; of equally
-    /// frequent ones the first by code point. `<unknown>` stands for those left out.
-    pub fn of_words(
-        counts: &BTreeMap<String, u64>,
+    /// Of different words with how often each occurs: those that do at least `min_count` times, the
+    /// `max` most frequent; of equally frequent ones the first by code point. `<unknown>` stands for
+    /// those left out.
+    pub fn of_words<'a>(
+        counts: impl IntoIterator<Item = (&'a str, u64)>,
         min_count: u64,
         max: Option<usize>,
         end: bool,
@@ -155,23 +156,26 @@ impl Vocabulary {
     }
 
     /// The same of symbols of this kind.
-    pub(super) fn of_counts(
+    pub(super) fn of_counts<'a>(
         kind: SymbolKind,
-        counts: &BTreeMap<String, u64>,
+        counts: impl IntoIterator<Item = (&'a str, u64)>,
         min_count: u64,
         max: Option<usize>,
         end: bool,
     ) -> Vocabulary {
-        let mut kept: Vec<(&String, u64)> = (counts.iter().map(|(w, n)| (w, *n)))
+        let mut different = 0;
+        let mut kept: Vec<(&str, u64)> = (counts.into_iter())
+            .inspect(|_| different += 1)
             .filter(|(_, n)| *n >= min_count)
             .collect();
+        kept.sort_unstable();
         if let Some(max) = max {
             kept.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
             kept.truncate(max);
             kept.sort_unstable();
         }
-        let unknown = kept.len() < counts.len();
-        let symbols = kept.into_iter().map(|(w, _)| w.clone()).collect();
+        let unknown = kept.len() < different;
+        let symbols = kept.into_iter().map(|(w, _)| w.to_string()).collect();
         Vocabulary::ordered(kind, symbols, unknown, end)
     }
 
@@ -411,10 +415,10 @@ mod tests {
         assert_eq!(v.symbols(), ["10", "9", "x"]);
     }
 
-    fn counted(text: &str) -> BTreeMap<String, u64> {
-        let mut counts = BTreeMap::new();
+    fn counted(text: &str) -> std::collections::BTreeMap<&str, u64> {
+        let mut counts = std::collections::BTreeMap::new();
         for word in words(text) {
-            *counts.entry(word.to_string()).or_default() += 1;
+            *counts.entry(word).or_default() += 1;
         }
         counts
     }
@@ -424,7 +428,7 @@ mod tests {
         let text = "  to be,\tor\u{a0}not \n\nto be";
         let all: Vec<&str> = words(text).collect();
         assert_eq!(all, ["to", "be,", "or", "not", "\n", "\n", "to", "be"]);
-        let v = Vocabulary::of_words(&counted(text), 1, None, true);
+        let v = Vocabulary::of_words(counted(text), 1, None, true);
         assert_eq!((v.unknown(), v.len()), (None, 7));
         assert_eq!(v.decode(&v.encode_text(text)), "to be, or not\n\nto be");
         assert_eq!(v.encode("nothing"), UNSEEN);
@@ -433,14 +437,14 @@ mod tests {
     #[test]
     fn rare_words_are_unknown() {
         let counts = counted("b b b c c a a d");
-        let v = Vocabulary::of_words(&counts, 2, None, true);
+        let v = Vocabulary::of_words(counts.clone(), 2, None, true);
         assert_eq!(v.symbols(), ["a", "b", "c"]);
         assert_eq!((v.unknown(), v.end(), v.len()), (Some(3), Some(4), 5));
         assert_eq!(v.encode_text("a d e"), [0, 3, 3]);
         assert_eq!(v.decode(&[0, 3, 4, 0]), "a <unknown>");
         assert!(v.is_known(4) && !v.is_known(3) && !v.is_known(UNSEEN));
         // Of equally frequent words the first.
-        let v = Vocabulary::of_words(&counts, 1, Some(2), false);
+        let v = Vocabulary::of_words(counts, 1, Some(2), false);
         assert_eq!(v.symbols(), ["a", "b"]);
         assert_eq!((v.unknown(), v.end()), (Some(2), None));
         let json = serde_json::to_string(&v).unwrap();

@@ -1,6 +1,6 @@
 //! The gradient of one batch, computed at once or in parts.
 //!
-//! In: the batches of an epoch, and the place of the next one. Out: [`Taken`]; the batch's gradient
+//! In: a batch, whole or in parts. Out: [`Taken`]; the batch's gradient
 //! in [`Run::grads`] and the states after it in [`Run::carried`].
 //!
 //! A batch's loss is, target by target, the sum of its errors divided by how many of its steps
@@ -14,7 +14,7 @@ use super::epoch::counted;
 use super::failure::Failure;
 use super::feed::Carried;
 use super::run::Run;
-use crate::data::{Batch, Batches, Tensor};
+use crate::data::{Batch, Tensor};
 use crate::settings::{total, total_of};
 use crate::targets::executable::{Draw, Role, Signature};
 
@@ -30,42 +30,26 @@ pub(super) struct Taken {
 }
 
 impl Run<'_> {
-    /// Computes the next batch; `None` where the epoch has no more.
-    pub(super) fn gradient(&mut self, batches: &Batches<'_>) -> Result<Option<Taken>, Failure> {
-        let index = self.progress.index as usize;
-        match self.plan.settings.accumulate as usize {
-            0 | 1 => self.whole(batches, index),
-            most => self.parts(batches, index, most),
+    /// Computes a batch, given in its parts: one, or those of `accumulate`, each with the number of
+    /// its first row.
+    pub(super) fn gradient(&mut self, parts: Vec<(Batch, usize)>) -> Result<Taken, Failure> {
+        if parts.first().is_some_and(|(first, _)| !first.carries) {
+            self.carried.clear();
+        }
+        match (self.plan.settings.accumulate, &parts[..]) {
+            (0 | 1, [(batch, _)]) => self.whole(batch),
+            _ => self.parts(parts),
         }
     }
 
-    fn whole(&mut self, batches: &Batches<'_>, index: usize) -> Result<Option<Taken>, Failure> {
-        let Some(batch) = batches.get(index) else {
-            return Ok(None);
-        };
-        if !batch.carries {
-            self.carried.clear();
-        }
-        let loss = self.call(&batch, 0)?;
+    fn whole(&mut self, batch: &Batch) -> Result<Taken, Failure> {
+        let loss = self.call(batch, 0)?;
         self.feed.carry(&mut self.carried);
-        let items = counted(&self.feed, &batch);
-        Ok(Some(Taken { loss, items }))
+        let items = counted(&self.feed, batch);
+        Ok(Taken { loss, items })
     }
 
-    fn parts(
-        &mut self,
-        batches: &Batches<'_>,
-        index: usize,
-        most: usize,
-    ) -> Result<Option<Taken>, Failure> {
-        let parts = (0..most).filter_map(|k| batches.part(index, k, most));
-        let mut parts: Vec<(Batch, usize)> = parts.collect();
-        let Some((first, _)) = parts.first() else {
-            return Ok(None);
-        };
-        if !first.carries {
-            self.carried.clear();
-        }
+    fn parts(&mut self, mut parts: Vec<(Batch, usize)>) -> Result<Taken, Failure> {
         let rows = parts.iter().map(|(b, _)| b.rows).sum();
         let totals = self.totals(&parts, rows);
         let before = std::mem::take(&mut self.carried);
@@ -107,7 +91,7 @@ impl Run<'_> {
                 return Err(Failure::program("internal::totals", message));
             }
         }
-        Ok(Some(taken))
+        Ok(taken)
     }
 
     /// One call on rows of the present batch: its loss, as a part of the batch's.

@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::accumulate::Taken;
+use super::ahead::{Ahead, Made, Maker};
 use super::clip;
 use super::decode::Decoding;
-use super::evaluate::{Wrote, epoch_plan};
+use super::evaluate::Wrote;
 use super::failure::Failure;
 use super::feed::Carried;
 use super::generate::{Request, generate};
@@ -16,7 +17,7 @@ use super::observe::{End, Event, Measured, StepReport};
 use super::run::Run;
 use super::schedule;
 use super::translated;
-use crate::data::{Batch, Batches, Part};
+use crate::data::{Batch, Part};
 use crate::settings::{GenerateSettings, Validate, Watched};
 use crate::targets::executable::Role;
 
@@ -37,28 +38,39 @@ impl Run<'_> {
         if !self.progress.stopped && self.validation_due() && self.progress.step > 0 {
             self.validate()?;
         }
+        let (epoch, index) = (self.progress.epoch, self.progress.index);
+        let maker = Maker::new(self.plan.dataset, self.plan.settings, epoch, index);
+        std::thread::scope(|scope| {
+            let ahead = match self.plan.threads > 1 {
+                true => Ahead::beside(scope, maker),
+                false => Ahead::Here(maker.into()),
+            };
+            self.steps(ahead)
+        })
+    }
+
+    /// Every step that is left, and what comes between.
+    fn steps(&mut self, mut ahead: Ahead<'_>) -> Result<End, Failure> {
         loop {
             if let Some(end) = self.ended() {
                 self.save_unless_saved(end)?;
                 return Ok(end);
             }
-            let epoch = self.progress.epoch;
-            let plan = epoch_plan(self.plan.settings, epoch);
-            let dataset = self.plan.dataset;
-            let batches = dataset.batches(Part::Train, &plan);
-            let count = batches.len() as u64;
-            while self.progress.epoch == epoch && self.ended().is_none() {
-                if self.progress.index >= count {
-                    // An epoch with fewer batches than the step's place in it has no more.
-                    (self.progress.epoch, self.progress.index) = (epoch + 1, 0);
-                    break;
-                }
-                self.step(&batches)?;
-                if self.validation_due() {
-                    self.validate()?;
-                } else if self.last_save.elapsed() >= self.plan.save_every {
-                    self.save(false)?;
-                }
+            let started = Instant::now();
+            let Some(made) = ahead.next()? else {
+                // The last epoch had fewer batches than the step's place in it.
+                (self.progress.epoch, self.progress.index) = (self.progress.epoch + 1, 0);
+                continue;
+            };
+            let waited = started.elapsed();
+            (self.progress.epoch, self.progress.index) = (made.epoch, made.index);
+            self.step(made, started, waited)?;
+            self.data_wait.waited += waited;
+            self.data_wait.stepped += started.elapsed();
+            if self.validation_due() {
+                self.validate()?;
+            } else if self.last_save.elapsed() >= self.plan.save_every {
+                self.save(false)?;
             }
         }
     }
@@ -74,14 +86,11 @@ impl Run<'_> {
         }
     }
 
-    /// One update, by the next of this epoch's batches.
-    fn step(&mut self, batches: &Batches<'_>) -> Result<(), Failure> {
-        let started = Instant::now();
+    /// One update, by a batch that was waited for so long.
+    fn step(&mut self, made: Made, started: Instant, waited: Duration) -> Result<(), Failure> {
         let settings = self.plan.settings;
-        let Some(Taken { loss, items }) = self.gradient(batches)? else {
-            return Ok(());
-        };
-        let batches = batches.len() as u64;
+        let batches = made.batches;
+        let Taken { loss, items } = self.gradient(made.parts)?;
         let trained = self.updater.trained();
         let norm = match clip::norm(&self.grads, trained) {
             Err(weight) if loss.is_finite() => return Err(self.bad_gradient(weight)),
@@ -130,6 +139,7 @@ impl Run<'_> {
             grad_norm: norm,
             items: items as u64,
             seconds: started.elapsed().as_secs_f64(),
+            waited: waited.as_secs_f64(),
         }));
         Ok(())
     }

@@ -76,6 +76,7 @@ pub fn each_batch(
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
+        let batch = batch?;
         if !batch.carries {
             carried.clear();
         }
@@ -177,7 +178,7 @@ impl<'a> Evaluator<'a> {
             by_class: sums.by_class(),
         };
         for metric in self.metrics.clone() {
-            self.metric(&metric, &sums, part, wrote, &mut measured.metrics);
+            self.metric(&metric, &sums, part, wrote, &mut measured.metrics)?;
         }
         Ok(Some(measured))
     }
@@ -190,7 +191,7 @@ impl<'a> Evaluator<'a> {
         part: Part,
         wrote: Wrote<'_>,
         out: &mut Vec<(String, f64)>,
-    ) {
+    ) -> Result<(), Failure> {
         let nats = sums.first(self.dataset, &[Unit::Token, Unit::Class]);
         let mut put = |key: &str, value: Option<f64>| {
             if let Some(value) = value {
@@ -207,15 +208,13 @@ impl<'a> Evaluator<'a> {
             }
             Metric::Versus(baseline) => {
                 let (rivals, data) = (&mut self.rivals, self.dataset);
-                out.extend(rivals.entries(baseline, &self.metrics, data, sums, part));
+                out.extend(rivals.entries(baseline, &self.metrics, data, sums, part)?);
             }
             Metric::Copied => {
                 let target = sums.first(self.dataset, &[Unit::Token]);
-                let share = target.zip(wrote.texts);
-                put(
-                    key,
-                    share.and_then(|((t, _), texts)| copied(self.dataset, t, texts)),
-                );
+                if let Some(((target, _), texts)) = target.zip(wrote.texts) {
+                    put(key, copied(self.dataset, target, texts)?);
+                }
             }
             Metric::Top(_) => put(key, sums.top()),
             Metric::F1(average) => put(key, sums.f1(*average)),
@@ -224,6 +223,7 @@ impl<'a> Evaluator<'a> {
             // Tables are no numbers: `by_class` has them.
             Metric::Confusion => {}
         }
+        Ok(())
     }
 }
 
@@ -309,6 +309,7 @@ pub fn gradients(
         let message = format!("the {} part is empty: it has no gradient", part.name());
         Failure::program("data::empty-part", message)
     })?;
+    let batch = batch?;
     let mut grads = grads_of(function.signature());
     let mut feed = Feed::default();
     let none = Carried::new();

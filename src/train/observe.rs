@@ -84,6 +84,8 @@ pub struct StepReport {
     pub items: u64,
     /// Of this step, the batch's making included.
     pub seconds: f64,
+    /// Of these, waiting for the batch.
+    pub waited: f64,
 }
 
 /// Loss and metrics of a part.
@@ -132,6 +134,8 @@ pub struct Summary {
     pub compile_ms: f64,
     /// From the process's start to the end of its first step; 0 where there was none.
     pub first_step_ms: f64,
+    /// The share of this session's steps that was spent waiting for batches; none without a step.
+    pub data_wait: Option<f64>,
     pub params: usize,
     /// Mean loss of the steps since the validation before the last, as they were trained.
     pub train_loss: Option<f64>,
@@ -154,6 +158,7 @@ impl Summary {
         put("seconds", self.seconds.into());
         put("compile_ms", self.compile_ms.into());
         put("first_step_ms", self.first_step_ms.into());
+        put("data_wait", self.data_wait.into());
         put("params", self.params.into());
         put("items_per_second", self.usage.items_per_second.into());
         put("cores", self.usage.cores.into());

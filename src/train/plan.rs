@@ -74,6 +74,8 @@ pub struct Plan<'a> {
     pub start: Start,
     /// The model has `penalty` terms, which are part of its loss beside those of its targets.
     pub penalties: bool,
+    /// With more than one, batches are made on a thread beside the one that trains.
+    pub threads: usize,
     /// Stop after this many steps of the whole run.
     pub max_steps: Option<u64>,
     /// Set from outside (a signal): save at the step's end and return.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::metrics::Sums;
 use crate::data::spec::Unit;
 use crate::data::{self, Dataset, Part, bigram_nats};
+use crate::diagnostics::Diagnostic;
 use crate::settings::{Baseline, Metric};
 
 /// Counts of the bigram table: each pair has this many more.
@@ -25,7 +26,8 @@ pub struct Rivals {
 }
 
 impl Rivals {
-    /// The entries of `versus(baseline)`; `metrics` are all that are asked for.
+    /// The entries of `versus(baseline)`; `metrics` are all that are asked for. Errors: a long text
+    /// cannot be read.
     pub fn entries(
         &mut self,
         baseline: &Baseline,
@@ -33,24 +35,32 @@ impl Rivals {
         dataset: &Dataset,
         sums: &Sums,
         part: Part,
-    ) -> Vec<(String, f64)> {
-        match baseline {
-            Baseline::Bigram => self.bigram(dataset, sums, part),
+    ) -> Result<Vec<(String, f64)>, Diagnostic> {
+        Ok(match baseline {
+            Baseline::Bigram => self.bigram(dataset, sums, part)?,
             Baseline::Majority => self.guess(data::majority, dataset, sums, part),
             Baseline::MostFrequent => self.guess(data::most_frequent, dataset, sums, part),
             Baseline::NaiveBayes => self.guess(data::naive_bayes, dataset, sums, part),
             Baseline::Column(_) => column(metrics, sums),
-        }
+        })
     }
 
     /// In nats a symbol.
-    fn bigram(&mut self, dataset: &Dataset, sums: &Sums, part: Part) -> Vec<(String, f64)> {
+    fn bigram(
+        &mut self,
+        dataset: &Dataset,
+        sums: &Sums,
+        part: Part,
+    ) -> Result<Vec<(String, f64)>, Diagnostic> {
         let Some((target, loss)) = sums.first(dataset, &[Unit::Token, Unit::Class]) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        let count = || bigram_nats(dataset, target, part, BIGRAM_SMOOTHING);
-        let rival = *self.bigram.entry(part.name()).or_insert_with(count);
-        rival.map_or_else(Vec::new, |rival| against(loss, rival))
+        let rival = match self.bigram.get(part.name()) {
+            Some(counted) => *counted,
+            None => bigram_nats(dataset, target, part, BIGRAM_SMOOTHING)?,
+        };
+        self.bigram.insert(part.name(), rival);
+        Ok(rival.map_or_else(Vec::new, |rival| against(loss, rival)))
     }
 
     /// In wrong answers, of the first target that the rival can answer.

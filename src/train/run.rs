@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::begin;
 use super::checkpoint::{self, Checkpoint, Which};
@@ -58,8 +58,23 @@ pub(super) struct Run<'a> {
     seconds_before: f64,
     session: Instant,
     pub first_step_ms: f64,
+    pub data_wait: DataWait,
     pub last_train: Option<f64>,
     pub last_valid: Option<Measured>,
+}
+
+/// Of this session's steps: the time spent waiting for batches, and all of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DataWait {
+    pub waited: Duration,
+    pub stepped: Duration,
+}
+
+impl DataWait {
+    fn share(&self) -> Option<f64> {
+        let all = self.stepped.as_secs_f64();
+        (all > 0.0).then(|| self.waited.as_secs_f64() / all)
+    }
 }
 
 /// Trains as planned. Errors leave the last checkpoint as it was.
@@ -183,6 +198,7 @@ impl<'a> Run<'a> {
             meter: Meter::start(),
             session: Instant::now(),
             first_step_ms: 0.0,
+            data_wait: DataWait::default(),
             last_train: None,
             last_valid: None,
             slots: signature.params,
@@ -297,6 +313,7 @@ impl<'a> Run<'a> {
             seconds: self.seconds(),
             compile_ms: self.plan.compile_ms,
             first_step_ms: self.first_step_ms,
+            data_wait: self.data_wait.share(),
             params: self.slots.iter().map(|s| s.len).sum(),
             train_loss: self
                 .last_train

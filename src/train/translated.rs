@@ -42,6 +42,7 @@ pub fn bleu(
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        let batch = batch?;
         let written = decode(generator, weights, &fields, &batch, how)?;
         for (example, written) in batch.examples.iter().zip(written) {
             let truth = dataset.text(part, &target, *example);

@@ -249,6 +249,7 @@ impl<'a> Stream<'a> {
             self.step(follower, Vec::new())?;
         }
         for (i, batch) in dataset.batches(Part::Test, &plan).enumerate() {
+            let batch = batch?;
             let told = follower.read().map(|name| {
                 let column = dataset.column(name);
                 let tokens = column.map_or(&[][..], |c| c.tokens(i));

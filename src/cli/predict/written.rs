@@ -53,6 +53,7 @@ impl Writer {
         let plan = evaluate::plan(settings, dataset.is_long(), dataset.len(Part::Test));
         let mut all = Vec::new();
         for batch in dataset.batches(Part::Test, &plan) {
+            let batch = batch?;
             let (weights, fields) = (&self.weights, &opened.record.fields);
             let written = decode(&mut self.generator, weights, fields, &batch, &self.how);
             all.extend(written.map_err(from_training)?);

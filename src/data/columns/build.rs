@@ -304,7 +304,7 @@ impl<'a> Builder<'a> {
                 self.plan.sequences[cell]
             }
             Source::Records(_) => self.plan.blocks,
-            Source::Rows { .. } => false,
+            Source::Rows { .. } | Source::Text(_) => false,
         };
         let axis = steps.then(|| self.plan.axes.fresh(None));
         let kind = NodeKind::Cell(cell);

@@ -288,7 +288,7 @@ impl<'a> Evaluator<'a> {
                 let rows = &r.examples[example];
                 Some(r.place((rows.start + row).min(rows.end - 1), cell))
             }
-            Source::Rows { .. } | Source::Tensors(_) => None,
+            Source::Rows { .. } | Source::Tensors(_) | Source::Text(_) => None,
         }
     }
 
@@ -321,8 +321,8 @@ impl<'a> Evaluator<'a> {
                     width,
                 })
             }
-            // The plan gives such a source no cell.
-            Source::Rows { .. } => Value::Text(Cow::Borrowed("")),
+            // The plan gives such a source no cell; a long text is read elsewhere.
+            Source::Rows { .. } | Source::Text(_) => Value::Text(Cow::Borrowed("")),
         }
     }
 

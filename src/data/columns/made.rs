@@ -110,7 +110,7 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Value<'a>, Diagnostic> {
         let seed = match self.source {
             Source::Rows { seed, .. } => *seed,
-            Source::Records(_) | Source::Tensors(_) => 0,
+            Source::Records(_) | Source::Tensors(_) | Source::Text(_) => 0,
         };
         let place = philox::Place {
             key: philox::key(seed, philox::Domain::Data),

@@ -119,7 +119,7 @@ impl<'a> Builder<'a> {
             }
             Step::Pixels => match self.source {
                 Source::Tensors(_) => NodeKind::Pixels(x),
-                Source::Records(_) | Source::Rows { .. } => {
+                Source::Records(_) | Source::Rows { .. } | Source::Text(_) => {
                     let message = "pixels() reads images; this source has none";
                     return Err(Diagnostic::error("data::no-images", message)
                         .label(e.span, "no image")

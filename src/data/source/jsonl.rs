@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::lines::{check_length, only_blank};
 use super::records::{Records, Row, SourceFile};
-use super::text::{Text, at, shown};
+use super::text::{Text, at, refused, shown};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -98,8 +98,7 @@ fn cell(name: &str, value: Option<&Value>, out: &mut String) -> Result<(), (&'st
         }
         Some(Value::String(text)) => {
             let text = text.replace("\r\n", "\n");
-            let control = |c: &char| c.is_control() && *c != '\n' && *c != '\t';
-            if let Some(c) = text.chars().find(control) {
+            if let Some(c) = text.chars().find(|c| refused(*c)) {
                 let message = format!("control character U+{:04X} in `{}`", c as u32, name());
                 return Err(("data::control-character", message));
             }
@@ -191,7 +190,7 @@ mod tests {
         assert_eq!(list, ("data::json-value", place(1)));
         let twice = at_2("{\"n\": 1, \"text\": \"b\", \"n\": 1}");
         assert_eq!(twice, ("data::duplicate-column", place(1)));
-        let escape = at_2("{\"n\": 1, \"text\": \"\\u001b[2J\"}");
+        let escape = at_2("{\"n\": 1, \"text\": \"\\u0000\"}");
         assert_eq!(escape, ("data::control-character", place(1)));
         assert_eq!(fault("{}\n").0, "data::empty");
         assert_eq!(fault("\n \n").0, "data::empty");

@@ -1,7 +1,7 @@
-//! `text(f)` and `lines(f)`.
+//! `lines(f)`.
 //!
-//! In: the text of a file. Out: its records added to [`Records`]: one example for a whole text, one
-//! for each line that is not blank.
+//! In: the text of a file. Out: its records added to [`Records`]: one example for each line that is
+//! not blank.
 
 use super::records::{Records, Row, SourceFile};
 use super::text::{Text, at, shown};
@@ -10,17 +10,6 @@ use crate::span::Span;
 
 /// The longest line that is taken for an example, in bytes.
 pub const MAX_LINE: usize = 16 << 20;
-
-/// The file as one example of one cell.
-pub fn whole(records: &mut Records, text: Text) {
-    let cells = std::iter::once(0..text.text.len()).collect();
-    push_row(records, 0, 1, 0);
-    records.files.push(SourceFile {
-        raw: text,
-        cells,
-        ..SourceFile::default()
-    });
-}
 
 /// Each line as an example of one cell; blank lines are skipped.
 pub fn lines(records: &mut Records, text: Text, span: Span) -> Result<(), Diagnostic> {

@@ -7,6 +7,7 @@ mod idx;
 mod jsonl;
 mod lines;
 pub mod path;
+pub mod pieces;
 pub mod records;
 mod table;
 pub mod tensors;
@@ -34,12 +35,22 @@ pub enum Source {
         seed: u64,
     },
     Tensors(Vec<TensorFile>),
+    /// One long text, not read yet.
+    Text(Vec<TextFile>),
+}
+
+/// A file of one long text.
+#[derive(Debug)]
+pub enum TextFile {
+    File(Resolved),
+    /// At hand.
+    Given(Text),
 }
 
 /// The most examples that `rows` makes.
 const MAX_ROWS: usize = 1 << 31;
 
-/// Reads the source and, unless `alone`, the files that `split` names after it (training,
+/// Reads the source (a text is only found) and, unless `alone`, the files that `split` names after it (training,
 /// validation, test). With a `limit` only so many bytes of each text file, to the end of a line.
 pub fn open(
     spec: &DataSpec,
@@ -81,6 +92,13 @@ pub fn open(
             .collect()
     };
     match &spec.source.kind {
+        SourceKind::Text(path) if limit.is_none() => {
+            let mut all = vec![resolve(path, base, bound, &spec.name.node)?];
+            for path in &others {
+                all.push(resolve(path, base, folder, &spec.name.node)?);
+            }
+            Ok(Source::Text(all.into_iter().map(TextFile::File).collect()))
+        }
         SourceKind::Text(path)
         | SourceKind::Lines(path)
         | SourceKind::Jsonl(path)
@@ -131,10 +149,11 @@ pub fn of_texts(spec: &DataSpec, texts: Vec<Text>) -> Result<Source, Diagnostic>
     let span = spec.source.span;
     let mut records = Records::default();
     let read = spec.columns_read();
+    let mut whole = Vec::new();
     for text in texts {
         let records = &mut records;
         match &spec.source.kind {
-            SourceKind::Text(_) => lines::whole(records, text),
+            SourceKind::Text(_) => whole.push(TextFile::Given(text)),
             SourceKind::Lines(_) => lines::lines(records, text, span)?,
             SourceKind::Csv(options) => table::add(records, text, Form::Csv, options, span)?,
             SourceKind::Tsv(options) => table::add(records, text, Form::Tsv, options, span)?,
@@ -146,7 +165,17 @@ pub fn of_texts(spec: &DataSpec, texts: Vec<Text>) -> Result<Source, Diagnostic>
             }
         }
     }
-    Ok(Source::Records(records))
+    Ok(match spec.source.kind {
+        SourceKind::Text(_) => Source::Text(whole),
+        _ => Source::Records(records),
+    })
+}
+
+/// The error for a column of what is one text.
+fn one_column(span: Span) -> Diagnostic {
+    Diagnostic::error("data::unknown-column", "one long text has no columns")
+        .label(span, "no such column".to_string())
+        .help("`chars()`, `words()` and `bpe(n)` read the text itself")
 }
 
 /// The error for what the language has and this version does not.
@@ -161,6 +190,7 @@ impl Source {
             Source::Records(r) => r.examples.len(),
             Source::Rows { count, .. } => *count,
             Source::Tensors(files) => files.iter().map(|f| f.examples).sum(),
+            Source::Text(files) => files.len(),
         }
     }
 
@@ -169,6 +199,7 @@ impl Source {
         match self {
             Source::Records(r) => (r.file_of(example), example),
             Source::Rows { .. } => (0, example),
+            Source::Text(_) => (example, 0),
             Source::Tensors(files) => {
                 let mut left = example;
                 for (i, f) in files.iter().enumerate() {
@@ -203,6 +234,8 @@ impl Source {
                 }
                 Ok(at)
             }
+            (Source::Text(_), ColumnRef::At(1)) => Ok(0),
+            (Source::Text(_), _) => Err(one_column(span)),
             (Source::Tensors(_), ColumnRef::At(_)) => Err(Diagnostic::error(
                 "data::unknown-column",
                 "tensors have names, not numbers",
@@ -220,7 +253,7 @@ impl Source {
     pub fn place(&self, example: usize, column: usize) -> Option<Place> {
         match self {
             Source::Records(r) => Some(r.place(r.examples[example].start, column)),
-            Source::Rows { .. } | Source::Tensors(_) => None,
+            Source::Rows { .. } | Source::Tensors(_) | Source::Text(_) => None,
         }
     }
 

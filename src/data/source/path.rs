@@ -12,8 +12,9 @@ use std::path::{Component, Path, PathBuf};
 use super::super::spec::PathText;
 use super::text::shown;
 use crate::diagnostics::Diagnostic;
+use crate::span::Span;
 
-/// The largest file read, in bytes; a larger one is refused rather than left to the memory killer.
+/// The largest file read whole, in bytes; a larger one is refused rather than left to the memory killer.
 pub const MAX_BYTES: u64 = 4 << 30;
 
 /// A file that may be read.
@@ -91,12 +92,6 @@ pub fn resolve(
             format!("`{name}` is not a regular file"),
         ));
     }
-    if meta.len() > MAX_BYTES {
-        return Err(fail(
-            "resource::file-size",
-            format!("`{name}` has {} bytes, the limit is 4 GiB", meta.len()),
-        ));
-    }
     let shown = shown(&path.to_string_lossy(), 200);
     Ok(Resolved { path, shown })
 }
@@ -123,14 +118,15 @@ pub fn read(
     written: &PathText,
     limit: Option<u64>,
 ) -> Result<Vec<u8>, Diagnostic> {
-    let unreadable = |e: std::io::Error| {
-        Diagnostic::error(
-            "io::unreadable",
-            format!("`{}` cannot be read", shown(&file.shown, 40)),
-        )
-        .label(written.span, "named here".to_string())
-        .help(shown(&e.to_string(), 120))
-    };
+    let unreadable = |e: std::io::Error| unreadable(file, written.span, &e);
+    let len = std::fs::metadata(&file.path).map_err(unreadable)?.len();
+    if limit.is_none() && len > MAX_BYTES {
+        let name = shown(&file.shown, 30);
+        let message = format!("`{name}` has {len} bytes, the limit is 4 GiB");
+        return Err(Diagnostic::error("resource::file-size", message)
+            .label(written.span, "named here".to_string())
+            .help("a text(…) of any size is read piece by piece"));
+    }
     let mut bytes = Vec::new();
     File::open(&file.path)
         .and_then(|f| {
@@ -141,10 +137,18 @@ pub fn read(
     Ok(bytes)
 }
 
+/// The error where a file cannot be read.
+pub fn unreadable(file: &Resolved, span: Span, e: &std::io::Error) -> Diagnostic {
+    let message = format!("`{}` cannot be read", shown(&file.shown, 40));
+    Diagnostic::error("io::unreadable", message)
+        .label(span, "named here".to_string())
+        .help(shown(&e.to_string(), 120))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::span::{Span, Spanned};
+    use crate::span::Spanned;
 
     fn written(path: &str) -> PathText {
         Spanned::new(path.to_string(), Span::default())

@@ -244,6 +244,7 @@ fn csv(text: &Text, out: &mut Parsed, span: Span) -> Result<(), Diagnostic> {
         ));
     }
     let mut reader = csv::ReaderBuilder::new()
+        .terminator(csv::Terminator::Any(b'\n'))
         .has_headers(false)
         .flexible(true)
         .from_reader(text.text.as_bytes());

@@ -47,7 +47,7 @@ fn the_adding_problem() {
     let (spec, wanted) = adding(Some(20));
     let d = load(&[], &spec, &wanted);
     assert_eq!(d.len(Part::Train), 49);
-    for b in d.batches(Part::Train, &super::batches::in_order(1)) {
+    for b in d.each(Part::Train, &super::batches::in_order(1)) {
         let (Some(Tensor::F32(x)), Some(Tensor::F32(y))) = (b.data("x"), b.data("y")) else {
             panic!();
         };
@@ -82,7 +82,7 @@ fn draws_do_not_depend_on_other_columns_or_rows() {
         }
         let d = load(&[], &spec, &wanted(fields, None));
         let b = d
-            .batches(Part::Train, &super::batches::in_order(5))
+            .each(Part::Train, &super::batches::in_order(5))
             .next()
             .unwrap();
         b.data("a").unwrap().clone()
@@ -119,7 +119,7 @@ fn a_line_in_the_plane() {
     // Whole numbers are classes up to the largest.
     assert_eq!(d.vocabulary("side").unwrap().len(), 4);
     let b = d
-        .batches(Part::Train, &super::batches::in_order(160))
+        .each(Part::Train, &super::batches::in_order(160))
         .next()
         .unwrap();
     let (Some(Tensor::F32(x)), Some(Tensor::F32(y)), Some(Tensor::I32(side))) =
@@ -159,7 +159,7 @@ fn features_become_steps() {
         )
     };
     let d = points(&["a", "b", "c", "d"], 2).unwrap();
-    let mut batches = d.batches(Part::Train, &super::batches::in_order(2));
+    let mut batches = d.each(Part::Train, &super::batches::in_order(2));
     let batch = batches.next().unwrap();
     // Step by step, both examples: their first points, then their second ones.
     let steps = Tensor::F32(vec![1.0, 2.0, 5.0, 6.0, 3.0, 4.0, 7.0, 8.0]);

@@ -9,12 +9,13 @@ mod guess;
 mod load;
 mod random;
 mod sources;
+mod stored;
 #[cfg(feature = "tokenizers")]
 mod tokenizer;
 mod words;
 
 use super::spec::*;
-use super::{Dataset, LoadOptions};
+use super::{Batch, BatchPlan, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::span::{Span, Spanned};
 
@@ -163,6 +164,14 @@ pub fn input(name: &str, unit: Unit, time: Option<&str>) -> Field {
 
 pub fn target(name: &str, unit: Unit, time: Option<&str>) -> Field {
     field(name, FieldRole::Target, unit, time)
+}
+
+impl Dataset {
+    /// The batches of an epoch, all of them.
+    pub fn each(&self, part: Part, plan: &BatchPlan) -> std::vec::IntoIter<Batch> {
+        let all: Vec<Batch> = self.batches(part, plan).map(Result::unwrap).collect();
+        all.into_iter()
+    }
 }
 
 impl Field {

@@ -84,7 +84,7 @@ proptest! {
                 Ok(d) => {
                     for part in Part::ALL {
                         let plan = BatchPlan { shuffle: true, bptt: Some(3), ..super::batches::in_order(3) };
-                        let seen: usize = d.batches(part, &plan).map(|b| b.rows).sum();
+                        let seen: usize = d.each(part, &plan).map(|b| b.rows).sum();
                         prop_assert!(d.is_long() || seen == d.len(part));
                     }
                 }
@@ -116,7 +116,7 @@ proptest! {
         let batch = tokens.map_or(BatchSize::Rows(rows), BatchSize::Tokens);
         let plan = BatchPlan { batch, seed, shuffle: true, ..super::batches::in_order(1) };
         let mut seen = Vec::new();
-        for b in d.batches(Part::Train, &plan) {
+        for b in d.each(Part::Train, &plan) {
             let (Some(crate::data::Tensor::I32(v)), Some(lens)) = (b.data("name"), b.lengths("T")) else {
                 panic!();
             };

@@ -38,7 +38,7 @@ fn json_lines_are_rows_with_named_columns() {
     let d = jsonl(lines, columns(), fields()).unwrap();
     assert_eq!(d.len(Part::Train), 2);
     let batch = d
-        .batches(Part::Train, &super::batches::in_order(2))
+        .each(Part::Train, &super::batches::in_order(2))
         .next()
         .unwrap();
     let numbers = Tensor::F32(vec![1.0, 2.5, 3.0, 4.0]);
@@ -87,7 +87,7 @@ fn pixels_are_scaled_together() {
     let batch = |image: Field| {
         let d = idx(columns(), vec![image, digit()]);
         assert_eq!(d.vocabulary("digit").unwrap().symbols(), ["9", "10"]);
-        let batch = d.batches(Part::Train, &super::batches::in_order(2)).next();
+        let batch = d.each(Part::Train, &super::batches::in_order(2)).next();
         batch.unwrap()
     };
     let flat = batch(input("image", Unit::Number, None).sized(&[4]));

@@ -51,12 +51,12 @@ fn unknown_is_read_and_never_a_target() {
     );
     assert_eq!((d.unseen(Part::Train), d.unseen(Part::Valid)), (1, 1));
     let plan = super::batches::in_order(1);
-    let batch = d.batches(Part::Train, &plan).next().unwrap();
+    let batch = d.each(Part::Train, &plan).next().unwrap();
     let target = Tensor::I32(vec![0, 1, 0, 1, -1, 3]);
     let previous = Tensor::I32(vec![3, 0, 1, 0, 1, 2]);
     assert_eq!(batch.data("text"), Some(&target));
     assert_eq!(batch.previous("text"), Some(&previous));
-    let batch = d.batches(Part::Valid, &plan).next().unwrap();
+    let batch = d.each(Part::Valid, &plan).next().unwrap();
     assert_eq!(batch.data("text"), Some(&Tensor::I32(vec![0, -1, 3])));
 }
 
@@ -77,7 +77,7 @@ fn an_input_reads_unknown() {
     ];
     let csv = "text,mood\ngood good,yes\nbad film bad,no\n";
     let d = load(&[("r.csv", csv)], &spec, &wanted(fields, None));
-    let batch = d.batches(Part::Train, &super::batches::in_order(2)).next();
+    let batch = d.each(Part::Train, &super::batches::in_order(2)).next();
     let review = Tensor::I32(vec![1, 0, 1, 2, 0, 0]);
     assert_eq!(batch.unwrap().data("review"), Some(&review));
 }
@@ -142,7 +142,7 @@ fn a_label_that_says_none_counts_nowhere() {
     let csv = "a b,N -\nb,V\n";
     let d = load(&[("t.csv", csv)], &spec, &wanted(fields, None));
     assert_eq!(d.vocabulary("tag").unwrap().symbols(), ["N", "V"]);
-    let batch = d.batches(Part::Train, &super::batches::in_order(2)).next();
+    let batch = d.each(Part::Train, &super::batches::in_order(2)).next();
     let tags = Tensor::I32(vec![0, 1, -1, -1]);
     assert_eq!(batch.unwrap().data("tag"), Some(&tags));
 }

@@ -117,10 +117,10 @@ fn a_prompt_is_changed_as_the_data_was() {
 
 #[test]
 fn unknown_is_read_and_never_written() {
-    let counts = [("a", 2), ("b", 2), ("c", 1)].map(|(w, n)| (w.to_string(), n));
+    let counts = [("a", 2), ("b", 2), ("c", 1)];
     let mut field = name_field();
     // a, b, `<unknown>`, `<end>`.
-    field.vocabulary = Some(Vocabulary::of_words(&counts.into(), 2, None, true));
+    field.vocabulary = Some(Vocabulary::of_words(counts, 2, None, true));
     let mut weights = vec![0.0; 20];
     for (from, to, score) in [
         (3, 2, 50.0),

@@ -20,6 +20,7 @@ pub struct Session<'a> {
     pub dataset: &'a Dataset,
     pub symbols: usize,
     pub run: &'a Path,
+    pub threads: usize,
     pub max_steps: Option<u64>,
     pub trouble: Trouble,
     pub save_every: Duration,
@@ -63,6 +64,7 @@ impl<'a> Session<'a> {
             dataset,
             symbols: dataset.vocabulary("name").unwrap().len(),
             run,
+            threads: 2,
             max_steps: None,
             trouble: Trouble::None,
             save_every: Duration::MAX,
@@ -125,6 +127,7 @@ impl<'a> Session<'a> {
             folder,
             start: self.start.clone(),
             penalties: false,
+            threads: self.threads,
             max_steps: self.max_steps,
             interrupt: &flag,
             save_every: self.save_every,
@@ -209,6 +212,8 @@ fn a_run_cut_at_any_step_ends_with_the_same_bits() {
         };
         assert_eq!(seen.len() as u64, cut);
         let mut second = Session::new(&settings, &dataset, &run);
+        // Batches made beside the steps, or between them.
+        second.threads = 1 + cut as usize % 2;
         let summary = second.go().unwrap();
         seen.extend(second.steps);
         assert_eq!((summary.end, summary.steps), (End::Finished, 12));
@@ -313,7 +318,7 @@ fn it_learns_and_says_so() {
     assert!(!session.samples.is_empty());
     let json = summary.json();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-    let want = "compile_ms cores epochs first_step_ms items_per_second params peak_bytes run \
+    let want = "compile_ms cores data_wait epochs first_step_ms items_per_second params peak_bytes run \
                 seconds steps train.loss valid.copied valid.loss valid.perplexity valid.rival valid.versus";
     assert_eq!(keys, want.split_whitespace().collect::<Vec<_>>());
 }
