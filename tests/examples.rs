@@ -1,9 +1,10 @@
-//! The shipped examples: in, `examples/*.seq`; out, a failure where one has anything to report, or
-//! where its data does not load as its settings say.
+//! The shipped examples: in, `examples/*.seq`; out, a failure where one has anything to report, where
+//! its data does not load as its settings say, or where a few steps do not lower its loss.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use seqc::ast::parse;
 use seqc::check::settings::Experiment;
@@ -123,4 +124,172 @@ fn shakespeare_reads_the_text_bound_to_it() {
     assert!(data.is_long());
     let [train, valid, test] = parts(&data);
     assert_eq!((train, valid, test), (1995, 105, 0));
+}
+
+/// Rows of a shipped table without a header.
+fn rows(name: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(folder().join(name)).unwrap();
+    let lines = text.lines().filter(|l| !l.is_empty());
+    lines
+        .map(|l| l.split('\t').map(str::to_string).collect())
+        .collect()
+}
+
+#[test]
+fn reviews_are_measured_on_sentences_that_training_never_saw() {
+    // A review is one to three sentences; each belongs to one part.
+    let sentences = |name: &str| -> BTreeSet<String> {
+        let reviews = rows(name).into_iter();
+        let texts = reviews.map(|r| match &r[..] {
+            [mood, _, text] if mood == "good" || mood == "bad" => text.clone(),
+            _ => panic!("{name}: {r:?}"),
+        });
+        let ends = |text: String| -> Vec<String> {
+            let cut = text
+                .replace("? ", "?|")
+                .replace("! ", "!|")
+                .replace(". ", ".|");
+            cut.split('|').map(str::to_string).collect()
+        };
+        texts.flat_map(ends).collect()
+    };
+    let train = sentences("sentiment/train.tsv");
+    let valid = sentences("sentiment/valid.tsv");
+    assert!(train.len() > 300 && valid.len() > 80);
+    assert_eq!(train.intersection(&valid).next(), None);
+    let [train, valid, test] = parts(&load("sentiment.seq", None, &[]));
+    assert!(train > 500 && valid > 100 && test == 0);
+}
+
+#[test]
+fn sentences_are_tagged_with_universal_tags() {
+    let known = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X";
+    let known: BTreeSet<&str> = known.split(' ').collect();
+    for file in ["tagger/train.tsv", "tagger/valid.tsv"] {
+        for row in rows(file) {
+            assert!(
+                row.len() == 2 && known.contains(&row[1][..]),
+                "{file}: {row:?}"
+            );
+        }
+    }
+    let data = load("tagger.seq", None, &[]);
+    assert!(parts(&data)[0] > 150 && parts(&data)[1] > 35);
+    assert!(data.vocabulary("tags").unwrap().len() > 12);
+}
+
+#[test]
+fn series_are_split_in_order() {
+    for (name, days) in [("forecast.seq", 1461), ("stocks.seq", 1500)] {
+        let data = load(name, None, &[]);
+        // Each part loses the days before its first window and after its last.
+        assert_eq!(parts(&data).iter().sum::<usize>(), days - 3 * 30, "{name}");
+        let last = data.source_row(Part::Train, data.len(Part::Train) - 1);
+        assert!(last < data.source_row(Part::Valid, 0), "{name}");
+    }
+}
+
+#[test]
+fn digits_are_pictures_of_ten_classes() {
+    for (model, features) in [("MLP", 64), ("Rows", 8)] {
+        let data = load("digits.seq", Some(model), &[]);
+        assert_eq!(parts(&data).iter().sum::<usize>(), 1797);
+        assert_eq!(data.column("image").unwrap().features, [features]);
+        assert_eq!(data.vocabulary("digit").unwrap().len(), 10);
+    }
+}
+
+/// The losses of the validation part as an example is trained, measured after each `every` steps,
+/// four times.
+fn losses(file: &Path, model: Option<&str>, every: u32, more: &[&str]) -> Vec<f64> {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let validate = format!("train.validate=every({every})");
+    let out = Command::new(env!("CARGO_BIN_EXE_seqc"))
+        .arg("train")
+        .arg(file)
+        .args(model)
+        .args(["--threads", "1", "--set", &validate, "--out"])
+        .arg(&run)
+        .args(["--max-steps", &(4 * every).to_string()])
+        .args(more)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{}: {said}", file.display());
+    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |l| serde_json::from_str::<serde_json::Value>(l).unwrap();
+    let loss = |l| line(l).get("valid.loss")?.as_f64();
+    log.lines().filter_map(loss).collect()
+}
+
+/// Fails where the loss of a short training does not fall.
+fn learns(name: &str, model: Option<&str>, every: u32, more: &[&str]) {
+    let all = losses(&folder().join(name), model, every, more);
+    let (first, last) = (all[0], all[all.len() - 1]);
+    assert!(all.len() == 4 && last < first, "{name}: {all:?}");
+}
+
+#[test]
+fn a_few_steps_lower_the_loss() {
+    // Small batches and a steady rate, so that a debug build sees something soon.
+    let quick = [
+        "--set",
+        "train.batch=8",
+        "--set",
+        "train.schedule=constant()",
+    ];
+    learns("forecast.seq", None, 4, &quick);
+    learns("sentiment.seq", None, 8, &quick);
+    learns("tagger.seq", None, 4, &quick);
+    learns("digits.seq", Some("MLP"), 4, &quick);
+    learns("digits.seq", Some("Rows"), 8, &quick);
+}
+
+#[test]
+fn a_walk_cannot_be_foretold() {
+    // The model begins with the guess "the same as today", whose squared error is 2.3e-4.
+    let all = losses(&folder().join("stocks.seq"), None, 1, &[]);
+    assert!(all.iter().all(|l| (1e-4..1e-3).contains(l)), "{all:?}");
+}
+
+#[test]
+fn made_up_sums_are_of_two_numbers() {
+    // Fewer of them, so that a debug build makes them soon; always 1 has an error of about 1/6.
+    let text = fs::read_to_string(folder().join("adding.seq")).unwrap();
+    assert!(text.contains("rows(20000,"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("adding.seq");
+    fs::write(&file, text.replace("rows(20000,", "rows(60,")).unwrap();
+    for model in ["Gated", "Long", "Plain"] {
+        let all = losses(&file, Some(model), 1, &["--set", "train.batch=4"]);
+        assert!(
+            all.iter().all(|l| (0.0..4.0).contains(l)),
+            "{model}: {all:?}"
+        );
+    }
+}
+
+#[test]
+fn chords_and_drawings_are_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let bind = |name: &str| format!("{name}={}", dir.path().display());
+    let chords = "39 51 | 40 52 | 41 53 | 39 51\n".repeat(16);
+    let drawings: String = (0..64)
+        .map(|i| {
+            // Left to right, or right to left.
+            let x = |t: i32| if i % 2 == 0 { 10 * t } else { 100 - 10 * t };
+            let points: Vec<String> = (0..8).map(|t| format!("{},{}", x(t), i)).collect();
+            format!("{},{}\n", points.join(","), i % 2)
+        })
+        .collect();
+    for (file, text) in [("train.txt", &chords), ("valid.txt", &chords)] {
+        fs::write(dir.path().join(file), text).unwrap();
+    }
+    for (file, text) in [("train.csv", &drawings), ("valid.csv", &drawings)] {
+        fs::write(dir.path().join(file), text).unwrap();
+    }
+    for (name, data) in [("chorales.seq", "chorales"), ("pendigits.seq", "pen")] {
+        learns(name, None, 4, &["--data", &bind(data)]);
+    }
 }
