@@ -43,7 +43,7 @@ impl Diagnostic {
         Diagnostic {
             code,
             severity: Severity::Error,
-            message: message.into(),
+            message: short(message.into()),
             labels: Vec::new(),
             help: None,
             fix: None,
@@ -58,10 +58,8 @@ impl Diagnostic {
     }
 
     pub fn label(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
-        self.labels.push(Label {
-            span,
-            text: text.into(),
-        });
+        let text = middle_cut(text.into(), MOST_LABEL);
+        self.labels.push(Label { span, text });
         self
     }
 
@@ -83,6 +81,64 @@ impl Diagnostic {
     }
 }
 
+/// The longest message, in characters, that fits a line beside its code.
+pub const MOST_MESSAGE: usize = 72;
+
+/// The longest label.
+const MOST_LABEL: usize = 200;
+
+/// What a name or shape in a message keeps where the message is too long.
+const SHORT_NAME: usize = 17;
+
+/// A message of at most [`MOST_MESSAGE`]: names and shapes in it lose their middle, from the longest on,
+/// since only they can be of any length.
+fn short(message: String) -> String {
+    if message.chars().count() <= MOST_MESSAGE {
+        return message;
+    }
+    let mut parts: Vec<String> = message.split('`').map(str::to_string).collect();
+    // What stands between backticks has an odd number; of a message without them, each word.
+    let (mark, step) = match parts.len() {
+        1 => {
+            parts = message.split(' ').map(str::to_string).collect();
+            (" ", 1)
+        }
+        _ => ("`", 2),
+    };
+    let mut names: Vec<usize> = (step - 1..parts.len()).step_by(step).collect();
+    names.sort_by_key(|i| std::cmp::Reverse(parts[*i].chars().count()));
+    for i in names {
+        let length = parts.join(mark).chars().count();
+        if length <= MOST_MESSAGE {
+            break;
+        }
+        let kept = parts[i]
+            .chars()
+            .count()
+            .saturating_sub(length - MOST_MESSAGE);
+        parts[i] = middle_cut(std::mem::take(&mut parts[i]), kept.max(SHORT_NAME));
+    }
+    let mut out = parts.join(mark);
+    if let Some((end, _)) = out.char_indices().nth(MOST_MESSAGE) {
+        let last = out[..end].char_indices().next_back().map_or(0, |(i, _)| i);
+        out.truncate(last);
+        out.push('…');
+    }
+    out
+}
+
+/// A text of at most `most` characters, its middle left out.
+fn middle_cut(text: String, most: usize) -> String {
+    let n = text.chars().count();
+    if n <= most {
+        return text;
+    }
+    let tail = most / 2;
+    let head: String = text.chars().take(most - tail - 1).collect();
+    let end: String = text.chars().skip(n - tail).collect();
+    format!("{head}…{end}")
+}
+
 /// The candidate nearest to `name`, if it is near enough to be what was meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
@@ -95,4 +151,42 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         })
         .min_by_key(|(d, c)| (*d, c.to_string()))
         .map(|(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: String) -> String {
+        let d = Diagnostic::error("a::b", text);
+        assert!(d.message.chars().count() <= MOST_MESSAGE, "{}", d.message);
+        d.message
+    }
+
+    #[test]
+    fn long_names_lose_their_middle_and_both_facts_stay() {
+        let short = "`x` is [T, 2], `y` is [T, 3]";
+        assert_eq!(message(short.to_string()), short);
+        let long = message(format!(
+            "no layer or function is called `{}`",
+            "s".repeat(256)
+        ));
+        assert!(
+            long.starts_with("no layer or function is called `sss"),
+            "{long}"
+        );
+        assert!(long.ends_with("ss`"), "{long}");
+        let two = message(format!(
+            "`{}` is given, `{}` is not",
+            "a".repeat(100),
+            "b".repeat(90)
+        ));
+        assert!(
+            two.contains("` is given, `") && two.ends_with("b` is not"),
+            "{two}"
+        );
+        assert!(message("word ".repeat(40)).ends_with('…'));
+        assert!(message("w".repeat(400)).contains('…'));
+        assert_eq!(message("`".repeat(300)).chars().count(), MOST_MESSAGE);
+    }
 }

@@ -14,6 +14,7 @@ mod adapters;
 mod block;
 mod column;
 mod data;
+mod expansion;
 mod fit;
 mod generate;
 mod losses;

@@ -22,7 +22,7 @@ use crate::train::truth;
 use crate::train::weights;
 
 pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
-    if folder::holds_run(&args.run) {
+    if folder::holds_run(&args.run) || args.run.is_dir() {
         let opened = Opened::new(&args.run, common)?;
         let (record, block) = (&opened.record, &opened.block);
         let source = Source {

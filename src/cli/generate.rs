@@ -8,6 +8,12 @@ use crate::diagnostics::Diagnostic;
 use crate::settings::{GenerateSettings, Search};
 use crate::train::generate::{Request, generate};
 
+/// The most steps of one text: four thousand million would be weeks.
+const MOST_STEPS: usize = 1_000_000_000;
+
+/// The most texts at once: each has its states in memory.
+const MOST_TEXTS: usize = 100_000;
+
 pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
     let opened = Opened::new(&args.run, common)?;
     let model = &opened.record.train.model;
@@ -73,11 +79,18 @@ fn overridden(
     let refuse = |what: &str| -> Failure {
         Diagnostic::error("usage::out-of-range", what.to_string()).into()
     };
+    if args.n > MOST_TEXTS {
+        let message = format!("--number {}: at most {MOST_TEXTS} at once", args.n);
+        return Err(refuse(&message));
+    }
     if let Some(prompt) = &args.prompt {
         s.prompt = prompt.clone();
     }
     if let Some(n) = args.length {
-        s.length = u32::try_from(n).map_err(|_| refuse("--length is too large"))?;
+        if n == 0 || n > MOST_STEPS {
+            return Err(refuse(&format!("--length {n}: from 1 to {MOST_STEPS}")));
+        }
+        s.length = n as u32;
     }
     if let Some(t) = args.temperature {
         if !(t >= 0.0 && t.is_finite()) {
@@ -89,7 +102,7 @@ fn overridden(
         if k == 0 {
             return Err(refuse("--top-k is at least 1"));
         }
-        s.top_k = Some(u32::try_from(k).map_err(|_| refuse("--top-k is too large"))?);
+        s.top_k = Some(u32::try_from(k).unwrap_or(u32::MAX));
     }
     if let Some(p) = args.top_p {
         if !(p > 0.0 && p <= 1.0) {

@@ -1,6 +1,6 @@
 //! A `.seq` file read, overridden, parsed and checked: what most verbs begin with.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::Failure;
 use super::args::Common;
@@ -43,6 +43,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|e| cannot(plain(&e)))
 }
 
+/// Whether a path that a file names stays in the folder `base`, links followed. One that names
+/// nothing yet is judged as it is written.
+pub fn is_inside(base: &Path, written: &Path) -> bool {
+    let plain = |c| matches!(c, Component::Normal(_) | Component::CurDir);
+    if !written.components().all(plain) {
+        return false;
+    }
+    match (base.join(written).canonicalize(), base.canonicalize()) {
+        (Ok(real), Ok(home)) => real.starts_with(home),
+        (_, _) => true,
+    }
+}
+
 /// An I/O error without the system's number.
 pub fn plain(e: &std::io::Error) -> String {
     match e.kind() {
@@ -54,10 +67,13 @@ pub fn plain(e: &std::io::Error) -> String {
 
 /// Parses a file into a new table of sources.
 pub fn parse_file(path: &Path) -> Result<(node::File, Sources), Failure> {
-    let bytes = read(path)?;
+    parse_bytes(path.display().to_string(), &read(path)?)
+}
+
+/// The same for a file's bytes.
+fn parse_bytes(name: String, bytes: &[u8]) -> Result<(node::File, Sources), Failure> {
     let mut sources = Sources::default();
-    let name = path.display().to_string();
-    match parse::decode(&bytes, FileId(0)) {
+    match parse::decode(bytes, FileId(0)) {
         Ok(text) => {
             let id = sources.add(name, text);
             match parse::parse(&sources.get(id).text.clone(), id) {
@@ -66,7 +82,7 @@ pub fn parse_file(path: &Path) -> Result<(node::File, Sources), Failure> {
             }
         }
         Err(d) => {
-            sources.add(name, byte_for_byte(&bytes));
+            sources.add(name, byte_for_byte(bytes));
             Err(Failure::new(vec![d], sources))
         }
     }
@@ -85,7 +101,13 @@ fn byte_for_byte(bytes: &[u8]) -> String {
 /// Reads, overrides and checks. A file with errors is returned too: `check` shows them all.
 pub fn load(path: &Path, common: &Common) -> Result<Loaded, Failure> {
     let (file, sources) = parse_file(path)?;
-    analyse(file, sources, common)
+    analyse(file, sources, &sets(common))
+}
+
+/// The same for a file's bytes and the texts of any `--set`.
+pub fn load_bytes(name: &str, bytes: &[u8], sets: &[String]) -> Result<Loaded, Failure> {
+    let (file, sources) = parse_bytes(name.to_string(), bytes)?;
+    analyse(file, sources, sets)
 }
 
 /// The same for a text that was kept in a run.
@@ -93,17 +115,19 @@ pub fn load_text(name: &str, text: &str, common: &Common) -> Result<Loaded, Fail
     let mut sources = Sources::default();
     let id = sources.add(name, text);
     match parse::parse(text, id) {
-        Ok(file) => analyse(file, sources, common),
+        Ok(file) => analyse(file, sources, &sets(common)),
         Err(diagnostics) => Err(Failure::new(diagnostics, sources)),
     }
 }
 
-fn analyse(mut file: node::File, mut sources: Sources, common: &Common) -> Result<Loaded, Failure> {
-    let mut sets = common.set.clone();
-    if let Some(seed) = common.seed {
-        sets.push(format!("train.seed={seed}"));
-    }
-    for set in &sets {
+/// What the command line overrides.
+fn sets(common: &Common) -> Vec<String> {
+    let seed = common.seed.map(|seed| format!("train.seed={seed}"));
+    common.set.iter().cloned().chain(seed).collect()
+}
+
+fn analyse(mut file: node::File, mut sources: Sources, sets: &[String]) -> Result<Loaded, Failure> {
+    for set in sets {
         if let Err(diagnostics) = apply_override(&mut file, &mut sources, set) {
             let exit = Some(2);
             return Err(Failure {

@@ -12,6 +12,10 @@ const STARTER: &str = include_str!("starter.seq");
 
 pub fn run(args: &NewArgs) -> Result<u8, Failure> {
     let mut name = args.name.clone();
+    if matches!(name.as_str(), "" | ".seq") || name.ends_with('/') {
+        let message = format!("`{name}` is no name for a file");
+        return Err(Diagnostic::error("usage::new", message).into());
+    }
     if !name.ends_with(".seq") {
         name.push_str(".seq");
     }

@@ -21,12 +21,17 @@ pub fn show(diagnostics: &[Diagnostic], sources: &Sources, common: &Common) {
     if common.quiet {
         all.retain(|d| d.is_error());
     }
+    let coloured = match common.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    };
     let mut err = std::io::stderr().lock();
     for d in all.iter().take(MOST) {
         let text = if common.json {
             format!("{}\n", json(d, sources))
         } else {
-            text(d, sources, common)
+            text(d, sources, coloured)
         };
         // Nothing can be done about a stderr that is closed.
         let _ = err.write_all(text.as_bytes());
@@ -37,13 +42,8 @@ pub fn show(diagnostics: &[Diagnostic], sources: &Sources, common: &Common) {
 }
 
 /// One diagnostic as people read it.
-pub fn text(d: &Diagnostic, sources: &Sources, common: &Common) -> String {
-    let color = match common.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    };
-    let theme = if color {
+pub fn text(d: &Diagnostic, sources: &Sources, coloured: bool) -> String {
+    let theme = if coloured {
         GraphicalTheme::unicode()
     } else {
         GraphicalTheme::unicode_nocolor()
@@ -56,14 +56,22 @@ pub fn text(d: &Diagnostic, sources: &Sources, common: &Common) -> String {
         Severity::Error => miette::Severity::Error,
         Severity::Warning => miette::Severity::Warning,
     });
-    if let Some(help) = &d.help {
-        out = out.with_help(printable(help));
-    }
+    let mut help = d.help.as_deref().map(printable);
     let file = d.labels.first().map(|l| l.span.file);
     let report = match file.and_then(|file| Some((file, sources.find(file)?))) {
         Some((file, source)) => {
             let (clipped, moved) = clip(&source.text);
             let own = d.labels.iter().filter(|l| l.span.file == file);
+            // What is shown of a line that was cut is not where the label is.
+            if let Some(l) = d
+                .labels
+                .first()
+                .filter(|l| cut_before(&source.text, l.span))
+            {
+                let (line, column) = sources.line_column(l.span);
+                let exact = format!("the place is {}:{line}:{column}", printable(&source.name));
+                help = Some(help.map_or(exact.clone(), |h| format!("{h}\n{exact}")));
+            }
             let mut first = true;
             for l in own {
                 let start = moved(l.span.start as usize);
@@ -76,15 +84,29 @@ pub fn text(d: &Diagnostic, sources: &Sources, common: &Common) -> String {
                     LabeledSpan::new_with_span(text, span)
                 });
             }
+            if let Some(help) = help {
+                out = out.with_help(help);
+            }
             Report::new(out).with_source_code(NamedSource::new(printable(&source.name), clipped))
         }
-        None => Report::new(out),
+        None => {
+            if let Some(help) = help {
+                out = out.with_help(help);
+            }
+            Report::new(out)
+        }
     };
     let mut shown = String::new();
     if handler.render_report(&mut shown, report.as_ref()).is_err() {
         shown = format!("{}: {}\n", d.code, d.message);
     }
     shown
+}
+
+/// Whether a place is past where [`clip`] cuts its line.
+fn cut_before(text: &str, span: Span) -> bool {
+    let before = text.as_bytes().get(..span.start as usize);
+    before.is_some_and(|b| b.iter().rev().take_while(|b| **b != b'\n').count() >= LONGEST_LINE)
 }
 
 /// The text with over-long lines cut, and where an offset of the original went.
@@ -99,15 +121,13 @@ fn clip(text: &str) -> (String, impl Fn(usize) -> usize + use<>) {
             keep -= 1;
         }
         lines.push((at, out.len(), keep));
-        // One byte for one byte, so that offsets stay.
-        let shown = |c: char| {
-            if c.is_ascii_control() && c != '\n' && c != '\t' {
-                '?'
-            } else {
-                c
+        // A byte for a byte, so that offsets stay.
+        for c in line[..keep].chars() {
+            match is_unsafe(c) {
+                true => out.extend(std::iter::repeat_n('?', c.len_utf8())),
+                false => out.push(c),
             }
-        };
-        out.extend(line[..keep].chars().map(shown));
+        }
         if keep < line.len() {
             out.push_str(" …\n");
         }
@@ -149,10 +169,17 @@ pub fn json(d: &Diagnostic, sources: &Sources) -> serde_json::Value {
     })
 }
 
+/// What a terminal would obey instead of showing: control characters, and the marks that turn the
+/// direction of a text, which can make it read as something else.
+fn is_unsafe(c: char) -> bool {
+    let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (c.is_control() && c != '\n' && c != '\t')
+}
+
 /// Control characters of names and data never reach a terminal raw.
 pub fn printable(text: &str) -> String {
     let shown = |c: char| -> String {
-        if c.is_control() && c != '\n' && c != '\t' {
+        if is_unsafe(c) {
             c.escape_unicode().to_string()
         } else {
             c.to_string()

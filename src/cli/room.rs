@@ -49,7 +49,7 @@ fn refuse_beyond(needed: u128, what: &str) -> Result<(), Failure> {
         return Ok(());
     };
     let message = format!(
-        "{what} needs {} of memory, {} are available",
+        "{what}: {} of memory needed, {} available",
         memory::bytes(needed),
         memory::bytes(available.into())
     );

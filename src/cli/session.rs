@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::Common;
-use super::load::Loaded;
+use super::load::{Loaded, is_inside};
 use super::{Failure, from_training};
 use crate::check::program::{self, Model};
 use crate::check::settings::{TrainBlock, apply_adapters, apply_losses};
@@ -274,6 +274,26 @@ pub fn specs(model: &Model) -> Result<Vec<ParamSpec>, Failure> {
         })
     };
     model.params.iter().map(one).collect()
+}
+
+/// Weights that the file wants from outside its folder: what one was sent reads nothing else, unless
+/// the command line says so.
+pub fn refuse_outside(common: &Common, block: &TrainBlock, base: &Path) -> Result<(), Failure> {
+    let Some(written) = &block.settings.weights else {
+        return Ok(());
+    };
+    let sets = |set: &String| {
+        let name = set.split('=').next().unwrap_or_default();
+        name.trim().ends_with(".weights")
+    };
+    if common.set.iter().any(sets) || is_inside(base, Path::new(written)) {
+        return Ok(());
+    }
+    let message = format!("`{written}` lies outside the folder of the .seq file");
+    let d = Diagnostic::error("data::path-outside", message).help(format!(
+        "allow it on the command line: --set 'train.weights=\"{written}\"'"
+    ));
+    Err(d.into())
 }
 
 /// `--data NAME=PATH`, each once.

@@ -80,6 +80,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
     let bindings = session::bindings(common)?;
     session::known_bindings(&loaded, &bindings)?;
     let base = session::base(&args.file);
+    session::refuse_outside(common, block, &base)?;
     let options = LoadOptions {
         bindings: bindings.clone(),
         ..LoadOptions::new(&base)

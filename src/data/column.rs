@@ -375,7 +375,11 @@ fn push_numbers(
         let y = *x as f32;
         let step = i / n.width.max(1);
         if !y.is_finite() {
-            return Err((step, "data::not-finite", format!("the value here is {x:?}")));
+            let message = match x.is_finite() {
+                true => format!("{x:?} is beyond what 32 bits hold, about 3.4e38"),
+                false => format!("the value here is {x:?}"),
+            };
+            return Err((step, "data::not-finite", message));
         }
         if unit == Unit::Binary && y != 0.0 && y != 1.0 {
             return Err((

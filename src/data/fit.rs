@@ -12,15 +12,36 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::vocabulary::Vocabulary;
 
-/// `y = (x − shift) / scale`, for each feature.
+/// `y = (x − shift) / scale`, for each feature. There is one at least.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Affine {
     pub shift: Vec<f64>,
     pub scale: Vec<f64>,
 }
 
+/// The form in files, where the two lists may be of any length.
+#[derive(Deserialize)]
+struct Stored {
+    shift: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl TryFrom<Stored> for Affine {
+    type Error = String;
+
+    fn try_from(Stored { shift, scale }: Stored) -> Result<Affine, String> {
+        match shift.len() == scale.len() && !shift.is_empty() {
+            true => Ok(Affine { shift, scale }),
+            false => Err(format!("{} shifts, {} scales", shift.len(), scale.len())),
+        }
+    }
+}
+
 impl Affine {
+    /// A feature past the last has the last's numbers: what a run recorded may be of another size.
     pub fn apply(&self, feature: usize, x: f64) -> f64 {
+        let feature = feature.min(self.scale.len() - 1);
         (x - self.shift[feature]) / self.scale[feature]
     }
 
@@ -37,6 +58,7 @@ impl Affine {
     }
 
     pub fn invert(&self, feature: usize, y: f64) -> f64 {
+        let feature = feature.min(self.scale.len() - 1);
         y * self.scale[feature] + self.shift[feature]
     }
 }
@@ -172,7 +194,7 @@ impl Inverse {
     /// The value of a feature in the unit of its column.
     pub fn apply(&self, feature: usize, value: f64) -> f64 {
         self.0.iter().fold(value, |x, undo| match undo {
-            Undo::Affine(a) => a.invert(feature.min(a.scale.len() - 1), x),
+            Undo::Affine(a) => a.invert(feature, x),
             Undo::Exp => x.exp(),
         })
     }

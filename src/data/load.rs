@@ -35,6 +35,7 @@ impl<'a> Load<'a> {
     /// The whole dataset of a source with rows.
     pub fn rows(&self) -> Result<Dataset, Vec<Diagnostic>> {
         let long = self.is_long()?;
+        self.check_examples()?;
         // A length in byte pairs is known after the split only.
         let late = self.plan.keep_needs_fit();
         let all: Vec<usize> = (0..self.source.examples()).collect();
@@ -111,6 +112,18 @@ impl<'a> Load<'a> {
             rows: Vec::new(),
             fits,
         })
+    }
+
+    /// Refuses more examples than fit, whatever is in them: a number in each of two orders, and a
+    /// value or an index in each field.
+    fn check_examples(&self) -> Result<(), Vec<Diagnostic>> {
+        let values = |f: &super::spec::Field| -> u64 {
+            let sizes = f.features.iter().flatten().map(|n| *n as u64);
+            sizes.fold(4, u64::saturating_mul)
+        };
+        let fields = self.wanted.fields.iter().map(values);
+        let each = fields.fold(16, u64::saturating_add);
+        self.check_memory(each, self.source.examples())
     }
 
     /// Refuses to make more than fits, judged by the first example.

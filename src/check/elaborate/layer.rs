@@ -58,7 +58,7 @@ impl Elab<'_, '_> {
             return self.scan(f, stage, dir, input.0);
         }
         if let Some(over) = stage.over {
-            return self.unavailable("`over` after a stage without `scan`", over.span);
+            return self.unavailable("`over` after no `scan`", over.span);
         }
         let bound = match f.names.get(name) {
             Some(Binding::Layer(l)) => Some(Binding::Layer(*l)),

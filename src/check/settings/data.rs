@@ -1,13 +1,14 @@
 //! `data d { … }` to a [`DataSpec`].
 //!
 //! In: the block as parsed. Out: the spec, or diagnostics: what the schema says of `from` and
-//! `split`, and `data::unknown-name`, `data::duplicate-column`, `data::cycle` for columns that
-//! cannot be computed whatever the file holds.
+//! `split`, and `data::unknown-name`, `data::duplicate-column`, `data::cycle`, `limit::expansion` for
+//! columns that cannot be computed whatever the file holds.
 
 use std::collections::BTreeMap;
 
 use super::block::repeated;
 use super::column::column;
+use super::expansion;
 use super::step::column_ref;
 use super::value::value;
 use crate::ast::node::{Expr, Setting, Settings};
@@ -122,6 +123,9 @@ pub fn data(block: &Settings, times: &[String], report: &mut Vec<Diagnostic>) ->
         span: block.span,
     };
     names(&spec, times, report);
+    if !report[before..].iter().any(Diagnostic::is_error) {
+        report.extend(expansion::too_large(&spec));
+    }
     let sound = !report[before..].iter().any(Diagnostic::is_error);
     sound.then_some(spec)
 }

@@ -39,7 +39,11 @@ pub fn apply_override(
         let d = malformed(at(id, text));
         return Err(vec![match nearest(kind, KINDS.iter().map(|(w, _)| *w)) {
             Some(near) => d.help(format!("did you mean `{near}.{key}`?")),
-            None => d,
+            // A block's own name comes after its kind.
+            None => match file.items.iter().find_map(|item| block_named(item, kind)) {
+                Some(word) => d.help(format!("did you mean `{word}.{kind}.{key}`?")),
+                None => d,
+            },
         }]);
     };
     let blocks = || {
@@ -89,6 +93,17 @@ pub fn apply_override(
         }
     }
     Ok(())
+}
+
+/// The kind of a block of this name.
+fn block_named(item: &Item, name: &str) -> Option<&'static str> {
+    match item {
+        Item::Settings(s) if s.name.node == name => {
+            let word = KINDS.iter().find(|(_, kind)| *kind == s.kind);
+            word.map(|(word, _)| *word)
+        }
+        Item::Settings(_) | Item::Time(_) | Item::Dim(_) | Item::Def(_) | Item::Fn(_) => None,
+    }
 }
 
 /// In the place of the entry of that name, and of those that it excludes, else at the end.

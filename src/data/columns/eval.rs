@@ -13,7 +13,7 @@ use super::super::source::Source;
 use super::super::source::text::{Place, at, shown};
 use super::super::spec::Binary;
 use super::super::vocabulary::words;
-use super::numbers::{Numbers, beside, binary, fail, lift, reduce, unary};
+use super::numbers::{Numbers, beside, binary, fail, lift, not_a_number, reduce, unary};
 use super::plan::{FitKind, Node, NodeKind, Plan};
 use crate::diagnostics::Diagnostic;
 
@@ -214,10 +214,15 @@ impl<'a> Evaluator<'a> {
         cell: Option<usize>,
     ) -> Result<Numbers, Diagnostic> {
         let parse = |t: &str, row: usize| {
-            t.trim().parse::<f64>().map_err(|_| {
-                let message = format!("`{}` is not a number", shown(t, 30));
-                self.at(node, p, cell, row, "data::not-a-number", message)
-            })
+            let (code, message) = match t.trim().parse::<f64>() {
+                Ok(x) if x.is_finite() => return Ok(x),
+                Ok(_) => (
+                    "data::not-finite",
+                    format!("`{}` is not finite", shown(t, 30)),
+                ),
+                Err(_) => ("data::not-a-number", not_a_number(t)),
+            };
+            Err(self.at(node, p, cell, row, code, message))
         };
         match value {
             Value::Numbers(n) => Ok(n),

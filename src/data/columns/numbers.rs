@@ -3,6 +3,7 @@
 //! In: [`Numbers`], of one step or many, of one feature or many. Out: the same, or a diagnostic where
 //! shapes do not agree.
 
+use super::super::source::text::shown;
 use super::super::spec::{Binary, Reduce, Unary};
 use super::plan::Node;
 use crate::diagnostics::Diagnostic;
@@ -28,6 +29,14 @@ impl Numbers {
         let step = if self.steps.is_some() { step } else { 0 };
         let feature = if self.width == 1 { 0 } else { feature };
         self.data[step * self.width + feature]
+    }
+}
+
+/// What is said of a cell's text where a number is needed.
+pub fn not_a_number(text: &str) -> String {
+    match text.trim() {
+        "" => "an empty cell where a number is needed".to_string(),
+        _ => format!("`{}` is not a number", shown(text, 30)),
     }
 }
 

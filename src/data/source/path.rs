@@ -70,7 +70,11 @@ pub fn resolve(
             if !inside || written.node.is_empty() || written.node.contains('\0') {
                 return Err(outside());
             }
-            let path = base.join(relative);
+            // `./t.csv` is `t.csv` to those who read a message.
+            let path = match base == Path::new(".") {
+                true => relative.to_path_buf(),
+                false => base.join(relative),
+            };
             // Links may lead anywhere: compare where both really are.
             let real = path.canonicalize().map_err(|e| io(&path, e))?;
             let home = match base.as_os_str().is_empty() {

@@ -53,7 +53,11 @@ impl Records {
 
     /// Where a cell begins.
     pub fn place(&self, row: usize, column: usize) -> Place {
-        let r = &self.rows[row];
+        self.place_in(&self.rows[row], column)
+    }
+
+    /// The same in a row that is none of an example's: a header.
+    pub fn place_in(&self, r: &Row, column: usize) -> Place {
         let file = &self.files[r.file];
         if file.by_line {
             return file.raw.place(r.offset);

@@ -72,12 +72,8 @@ pub fn add(
         let names = header(&records.files[index], &first);
         if let Some(i) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
             let message = format!("two columns are named `{}`", shown(&names[i], 30));
-            return Err(at(
-                "data::duplicate-column",
-                message,
-                &raw(records, first.offset),
-                span,
-            ));
+            let place = records.place_in(&first, i);
+            return Err(at("data::duplicate-column", message, &place, span));
         }
         match &records.header {
             Some(before) if *before != names => {
@@ -334,7 +330,7 @@ mod tests {
         );
         assert_eq!(
             csv("a,a\n1,2\n"),
-            ("data::duplicate-column", "at t.csv:1:1".into())
+            ("data::duplicate-column", "at t.csv:1:3".into())
         );
         assert_eq!(csv("a,b\n").0, "data::empty");
         assert_eq!(csv("\n\n").0, "data::empty");

@@ -136,12 +136,15 @@ impl Text {
                 if cut && incomplete {
                     before.to_string()
                 } else {
-                    return Err(at(
-                        "data::not-utf8",
-                        format!("byte 0x{:02x} is not UTF-8 text", bytes[valid]),
-                        &place(before),
-                        span,
-                    ));
+                    let message = format!("byte 0x{:02x} is not UTF-8 text", bytes[valid]);
+                    let error = at("data::not-utf8", message, &place(before), span);
+                    return Err(match &bytes[..] {
+                        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                            error.help("the file begins as UTF-16 does: save it as UTF-8")
+                        }
+                        [0x1f, 0x8b, ..] => error.help("the file is packed: gunzip it first"),
+                        _ => error,
+                    });
                 }
             }
         };

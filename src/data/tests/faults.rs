@@ -88,7 +88,7 @@ fn bad_tables() {
         ("a,b\n1,x\n2\n", "data::ragged-row", "t.csv:3:1"),
         ("a,b\n1,x\n2,y,z\n", "data::ragged-row", "t.csv:3:1"),
         ("a,b\n", "data::empty", ""),
-        ("a,b,a\n1,2,3\n", "data::duplicate-column", "t.csv:1:1"),
+        ("a,b,a\n1,2,3\n", "data::duplicate-column", "t.csv:1:5"),
         ("a,b\n1,x\nfoo,y\n", "data::not-a-number", "t.csv:3:1"),
         ("b,a\nx,\n", "data::not-a-number", "t.csv:2:3"),
         ("b,a\n\"x\ny\",q\n", "data::not-a-number", "t.csv:3:4"),
