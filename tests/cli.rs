@@ -338,8 +338,13 @@ fn classes_are_predicted_by_name_without_the_answers() {
 
 /// What `seqc predict run -` writes for a text on standard input.
 fn streamed(here: &Here, text: &str) -> Ran {
+    streamed_to(here, text, "csv")
+}
+
+/// The same in another form.
+fn streamed_to(here: &Here, text: &str, form: &str) -> Ran {
     use std::io::Write as _;
-    let args = ["predict", "run", "-"];
+    let args = ["predict", "run", "-", "--to", form];
     let mut child = here
         .command(&args)
         .stdin(Stdio::piped())
@@ -398,6 +403,155 @@ fn a_stream_is_predicted_as_the_file_is() {
         .says(&format!("<stdin>:{line}:1"));
     assert_eq!(told.out.lines().count(), line - 1);
     assert_eq!(streamed(&here, "").exits(0).out, "");
+}
+
+#[test]
+fn a_stream_tells_what_it_is_given_and_ends_with_its_reader() {
+    use std::io::Write as _;
+    let here = tabled(
+        |i| format!("{},{}", i * 7 % 11, i % 5),
+        "a,b",
+        "  input x : [T]\n  target y : [T]\n  predict y = [x, previous(y)] |> scan GRU(3) |> Linear",
+        "  x = column(a) |> zscore()\n  y = column(b) |> zscore()\n  split = parts(80, 20, 0, by = time)",
+    );
+    let new = "a,b\n1,2\n3,4\n5,0\n";
+    here.write("new.csv", new);
+    let given = "each step of `y` is predicted from the true `y` before it\n";
+    let whole = here.run(&["predict", "run", "new.csv"]).exits(0);
+    let told = streamed(&here, new).exits(0);
+    assert_eq!((&whole.err[..], &told.err[..]), (given, given));
+    assert_eq!(told.out.lines().count(), 4, "{}", told.out);
+    // As `seqc predict run - | head -1`.
+    let mut child = here
+        .command(&["predict", "run", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("seqc starts");
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("stdin");
+    // It may have ended before it has read all of them.
+    let _ = stdin.write_all(new.as_bytes());
+    drop(stdin);
+    let ended = child.wait_with_output().expect("ends");
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), given);
+}
+
+#[test]
+fn objects_on_standard_input_are_predicted_as_a_file_of_them_is() {
+    let here = Here::new();
+    let rows: Vec<String> = (0..20)
+        .map(|i| format!("{{\"a\": {i}, \"b\": {}}}", 3 * i))
+        .collect();
+    here.write("rows.jsonl", &rows.join("\n"));
+    here.write(
+        "m.seq",
+        "model M {\n  input x : number\n  target y : number\n  predict y = x |> Linear(1)\n}\n\
+         data d {\n  from = jsonl(\"rows.jsonl\")\n  x = column(a) |> zscore()\n  \
+         y = column(b) |> zscore()\n  split = parts(80, 20, 0)\n}\n\
+         train M on d {\n  batch = 4\n  optimizer = sgd(lr = 0.1)\n  epochs = 1\n}\n",
+    );
+    here.run(&["train", "m.seq", "--out", "run", "-q"]).exits(0);
+    let new = "{\"a\": 1}\n\n{\"a\": 2.5}\n{\"a\": -3}\n";
+    here.write("new.jsonl", new);
+    let whole = here.run(&["predict", "run", "new.jsonl", "--to", "jsonl"]);
+    let told = streamed_to(&here, new, "jsonl").exits(0).out;
+    assert_eq!(told, whole.exits(0).out);
+    assert_eq!(told.lines().count(), 3, "{told}");
+    let broken = new.replace("2.5", "\"two\"");
+    streamed(&here, &broken).exits(1).says("<stdin>:3");
+}
+
+#[test]
+fn pictures_and_tensors_are_predicted() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let here = Here::new();
+    let train = "train M on d {\n  batch = 4\n  optimizer = sgd(lr = 0.1)\n  epochs = 1\n}\n";
+    let write =
+        |name: &str, bytes: &[u8]| fs::write(here.path().join(name), bytes).expect("written");
+    // Pictures of 2 by 2 whose class is which side is light.
+    let pictures = |n: u8| {
+        let mut bytes = vec![0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 2, 0, 0, 0, 2];
+        (0..n).for_each(|i| {
+            bytes.extend(if i % 2 == 0 {
+                [9, 0, 9, 0]
+            } else {
+                [0, 9, 0, 9]
+            })
+        });
+        bytes
+    };
+    write("images", &pictures(20));
+    let labels = (0..20).map(|i| 7 + i % 2);
+    let labels: Vec<u8> = [0, 0, 8, 1, 0, 0, 0, 20]
+        .into_iter()
+        .chain(labels)
+        .collect();
+    write("labels", &labels);
+    here.write(
+        "m.seq",
+        &format!(
+            "model M {{\n  input image : [4]\n  target digit : class\n  \
+             predict digit = image |> Linear |> softmax\n}}\n\
+             data d {{\n  from = idx(images = \"images\", labels = \"labels\")\n  \
+             image = pixels() |> scale(0, 1)\n  digit = labels()\n  split = parts(80, 20, 0)\n}}\n{train}"
+        ),
+    );
+    here.run(&["train", "m.seq", "--out", "run", "-q"]).exits(0);
+    write("new", &pictures(3));
+    let found = here.run(&["predict", "run", "new"]).exits(0).out;
+    let classes: Vec<&str> = found.lines().filter_map(|l| l.split(',').nth(1)).collect();
+    assert_eq!(classes.len(), 4, "{found}");
+    assert_eq!((classes[0], classes[1]), ("digit", classes[3]), "{found}");
+    assert!(["7", "8"].contains(&classes[1]), "{found}");
+    streamed(&here, "0").exits(2).says("usage::stream-format");
+
+    let tensors = |all: &[(&str, usize, Vec<f32>)]| {
+        let bytes = |v: &[f32]| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let all: Vec<_> = all
+            .iter()
+            .map(|(n, w, v)| (*n, *w, v.len(), bytes(v)))
+            .collect();
+        let views = all.iter().map(|(name, width, n, bytes)| {
+            let shape = vec![n / width, *width];
+            let view =
+                TensorView::new(Dtype::F32, shape, bytes).expect("as many as the shape says");
+            (*name, view)
+        });
+        safetensors::serialize(views, None).expect("tensors")
+    };
+    let x = |n: usize| (0..2 * n).map(|i| i as f32 / 8.0).collect::<Vec<f32>>();
+    write(
+        "t.safetensors",
+        &tensors(&[("x", 2, x(20)), ("y", 1, vec![0.5; 20])]),
+    );
+    here.write(
+        "t.seq",
+        &format!(
+            "model M {{\n  input x : [2]\n  target y : [1]\n  predict y = x |> Linear(1)\n}}\n\
+             data d {{\n  from = tensors(\"t.safetensors\")\n  x = column(x)\n  y = column(y)\n  split = parts(80, 20, 0)\n}}\n{train}"
+        ),
+    );
+    here.run(&["train", "t.seq", "--out", "trun", "-q"])
+        .exits(0);
+    write("new.safetensors", &tensors(&[("x", 2, x(3))]));
+    let found = here
+        .run(&["predict", "trun", "new.safetensors"])
+        .exits(0)
+        .out;
+    assert_eq!(found.lines().count(), 4, "{found}");
+    // The same numbers beside each other in a table.
+    let rows: Vec<String> = x(3)
+        .chunks(2)
+        .map(|r| format!("{},{}", r[0], r[1]))
+        .collect();
+    here.write("new.csv", &format!("x.0,x.1\n{}\n", rows.join("\n")));
+    assert_eq!(
+        here.run(&["predict", "trun", "new.csv"]).exits(0).out,
+        found
+    );
 }
 
 #[test]

@@ -48,13 +48,20 @@ pub enum SymbolKind {
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct Vocabulary {
     kind: SymbolKind,
-    symbols: Vec<String>,
     unknown: bool,
     end: bool,
-    index: HashMap<String, i32>,
+    /// Shared: every dataset made with it has it, and of a stream each row is one.
+    table: Arc<Table>,
     /// Cuts and joins, where symbols are byte pairs.
     bpe: Option<Arc<Bpe>>,
     pretrained: Option<Arc<Named>>,
+}
+
+/// The symbols in order of index, and the index of each.
+#[derive(Debug, PartialEq)]
+struct Table {
+    symbols: Vec<String>,
+    index: HashMap<String, i32>,
 }
 
 /// A tokenizer that was made elsewhere, and which of its symbols is the end.
@@ -103,13 +110,15 @@ impl TryFrom<Stored> for Vocabulary {
 
 impl From<Vocabulary> for Stored {
     fn from(v: Vocabulary) -> Stored {
-        let (mut symbols, mut tokenizer, mut last) = (v.symbols, None, None);
-        if let Some(named) = &v.pretrained {
-            let end = named.end.and_then(|i| usize::try_from(i).ok());
-            last = end.and_then(|i| symbols.get(i).cloned());
-            tokenizer = Some(named.tokenizer.json().to_string());
-            // The file has them.
-            symbols = Vec::new();
+        let (mut symbols, mut tokenizer, mut last) = (Vec::new(), None, None);
+        match &v.pretrained {
+            // The file has the symbols.
+            Some(named) => {
+                let end = named.end.and_then(|i| usize::try_from(i).ok());
+                last = end.and_then(|i| v.symbols().get(i).cloned());
+                tokenizer = Some(named.tokenizer.json().to_string());
+            }
+            None => symbols = v.symbols().to_vec(),
         }
         Stored {
             kind: v.kind,
@@ -231,10 +240,9 @@ impl Vocabulary {
             .collect();
         Vocabulary {
             kind,
-            symbols,
             unknown,
             end,
-            index,
+            table: Arc::new(Table { symbols, index }),
             bpe: None,
             pretrained: None,
         }
@@ -245,7 +253,7 @@ impl Vocabulary {
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         let inside = self.pretrained.as_ref().is_some_and(|p| p.end.is_some());
-        self.symbols.len() + self.unknown as usize + (self.end && !inside) as usize
+        self.symbols().len() + self.unknown as usize + (self.end && !inside) as usize
     }
 
     pub fn kind(&self) -> SymbolKind {
@@ -254,18 +262,18 @@ impl Vocabulary {
 
     /// In order of index, without `<unknown>` and `<end>`, unless a tokenizer's file has them.
     pub fn symbols(&self) -> &[String] {
-        &self.symbols
+        &self.table.symbols
     }
 
     /// The index of `<unknown>`, where there is one.
     pub fn unknown(&self) -> Option<i32> {
         let of_file = self.pretrained.as_ref().and_then(|p| p.tokenizer.unknown());
-        of_file.or(self.unknown.then_some(self.symbols.len() as i32))
+        of_file.or(self.unknown.then_some(self.symbols().len() as i32))
     }
 
     /// The index of `<end>`, where there is one.
     pub fn end(&self) -> Option<i32> {
-        let at = self.symbols.len() + self.unknown as usize;
+        let at = self.symbols().len() + self.unknown as usize;
         let of_file = self.pretrained.as_ref().and_then(|p| p.end);
         self.end.then_some(of_file.unwrap_or(at as i32))
     }
@@ -283,7 +291,7 @@ impl Vocabulary {
     /// The index of one symbol; of one that is not there `<unknown>`'s, or [`UNSEEN`].
     pub fn encode(&self, symbol: &str) -> i32 {
         let other = || self.unknown().unwrap_or(UNSEEN);
-        self.index.get(symbol).copied().unwrap_or_else(other)
+        self.table.index.get(symbol).copied().unwrap_or_else(other)
     }
 
     /// A text cut into symbols, without `<end>`. Where a tokenizer made elsewhere fails, the text is
@@ -296,7 +304,7 @@ impl Vocabulary {
     pub fn try_cut<'t>(&self, text: &'t str) -> Result<Vec<Cow<'t, str>>, String> {
         if let Some(named) = &self.pretrained {
             let cut = named.tokenizer.cut(text)?;
-            let name = |i: &i32| Some(Cow::Owned(self.symbols.get(*i as usize)?.clone()));
+            let name = |i: &i32| Some(Cow::Owned(self.symbols().get(*i as usize)?.clone()));
             return Ok(cut.iter().filter_map(name).collect());
         }
         Ok(self.cut_plainly(text))
@@ -328,7 +336,7 @@ impl Vocabulary {
     pub fn symbol(&self, index: i32) -> &str {
         match usize::try_from(index) {
             Ok(_) if Some(index) == self.end() => "<end>",
-            Ok(i) if i < self.symbols.len() && self.is_known(index) => &self.symbols[i],
+            Ok(i) if i < self.symbols().len() && self.is_known(index) => &self.symbols()[i],
             _ => "<unknown>",
         }
     }
@@ -344,7 +352,7 @@ impl Vocabulary {
     pub fn decode_with(&self, indices: &[i32], unknown: &str) -> String {
         let end = self.end();
         let symbol = |index: i32| match usize::try_from(index) {
-            Ok(i) if i < self.symbols.len() && self.is_known(index) => self.symbols[i].as_str(),
+            Ok(i) if i < self.symbols().len() && self.is_known(index) => self.symbols()[i].as_str(),
             Ok(_) | Err(_) => unknown,
         };
         let shown = || indices.iter().take_while(|i| Some(**i) != end);

@@ -15,7 +15,7 @@ use super::rows::{self, columns, in_units};
 use super::text::{Lines, Text};
 use super::units::{NAME, Units, cut};
 use super::written::{self, Writer};
-use super::{inputs, show_unseen};
+use super::{inputs, show_given, show_unseen};
 use crate::cli::args::{Common, Format, PredictArgs};
 use crate::cli::load::plain;
 use crate::cli::opened::{Opened, best};
@@ -39,6 +39,9 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened) -> Result<u8, F
     let wanted = inputs::wanted(opened, writer.as_ref().map(|w| &w.target[..]));
     let spec = inputs::spec(opened, &wanted, None)?;
     let cut = cut(&spec)?;
+    if !common.quiet && writer.is_none() {
+        show_given(opened);
+    }
     let out: Box<dyn Write> = match &args.output {
         Some(path) => Box::new(File::create(path).map_err(|e| {
             let message = format!("{} cannot be written: {}", path.display(), plain(&e));
