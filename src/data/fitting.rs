@@ -159,6 +159,15 @@ impl<'a> Load<'a> {
         self.fit_integers(train, fitted, long)
     }
 
+    /// What is wrong with the files of the tokenizers that wanted fields are cut by.
+    pub fn wrong_tokenizers(&self) -> Vec<Diagnostic> {
+        let fits = self.plan.fits.iter().enumerate();
+        let cuts = |i: usize, f: &FitPlan| matches!(f.kind, FitKind::Pretrained) && self.needed(i);
+        let read = fits.filter(|(i, f)| cuts(*i, f));
+        read.filter_map(|(_, f)| self.tokenizer(f, false).err())
+            .collect()
+    }
+
     /// The vocabulary of a tokenizer made elsewhere.
     ///
     /// Errors: a path outside the folder of the `.seq` file, a file that is too large or cannot be used.

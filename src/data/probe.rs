@@ -1,11 +1,12 @@
 //! A first look at a data block's files, for a check that must be quick.
 //!
 //! In: the spec, what the model asks, where the data is. Out: diagnostics: what the first 64 KiB of
-//! each file already show. A file that is not there and a feature that is not built are warnings
+//! each file already show, and the whole of a tokenizer's. A file that is not there and a feature that is not built are warnings
 //! here and errors when loaded.
 
 use super::columns::plan;
 use super::dataset::LoadOptions;
+use super::load::Load;
 use super::source::path::{resolve, resolve_one_of};
 use super::source::{Source, open};
 use super::spec::{DataSpec, SourceKind, Wanted};
@@ -45,7 +46,19 @@ pub fn probe(spec: &DataSpec, wanted: &Wanted, options: &LoadOptions) -> Vec<Dia
             .filter_map(|p| resolve_one_of(p, options.base, bound, &spec.name.node).err())
             .collect(),
         _ => match open(spec, options.base, bound, alone, Some(LOOK)) {
-            Ok(source) => plan(spec, wanted, &source).err().unwrap_or_default(),
+            Ok(source) => match plan(spec, wanted, &source) {
+                Ok(plan) => {
+                    let load = Load {
+                        spec,
+                        wanted,
+                        options,
+                        source: &source,
+                        plan: &plan,
+                    };
+                    load.wrong_tokenizers()
+                }
+                Err(found) => found,
+            },
             Err(e) => vec![e],
         },
     };

@@ -1,7 +1,7 @@
 //! Texts cut by a `tokenizer.json` that was made elsewhere.
 
 use super::*;
-use crate::data::{Fits, Part};
+use crate::data::{Fits, Part, probe};
 use crate::span::Spanned;
 
 /// Lower case, words and marks apart, whole words or `[UNK]`, joined by blanks.
@@ -83,6 +83,25 @@ fn a_symbol_of_the_file_is_the_end() {
     (options.fits, options.only) = (Some(&fits), Some(Part::Test));
     let other = Dataset::load(&spec, &wanted, &options).unwrap();
     assert_eq!(other.column("text").unwrap().tokens(0), [5, 4, 2]);
+}
+
+#[test]
+fn a_check_reads_the_file() {
+    let (spec, wanted) = lines_of(cut(None));
+    let found = |json: Option<&str>| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.txt"), TEXT).unwrap();
+        if let Some(json) = json {
+            std::fs::write(folder.path().join("tok.json"), json).unwrap();
+        }
+        let found = probe(&spec, &wanted, &LoadOptions::new(folder.path()));
+        let each = found.iter().map(|d| (d.code, d.is_error()));
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(found(Some(WORDS)), []);
+    // As data that is not there yet.
+    assert_eq!(found(None), [("io::not-found", false)]);
+    assert_eq!(found(Some("{}")), [("data::tokenizer", true)]);
 }
 
 #[test]
