@@ -81,6 +81,35 @@ fn a_gpt_costs_what_the_textbook_says() {
 }
 
 #[test]
+fn sizes_of_equal_number_keep_their_names() {
+    let model = |sizes: &str| {
+        format!(
+            "time T\ndim {sizes}\nmodel M {{\n  input x : [T, E]\n  target y : [T]\n  \
+             predict y = x |> scan GRU(H) |> Linear(K) |> tanh |> Linear\n}}\n"
+        )
+    };
+    let formula = |sizes: &str| {
+        let (cost, _) = cost(&model(sizes), "M");
+        ["parameters", "forward_flops", "backward_flops"].map(|k| cost[k]["formula"].clone())
+    };
+    let equal = formula("E = 32, H = 32, K = 32");
+    assert_eq!(equal, formula("E = 8, H = 16, K = 24"));
+    let parameters = equal[0].as_str().unwrap();
+    assert!(
+        parameters.contains("E·H") && parameters.contains("H·K"),
+        "{parameters}"
+    );
+    // Where they must be one, they are.
+    let sum = model("E = 32, H = 32, K = 32").replace(
+        "predict y = x |> scan GRU(H)",
+        "h = x |> scan GRU(H)\n  predict y = (h + x)",
+    );
+    let (sum, _) = cost(&sum, "M");
+    let parameters = sum["parameters"]["formula"].as_str().unwrap();
+    assert!(parameters.contains("6·E²"), "{parameters}");
+}
+
+#[test]
 fn strided_attention_is_counted_in_closed_form() {
     let strided = " where s <= t and (t - s < K or mod(s, K) == 0)";
     let source = gpt(strided).replace("D = E/N", "D = E/N, K = 16");

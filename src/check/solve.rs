@@ -28,6 +28,7 @@ pub struct Solver {
     subst: BTreeMap<Sym, Dim>,
     unknowns: u32,
     by_value: BTreeMap<i64, Sym>,
+    by_name: BTreeMap<(String, i64), Sym>,
     /// Symbols of plain numbers, which no text names: messages show the number.
     plain: BTreeMap<Sym, i64>,
     taken: BTreeSet<String>,
@@ -77,11 +78,16 @@ impl Solver {
         }
     }
 
-    /// A file declares this size by name.
-    pub fn named(&mut self, d: &Dim) {
-        if let Some(s) = d.as_sym() {
-            self.plain.remove(s);
+    /// A size that a file declares by name: one symbol, however many definitions read it, and not
+    /// that of another name with the same number.
+    pub fn named(&mut self, name: &str, n: i64) -> Dim {
+        let key = (name.to_string(), n);
+        if let Some(s) = self.by_name.get(&key) {
+            return Dim::sym(s);
         }
+        let d = self.declare(name, Role::Feature, Binding::Static(Some(n)));
+        self.by_name.extend(d.as_sym().map(|s| (key, s.clone())));
+        d
     }
 
     /// The size with everything known put in.

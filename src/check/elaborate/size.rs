@@ -31,10 +31,15 @@ impl Elab<'_, '_> {
         }
         for (name, value) in &globals.dims {
             // Dims stand in the order of the file; one may use those before it.
-            if let Some(d) = self.size(f, value, &name.node) {
-                self.solver.named(&d);
-                f.sizes.insert(name.node.clone(), d);
-            }
+            let Some(d) = self.sound_size(f, value) else {
+                continue;
+            };
+            // Another size of the same number keeps its own name, until the two must be one.
+            let d = match d.as_const() {
+                Some(n) if n > 1 => self.solver.named(&name.node, n),
+                Some(_) | None => d,
+            };
+            f.sizes.insert(name.node.clone(), d);
         }
     }
 
@@ -60,6 +65,15 @@ impl Elab<'_, '_> {
 
     /// A size that stands for an axis; `hint` names its symbol where it is a plain number.
     pub(super) fn size(&mut self, f: &Frame, e: &Expr, hint: &str) -> Option<Dim> {
+        let d = self.sound_size(f, e)?;
+        match d.as_const() {
+            Some(n) => Some(self.solver.literal(n, hint)),
+            None => Some(d),
+        }
+    }
+
+    /// A size that an axis can have, as it is written.
+    fn sound_size(&mut self, f: &Frame, e: &Expr) -> Option<Dim> {
         let d = self.size_inside(f, e)?;
         let value = self.solver.value(&d);
         if let Some(n) = value
@@ -86,10 +100,7 @@ impl Elab<'_, '_> {
             );
             return None;
         }
-        match d.as_const() {
-            Some(n) => Some(self.solver.literal(n, hint)),
-            None => Some(d),
-        }
+        Some(d)
     }
 
     fn size_inside(&mut self, f: &Frame, e: &Expr) -> Option<Dim> {
