@@ -4,10 +4,67 @@
 mod common;
 
 use common::attention::{decoder, multi_head};
-use common::cases::{check_compiled, dims_of};
+use common::cases::{Case, check_compiled, dims_of};
 use seqc::dim::Dim;
 use seqc::domain::Domain;
 use seqc::ir::*;
+
+/// A loop over a time.
+struct Along {
+    time: &'static str,
+    len: ValueId,
+    reverse: bool,
+}
+
+impl Along {
+    /// Runs `body`, which makes `next` of `state`, from `init` on: all states, and the last.
+    fn states(
+        &self,
+        c: &mut Case<'_, '_>,
+        slices: Vec<Slice>,
+        [init, state, next]: [ValueId; 3],
+        body: Region,
+    ) -> (ValueId, ValueId) {
+        let all = c.fresh("all", &[self.time, "B", "H"]);
+        let last = c.fresh("last", &["B", "H"]);
+        c.b.scan(Scan {
+            extent: Dim::named(self.time),
+            reverse: self.reverse,
+            len: Some(self.len),
+            valid: None,
+            slices,
+            carries: vec![Carry {
+                init,
+                param: state,
+                next,
+                last,
+            }],
+            stacks: vec![Stack {
+                from: next,
+                to: all,
+            }],
+            body,
+        });
+        (all, last)
+    }
+
+    /// The sum of the states that are there, times the last: a result that reads both.
+    fn sum(&self, c: &mut Case<'_, '_>, all: ValueId, last: ValueId) -> ValueId {
+        let sum = (c.b).reduce_masked(ReduceOp::Sum, all, self.len, &[0], "sum");
+        c.b.mul(sum, last, "y")
+    }
+}
+
+/// The softmax of scores over the steps that a context has, which lie along this axis.
+fn shares(b: &mut Build<'_>, (scores, axis): (ValueId, usize), len: ValueId) -> ValueId {
+    let kind = OpKind::Mask {
+        domain: Domain::before_end(axis, 0),
+        fill: f64::NEG_INFINITY,
+        batch: Some(0),
+    };
+    let scores = b.emit(kind, &[scores, len], "e");
+    b.emit(OpKind::Softmax, &[scores], "alpha")
+}
 
 #[test]
 fn causal_attention_with_several_heads() {
@@ -43,39 +100,19 @@ fn several_heads_inside_a_loop() {
             let key = bu.contract((&[s, b, h], enc), (&[n, k, h], wk), &[s, b, n, k], "k");
             let v = bu.contract((&[s, b, h], enc), (&[n, k, h], wv), &[s, b, n, k], "v");
             let e = bu.contract((&[b, n, k], q), (&[s, b, n, k], key), &[b, n, s], "e");
-            let kind = OpKind::Mask {
-                domain: Domain::before_end(2, 0),
-                fill: f64::NEG_INFINITY,
-                batch: Some(0),
-            };
-            let e = bu.emit(kind, &[e, of_s], "e");
-            let alpha = bu.emit(OpKind::Softmax, &[e], "alpha");
+            let alpha = shares(bu, (e, 2), of_s);
             let y = bu.contract((&[b, n, s], alpha), (&[s, b, n, k], v), &[b, n, k], "y");
             let y = bu.contract((&[b, n, k], y), (&[h, n, k], wo), &[b, h], "y");
             let y = bu.add(y, state, "y");
             bu.unary(Unary::Tanh, y, "h")
         });
-        let (hs, last) = (
-            c.fresh("hs", &["T", "B", "H"]),
-            c.fresh("last", &["B", "H"]),
-        );
-        c.b.scan(Scan {
-            extent: Dim::named("T"),
+        let along = Along {
+            time: "T",
+            len: len,
             reverse: false,
-            len: Some(len),
-            valid: None,
-            slices: vec![],
-            carries: vec![Carry {
-                init: h0,
-                param: state,
-                next,
-                last,
-            }],
-            stacks: vec![Stack { from: next, to: hs }],
-            body,
-        });
-        let sum = c.b.reduce_masked(ReduceOp::Sum, hs, len, &[0], "sum");
-        c.b.mul(sum, last, "y")
+        };
+        let (hs, last) = along.states(c, vec![], [h0, state, next], body);
+        along.sum(c, hs, last)
     });
 }
 
@@ -104,37 +141,17 @@ fn scores_by_a_deeper_network_inside_a_loop() {
             let z = bu.add(z, bias, "z");
             let z = bu.unary(Unary::Tanh, z, "z");
             let e = bu.contract((&[s, b, k], z), (&[k], v), &[b, s], "e");
-            let kind = OpKind::Mask {
-                domain: Domain::before_end(1, 0),
-                fill: f64::NEG_INFINITY,
-                batch: Some(0),
-            };
-            let e = bu.emit(kind, &[e, of_s], "e");
-            let a = bu.emit(OpKind::Softmax, &[e], "a");
+            let a = shares(bu, (e, 1), of_s);
             let y = bu.contract((&[b, s], a), (&[s, b, h], enc), &[b, h], "y");
             bu.add(y, state, "h")
         });
-        let (hs, last) = (
-            c.fresh("hs", &["T", "B", "H"]),
-            c.fresh("last", &["B", "H"]),
-        );
-        c.b.scan(Scan {
-            extent: Dim::named("T"),
+        let along = Along {
+            time: "T",
+            len: len,
             reverse: true,
-            len: Some(len),
-            valid: None,
-            slices: vec![],
-            carries: vec![Carry {
-                init: h0,
-                param: state,
-                next,
-                last,
-            }],
-            stacks: vec![Stack { from: next, to: hs }],
-            body,
-        });
-        let sum = c.b.reduce_masked(ReduceOp::Sum, hs, len, &[0], "sum");
-        c.b.mul(sum, last, "y")
+        };
+        let (hs, last) = along.states(c, vec![], [h0, state, next], body);
+        along.sum(c, hs, last)
     });
 }
 
@@ -156,28 +173,12 @@ fn a_loop_that_reads_another_loops_states() {
             let z = bu.add(z, x, "z");
             bu.unary(Unary::Tanh, z, "h")
         });
-        let (enc, first) = (
-            c.fresh("enc", &["S", "B", "H"]),
-            c.fresh("first", &["B", "H"]),
-        );
-        c.b.scan(Scan {
-            extent: Dim::named("S"),
+        let along = Along {
+            time: "S",
+            len: of_s,
             reverse: false,
-            len: Some(of_s),
-            valid: None,
-            slices: vec![Slice { from: xs, to: x }],
-            carries: vec![Carry {
-                init: zero,
-                param: h,
-                next,
-                last: first,
-            }],
-            stacks: vec![Stack {
-                from: next,
-                to: enc,
-            }],
-            body,
-        });
+        };
+        let (enc, first) = along.states(c, vec![Slice { from: xs, to: x }], [zero, h, next], body);
         let kind = OpKind::Mask {
             domain: Domain::before_end(0, 0),
             fill: 0.0,
@@ -193,29 +194,12 @@ fn a_loop_that_reads_another_loops_states() {
             let y = bu.add(y, g, "y");
             bu.unary(Unary::Tanh, y, "g")
         });
-        let (dec, last) = (
-            c.fresh("dec", &["T", "B", "H"]),
-            c.fresh("last", &["B", "H"]),
-        );
-        c.b.scan(Scan {
-            extent: Dim::named("T"),
+        let along = Along {
+            time: "T",
+            len: len,
             reverse: false,
-            len: Some(len),
-            valid: None,
-            slices: vec![],
-            carries: vec![Carry {
-                init: first,
-                param: g,
-                next,
-                last,
-            }],
-            stacks: vec![Stack {
-                from: next,
-                to: dec,
-            }],
-            body,
-        });
-        let sum = c.b.reduce_masked(ReduceOp::Sum, dec, len, &[0], "sum");
-        c.b.mul(sum, last, "y")
+        };
+        let (dec, last) = along.states(c, vec![], [first, g, next], body);
+        along.sum(c, dec, last)
     });
 }

@@ -56,6 +56,41 @@ impl Data {
         }
     }
 
+    /// Puts a number, or a token, behind the end of every sequence. Returns how many places that were.
+    pub fn pad(&mut self, func: &Func, number: f64, token: f64) -> usize {
+        let mut filled = 0;
+        let lengths: Vec<(String, Vec<f64>)> = func
+            .inputs
+            .iter()
+            .zip(&self.inputs)
+            .filter_map(|(i, t)| match &i.role {
+                InputRole::Lengths(axis) => Some((axis.clone(), t.data.clone())),
+                InputRole::Data(_)
+                | InputRole::Previous(_)
+                | InputRole::Steps(_)
+                | InputRole::Carry(_) => None,
+            })
+            .collect();
+        for (input, tensor) in func.inputs.iter().zip(&mut self.inputs) {
+            let ty = &func.value(input.value).ty;
+            let axis = ty.shape.first().and_then(|d| d.as_sym());
+            let of = |(name, _): &&(String, Vec<f64>)| axis.is_some_and(|a| a.name() == name);
+            let timed = matches!(input.role, InputRole::Data(_) | InputRole::Previous(_));
+            let Some((_, lens)) = lengths.iter().find(of).filter(|_| timed) else {
+                continue;
+            };
+            let row: usize = tensor.shape[2..].iter().product();
+            for (place, chunk) in tensor.data.chunks_mut(row.max(1)).enumerate() {
+                let (t, b) = (place / lens.len(), place % lens.len());
+                if t as f64 >= lens[b] {
+                    chunk.fill(if ty.elem == Elem::I32 { token } else { number });
+                    filled += 1;
+                }
+            }
+        }
+        filled
+    }
+
     /// All sequences of full length, numbers by role and weights by path.
     pub fn given(
         func: &Func,

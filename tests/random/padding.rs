@@ -3,45 +3,10 @@
 //! In: a function, data, and its results. Out: nothing, or the first result that changed.
 
 use seqc::ir::interp::Tensor;
-use seqc::ir::{Elem, Func, InputRole};
+use seqc::ir::{Func, InputRole};
 
 use super::common::machine::Data;
 use super::oracle::{Finding, same_numbers};
-
-/// Puts other numbers behind the end of every sequence; false where there is nothing behind any end.
-fn padded(func: &Func, data: &mut Data, number: f64, token: f64) -> bool {
-    let mut some = false;
-    let lengths: Vec<(String, Vec<f64>)> = func
-        .inputs
-        .iter()
-        .zip(&data.inputs)
-        .filter_map(|(i, t)| match &i.role {
-            InputRole::Lengths(axis) => Some((axis.clone(), t.data.clone())),
-            InputRole::Data(_)
-            | InputRole::Previous(_)
-            | InputRole::Steps(_)
-            | InputRole::Carry(_) => None,
-        })
-        .collect();
-    for (input, tensor) in func.inputs.iter().zip(&mut data.inputs) {
-        let ty = &func.value(input.value).ty;
-        let axis = ty.shape.first().and_then(|d| d.as_sym());
-        let of = |(name, _): &&(String, Vec<f64>)| axis.is_some_and(|a| a.name() == name);
-        let timed = matches!(input.role, InputRole::Data(_) | InputRole::Previous(_));
-        let Some((_, lens)) = lengths.iter().find(of).filter(|_| timed) else {
-            continue;
-        };
-        let row: usize = tensor.shape[2..].iter().product();
-        for (place, chunk) in tensor.data.chunks_mut(row.max(1)).enumerate() {
-            let (t, b) = (place / lens.len(), place % lens.len());
-            if t as f64 >= lens[b] {
-                chunk.fill(if ty.elem == Elem::I32 { token } else { number });
-                some = true;
-            }
-        }
-    }
-    some
-}
 
 /// What stands behind the end of a sequence changes nothing.
 pub fn padding(
@@ -51,7 +16,7 @@ pub fn padding(
     want: &[Tensor],
 ) -> Result<(), Finding> {
     let mut other = data.clone();
-    if !padded(func, &mut other, 2.5, 3.0) {
+    if other.pad(func, 2.5, 3.0) == 0 {
         return Ok(());
     }
     let got = other.expected(func);
