@@ -166,8 +166,9 @@ impl<'a> Reader<'a> {
             FitKind::Words { apart, .. } => Some(apart),
             _ => None,
         };
-        // By code point, for a long text has millions.
-        let mut chars = vec![u32::MAX; char::MAX as usize + 1];
+        // By code point, for a long text has millions; up to the largest it has, for a stream is many
+        // short ones.
+        let mut chars: Vec<u32> = Vec::new();
         self.each(|file, text| {
             let before = filling.len();
             if let Some(apart) = by_words {
@@ -187,6 +188,9 @@ impl<'a> Reader<'a> {
                 }
             } else {
                 for c in text.chars() {
+                    if c as usize >= chars.len() {
+                        chars.resize(c as usize + 1, u32::MAX);
+                    }
                     let symbol = &mut chars[c as usize];
                     if *symbol == u32::MAX {
                         *symbol = names.number(c.encode_utf8(&mut [0; 4]));
