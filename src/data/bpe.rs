@@ -10,6 +10,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::ops::Range;
 
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -61,6 +62,26 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// A text cut before each blank that follows no blank: no word reaches across, so each chunk has the
+/// words that it has in the text. Most chunks of a text stand in it often, and cutting one by the
+/// pattern costs more than finding it again.
+fn chunks(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut inside = false;
+        let begins = |(i, c): (usize, char)| {
+            let blank = c.is_whitespace();
+            let begins = blank && inside;
+            inside = !blank;
+            begins.then_some(i)
+        };
+        let end = rest.char_indices().find_map(begins).unwrap_or(rest.len());
+        let (chunk, after) = rest.split_at(end);
+        rest = after;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
 /// The words of texts, counted. Where different words take more than [`COUNTED`] bytes, the rarest
 /// are forgotten, for they decide no merge (lossy counting, Manku and Motwani 2002).
 #[derive(Default)]
@@ -72,12 +93,18 @@ pub struct Counts {
 
 impl Counts {
     pub fn add(&mut self, text: &str) {
-        for word in words(text) {
-            match self.words.get_mut(&word) {
-                Some(n) => *n += 1,
-                None => {
-                    self.bytes += word.len();
-                    self.words.insert(word, 1);
+        let mut often: HashMap<&str, u64> = HashMap::new();
+        for chunk in chunks(text) {
+            *often.entry(chunk).or_default() += 1;
+        }
+        for (chunk, times) in often {
+            for word in words(chunk) {
+                match self.words.get_mut(&word) {
+                    Some(n) => *n += times,
+                    None => {
+                        self.bytes += word.len();
+                        self.words.insert(word, times);
+                    }
                 }
             }
         }
@@ -219,12 +246,21 @@ impl Bpe {
     /// A text's symbols.
     pub fn cut(&self, text: &str) -> Vec<String> {
         let mut out = Vec::new();
-        for word in words(text) {
-            match guarded(|| self.model.tokenize(&word)) {
-                Some(Ok(tokens)) => out.extend(tokens.into_iter().map(|t| t.value)),
-                // Its bytes are symbols too.
-                Some(Err(_)) | None => out.extend(word.chars().map(String::from)),
+        let mut seen: HashMap<&str, Range<usize>> = HashMap::new();
+        for chunk in chunks(text) {
+            if let Some(range) = seen.get(chunk) {
+                out.extend_from_within(range.clone());
+                continue;
             }
+            let start = out.len();
+            for word in words(chunk) {
+                match guarded(|| self.model.tokenize(&word)) {
+                    Some(Ok(tokens)) => out.extend(tokens.into_iter().map(|t| t.value)),
+                    // Its bytes are symbols too.
+                    Some(Err(_)) | None => out.extend(word.chars().map(String::from)),
+                }
+            }
+            seen.insert(chunk, start..out.len());
         }
         out
     }
@@ -288,6 +324,16 @@ mod tests {
         assert_eq!(counts(TEXT).train(320), once);
         // A smaller vocabulary is the beginning of a larger one.
         assert_eq!(counts(TEXT).train(264).0, once.0[..264]);
+    }
+
+    #[test]
+    fn chunks_have_the_words_of_the_text() {
+        let odd = "don't  stop 'tis 'em\u{a0}5x\n \n\t x  \n'st";
+        for text in [TEXT, odd, "", "  ", "\n", "नम  स्ते!? \u{2003}a"] {
+            let by_chunk: Vec<String> = chunks(text).flat_map(words).collect();
+            assert_eq!(by_chunk, words(text), "{text:?}");
+            assert_eq!(chunks(text).collect::<String>(), text);
+        }
     }
 
     #[test]

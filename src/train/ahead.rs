@@ -13,8 +13,9 @@ use crate::data::{Batch, Batches, Dataset, Part};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{Length, TrainSettings};
 
-/// Batches that wait beside the one that is being made: a short step is followed by a long one.
-const WAITING: usize = 1;
+/// Batches that wait beside the one that is being made. They are small beside what a step holds, and
+/// carry short steps over the moments in which the system gives their thread no processor.
+const WAITING: usize = 4;
 
 /// A batch and its place.
 #[derive(Debug)]
