@@ -7,6 +7,7 @@
 //! runs/names-Latin/
 //!   run.json        Record: settings, fields with their vocabularies and units, paths of the data
 //!   source.seq      the program
+//!   manifest        the digest of run.json
 //!   metrics.jsonl   one object a line
 //!   usage.jsonl     speed and memory, one object every ten seconds
 //!   events.out.tfevents.0001 …  the same for TensorBoard, a file for each session
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint;
 use super::disk;
 use super::failure::{Class, Failure};
-use super::manifest::{FORMAT, digest};
+use super::manifest::{self, Entry, FORMAT, digest};
 use crate::data::spec::{FieldRole, Unit};
 use crate::data::{Column, Dataset, Fits, Inverse, Prepare, Vocabulary};
 use crate::diagnostics::Diagnostic;
@@ -36,6 +37,7 @@ use crate::settings::{GenerateSettings, TrainSettings};
 
 const RECORD: &str = "run.json";
 const SOURCE: &str = "source.seq";
+const MANIFEST: &str = "manifest";
 const LOCK: &str = "lock";
 
 /// The largest record or source that is read.
@@ -194,6 +196,8 @@ impl RunFolder {
             let json = serde_json::to_vec_pretty(&record).map_err(|e| {
                 Failure::program("run::unwritable", format!("cannot write the record: {e}"))
             })?;
+            let digests = digests(&json);
+            disk::replace(&path.join(MANIFEST), digests.as_bytes())?;
             // Last: a folder with a record is a run.
             disk::replace(&path.join(RECORD), &json)?;
             disk::sync_parent(&path)?;
@@ -261,10 +265,22 @@ pub fn read(path: &Path) -> Result<(Record, String), Failure> {
         let message = format!("the run has format {newer}; this seqc reads up to {FORMAT}");
         return Err(Failure::checkpoint("checkpoint::newer", message));
     }
+    // With one digit changed it may still be read, as another run. A changed source is told where
+    // training goes on.
+    if read_text(&path.join(MANIFEST))? != digests(json.as_bytes()) {
+        let message = format!("{RECORD} is not as the run wrote it");
+        return Err(Failure::checkpoint("run::damaged", message)
+            .help("a run is changed by `--set` and `--data`, never in its folder"));
+    }
     let record = serde_json::from_str(&json).map_err(|e| {
         Failure::checkpoint("run::damaged", format!("{RECORD} cannot be read")).help(e.to_string())
     })?;
     Ok((record, source))
+}
+
+/// What the run's manifest says of its record.
+fn digests(record: &[u8]) -> String {
+    manifest::text(&[Entry::of(RECORD, record)])
 }
 
 /// Enough of a record to tell its age.
@@ -311,7 +327,14 @@ fn claim(out: &Path) -> Result<bool, Failure> {
     }
     let entries = fs::read_dir(out).map_err(|e| Failure::io("list", out, &e))?;
     // What the making of a run that was killed can leave.
-    let ours = [LOCK, SOURCE, "source.seq.tmp", "run.json.tmp"];
+    let ours = [
+        LOCK,
+        SOURCE,
+        MANIFEST,
+        "source.seq.tmp",
+        "manifest.tmp",
+        "run.json.tmp",
+    ];
     let others = entries.filter_map(|e| Some(e.ok()?.file_name()));
     match others.into_iter().find(|n| !ours.iter().any(|o| n == o)) {
         None => Ok(false),

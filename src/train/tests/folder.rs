@@ -115,3 +115,22 @@ fn damaged_and_newer_records_are_told_apart() {
         assert_eq!(failure.class, Class::Checkpoint, "{n} bytes");
     }
 }
+
+#[test]
+fn a_record_changed_by_one_bit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = create(None, dir.path()).unwrap().path().to_path_buf();
+    for name in ["run.json", "manifest"] {
+        let file = path.join(name);
+        let whole = fs::read(&file).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&file, &flipped).unwrap();
+            let failure = read(&path).unwrap_err();
+            assert_eq!(failure.class, Class::Checkpoint, "{name}, bit {bit}");
+        }
+        fs::write(&file, &whole).unwrap();
+        read(&path).unwrap();
+    }
+}
