@@ -67,7 +67,7 @@ impl Affine {
 /// the mean is large beside the spread.
 #[derive(Clone, Debug, Default)]
 pub struct Moments {
-    n: f64,
+    n: Vec<f64>,
     mean: Vec<f64>,
     squares: Vec<f64>,
     low: Vec<f64>,
@@ -75,18 +75,19 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Takes the features of one step.
+    /// Takes the features of one step; what is not a number is left out.
     pub fn push(&mut self, x: &[f64]) {
         if self.mean.is_empty() {
+            self.n = vec![0.0; x.len()];
             self.mean = vec![0.0; x.len()];
             self.squares = vec![0.0; x.len()];
             self.low = vec![f64::INFINITY; x.len()];
             self.high = vec![f64::NEG_INFINITY; x.len()];
         }
-        self.n += 1.0;
-        for (i, v) in x.iter().enumerate() {
+        for (i, v) in x.iter().enumerate().filter(|(_, v)| !v.is_nan()) {
+            self.n[i] += 1.0;
             let d = v - self.mean[i];
-            self.mean[i] += d / self.n;
+            self.mean[i] += d / self.n[i];
             self.squares[i] += d * (v - self.mean[i]);
             self.low[i] = self.low[i].min(*v);
             self.high[i] = self.high[i].max(*v);
@@ -100,10 +101,20 @@ impl Moments {
             scale: self
                 .squares
                 .iter()
-                .map(|s| (s / self.n).sqrt())
+                .zip(&self.n)
+                .map(|(s, n)| (s / n).sqrt())
                 .map(|s| if s > 0.0 { s } else { 1.0 })
                 .collect(),
         }
+    }
+
+    /// The mean of each feature as `shift`, with scale 1; `None` where one had no value.
+    pub fn means(&self) -> Option<Affine> {
+        let all = !self.n.is_empty() && self.n.iter().all(|n| *n > 0.0);
+        all.then(|| Affine {
+            shift: self.mean.clone(),
+            scale: vec![1.0; self.mean.len()],
+        })
     }
 
     /// To the range `low ..= high`; a constant feature becomes `low`.

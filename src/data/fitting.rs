@@ -81,7 +81,7 @@ impl<'a> Load<'a> {
                     | FitKind::Words { .. }
                     | FitKind::Bpe(_)
                     | FitKind::Pretrained => evaluator.eval(&plan.input, p),
-                    FitKind::Zscore | FitKind::Range { .. } => {
+                    FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => {
                         evaluator.number(&plan.input, p).map(Value::Numbers)
                     }
                 };
@@ -108,7 +108,7 @@ impl<'a> Load<'a> {
                         FitKind::Symbols(_) | FitKind::Words { .. } => {
                             labels.extend(n.data.iter().map(f64::to_string));
                         }
-                        FitKind::Zscore | FitKind::Range { .. } => {
+                        FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => {
                             features = n.width;
                             let together = if alike { 1 } else { n.width.max(1) };
                             for step in n.data.chunks(together) {
@@ -151,6 +151,13 @@ impl<'a> Load<'a> {
                     Fit::Vocabulary(byte_pairs(&pieces, size, end, plan.input.span)?)
                 }
                 FitKind::Zscore => Fit::Affine(moments.zscore().repeated(alike, features)),
+                FitKind::Mean => match moments.means() {
+                    Some(means) => Fit::Affine(means),
+                    None => {
+                        let message = "no mean: a column has no value in the training part";
+                        return Err(vec![fail(&plan.input, "data::missing", message)]);
+                    }
+                },
                 FitKind::Range { low, high } => {
                     Fit::Affine(moments.range(low, high).repeated(alike, features))
                 }

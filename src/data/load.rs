@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::column::{Column, Filling};
 use super::columns::eval::{Evaluator, Value};
+use super::columns::has_values;
 use super::columns::plan::{Node, Plan};
 use super::dataset::{Dataset, LoadOptions};
 use super::fit::{Fit, Fits};
@@ -38,7 +39,7 @@ impl<'a> Load<'a> {
         self.check_examples()?;
         // A length in byte pairs is known after the split only.
         let late = self.plan.keep_needs_fit();
-        let all: Vec<usize> = (0..self.source.examples()).collect();
+        let all = self.complete()?;
         let kept = match late {
             true => all.clone(),
             false => self.kept(&all, self.unfitted())?,
@@ -201,6 +202,26 @@ impl<'a> Load<'a> {
             let (b, a) = self.plan.reach(&self.plan.columns[*c].node);
             (back.max(b), ahead.max(a))
         })
+    }
+
+    /// Examples that have every value for want of which `missing = drop` leaves one out.
+    fn complete(&self) -> Result<Vec<usize>, Vec<Diagnostic>> {
+        let n = self.source.examples();
+        let whole = |e: &usize| {
+            self.plan
+                .drop
+                .iter()
+                .all(|c| has_values(self.source, *e, *c))
+        };
+        let all: Vec<usize> = (0..n).filter(whole).collect();
+        if all.is_empty() && n > 0 && !self.plan.drop.is_empty() {
+            let message = format!("`missing = drop` leaves none of {n} examples");
+            return Err(vec![
+                Diagnostic::error("data::nothing-kept", message)
+                    .label(self.spec.source.span, "every row misses a value"),
+            ]);
+        }
+        Ok(all)
     }
 
     /// Examples that `keep` keeps, in the source's order.

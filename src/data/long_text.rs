@@ -125,7 +125,7 @@ fn bytes(files: &[TextFile]) -> u64 {
 fn symbols(load: &Load, node: &Node, shift: usize) -> Option<(usize, usize)> {
     match &node.kind {
         NodeKind::Column(c) => symbols(load, &load.plan.columns[*c].node, shift),
-        NodeKind::Next(x) => symbols(load, x, shift + 1),
+        NodeKind::Next(x, k) => symbols(load, x, shift + k),
         NodeKind::Fitted(i) => match (&load.plan.fits[*i].kind, &load.plan.fits[*i].input.kind) {
             (FitKind::Bpe(_) | FitKind::Pretrained, _)
             | (_, NodeKind::Chars(_) | NodeKind::Words(..)) => Some((*i, shift)),

@@ -88,6 +88,7 @@ impl<'a> Reader<'a> {
             FitKind::Symbols(_)
             | FitKind::Words { .. }
             | FitKind::Zscore
+            | FitKind::Mean
             | FitKind::Range { .. } => {
                 let (store, names, lengths) = self.numbered().map_err(|e| vec![e])?;
                 let parts = ranges(self.load, &lengths);
@@ -249,6 +250,7 @@ impl<'a> Reader<'a> {
             | FitKind::Bpe(_)
             | FitKind::Pretrained
             | FitKind::Zscore
+            | FitKind::Mean
             | FitKind::Range { .. } => {
                 Vocabulary::of(SymbolKind::Chars, found.map(|(name, _)| name), false)
             }

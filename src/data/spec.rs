@@ -103,6 +103,16 @@ impl DataSpec {
     }
 }
 
+impl DataSpec {
+    /// Those of [`DataSpec::columns_read`] whose cells may be missing.
+    pub fn columns_filled(&self) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        let all = self.columns.iter().map(|c| &c.value).chain(&self.keep);
+        all.for_each(|e| e.fills(&mut out));
+        out
+    }
+}
+
 impl ColumnExpr {
     /// `name` is the column whose equation this stands in.
     fn reads(&self, name: &str, out: &mut BTreeSet<String>) {
@@ -120,6 +130,14 @@ impl ColumnExpr {
         }
     }
 
+    /// The named columns whose missing cells are dealt with.
+    fn fills(&self, out: &mut BTreeSet<String>) {
+        match &self.kind {
+            ColumnKind::Filled { columns, .. } => columns.reads("", out),
+            _ => self.parts().iter().for_each(|p| p.fills(out)),
+        }
+    }
+
     /// The expressions it is made of.
     pub fn parts(&self) -> Vec<&ColumnExpr> {
         match &self.kind {
@@ -130,7 +148,8 @@ impl ColumnExpr {
             | ColumnKind::Column(_)
             | ColumnKind::Columns(_) => Vec::new(),
             ColumnKind::Step { input, .. } => vec![input],
-            ColumnKind::Next(value)
+            ColumnKind::Filled { columns, .. } => vec![columns],
+            ColumnKind::Next(value, _)
             | ColumnKind::Length(value)
             | ColumnKind::Unary(_, value)
             | ColumnKind::Reduce { value, .. }
@@ -157,13 +176,20 @@ pub enum ColumnKind {
     Column(ColumnRef),
     /// Several numeric columns side by side.
     Columns(Vec<ColumnRef>),
+    /// `column(x, missing = drop)`: numbers whose cells may be missing. `columns` is a
+    /// [`ColumnKind::Column`] or [`ColumnKind::Columns`].
+    Filled {
+        columns: Box<ColumnExpr>,
+        missing: Missing,
+    },
     /// `input |> step`.
     Step {
         input: Box<ColumnExpr>,
         step: Step,
     },
-    /// The value of the next row; the last row of a part has none and is left out.
-    Next(Box<ColumnExpr>),
+    /// The value this many rows ahead, 1 by default; the last rows of a part have none and are left
+    /// out.
+    Next(Box<ColumnExpr>, usize),
     /// Symbols or steps of a sequence, before any `<end>`.
     Length(Box<ColumnExpr>),
     Unary(Unary, Box<ColumnExpr>),
@@ -191,6 +217,18 @@ pub enum ColumnKind {
     },
     /// `v[t]`: the step of a sequence named by an index of the equation.
     Index(Box<ColumnExpr>, Spanned<String>),
+}
+
+/// What stands for a missing number: an empty cell, `null`, or one of the usual words for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Missing {
+    /// The row is left out, before the split.
+    Drop,
+    /// The number of the nearest row above in the same file.
+    Previous,
+    /// The training part's mean.
+    Mean,
+    Number(f64),
 }
 
 /// A stage of a column's pipe.

@@ -4,14 +4,18 @@
 
 use super::read::signature;
 use super::schema::{
-    self, BATCHES, Block, Built, CLIPS, INITS, Kind, LOSSES, METRICS, OPTIMIZERS, PRECISIONS,
-    RECOMPUTES, SCHEDULES, SEARCHES, SOURCES, SPLITS, STEPS, STOPS, VALIDATES, Variant,
+    self, BATCHES, Block, Built, CLIPS, INITS, Kind, LOSSES, METRICS, MISSING, OPTIMIZERS,
+    PRECISIONS, RECOMPUTES, SCHEDULES, SEARCHES, SOURCES, SPLITS, STEPS, STOPS, VALIDATES, Variant,
 };
 
 /// The tables of choices, with the heading each has in the reference.
 const CHOICES: &[(&str, &[Variant])] = &[
     ("Sources: `from`", SOURCES),
     ("Steps of a column: after `|>`", STEPS),
+    (
+        "Missing numbers: `column(x, missing = …)`, or a number",
+        MISSING,
+    ),
     ("Parts: `split`", SPLITS),
     ("Batches: `batch`", BATCHES),
     ("Update rules: `optimizer`", OPTIMIZERS),

@@ -637,6 +637,17 @@ const PUNCTUATION: &[Variant] = &[
 
 const FITS: &[Variant] = &[built("train", &[], "from the training part only")];
 
+/// What may stand after `missing =` of `column` and `columns`, besides a number.
+pub const MISSING: &[Variant] = &[
+    built("drop", &[], "leaves the row out, before the split"),
+    built(
+        "previous",
+        &[],
+        "the value of the nearest row above in the same file",
+    ),
+    built("mean", &[], "the training part's mean"),
+];
+
 /// What may stand after `split =` in a data block.
 pub const SPLITS: &[Variant] = &[
     built(

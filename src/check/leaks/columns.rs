@@ -158,6 +158,7 @@ impl<'a> Follow<'a> {
             ColumnKind::Columns(references) => {
                 side_by_side(references.iter().map(|r| one(self.key(r))).collect())
             }
+            ColumnKind::Filled { columns, .. } => self.expr(columns, name),
             ColumnKind::Step { input, step } => self.expr(input, name).map(|read| match step {
                 Step::Window(n) => {
                     read.window = Some(*n);
@@ -182,9 +183,10 @@ impl<'a> Follow<'a> {
                 | Step::Steps(_)
                 | Step::Pixels => {}
             }),
-            ColumnKind::Next(value) => self.expr(value, name).map(|read| {
-                read.first = read.first.saturating_add(1);
-                read.last = read.last.saturating_add(1);
+            ColumnKind::Next(value, k) => self.expr(value, name).map(|read| {
+                let k = i64::try_from(*k).unwrap_or(i64::MAX);
+                read.first = read.first.saturating_add(k);
+                read.last = read.last.saturating_add(k);
             }),
             // A length does not tell the symbols.
             ColumnKind::Length(_) => Reads::default(),

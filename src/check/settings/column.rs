@@ -5,11 +5,23 @@
 //! column cannot be.
 
 use super::step::{function_names, no_function, one_argument, reference, step};
+use super::value::value;
 use crate::ast::node::{Arg, BinaryOp, CompareOp, Expr, ExprKind, Ident, Stage, UnaryOp};
-use crate::data::spec::{Binary, ColumnExpr, ColumnKind, ColumnRef, Unary};
+use crate::data::spec::{Binary, ColumnExpr, ColumnKind, ColumnRef, Missing, Unary};
 use crate::diagnostics::Diagnostic;
-use crate::settings::schema::STEPS;
+use crate::settings::checked::Checked;
+use crate::settings::read;
+use crate::settings::schema::{Kind, MISSING as FILLS, Range, STEPS};
+use crate::settings::value::{Value, ValueKind};
 use crate::span::{Span, Spanned};
+
+static MISSING: Kind = Kind::Choice(FILLS);
+static NUMBER: Kind = Kind::Number(Range::Any);
+/// Rows ahead: more than any table is read that far.
+static AHEAD: Kind = Kind::Whole {
+    low: 1,
+    high: 1_000_000,
+};
 
 pub fn column(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<ColumnExpr> {
     let kind = match &e.kind {
@@ -184,18 +196,42 @@ fn call(
     report: &mut Vec<Diagnostic>,
 ) -> Option<ColumnExpr> {
     let kind = match name {
-        "column" => match args {
-            [one] if one.name.is_none() => ColumnKind::Column(reference(&one.value, report)?),
-            _ => return takes(name, "one column", at, report),
-        },
-        "columns" => {
+        "column" | "columns" => {
+            let named = |a: &&Arg| a.name.as_ref().is_some_and(|n| n.node == "missing");
+            let (filled, args): (Vec<&Arg>, Vec<&Arg>) = args.iter().partition(named);
+            let several = name == "columns";
+            let unnamed = args.iter().all(|a| a.name.is_none());
+            if args.is_empty() || !unnamed || filled.len() > 1 || (!several && args.len() > 1) {
+                let what = if several { "columns" } else { "one column" };
+                return takes(name, what, at, report);
+            }
             let read: Vec<Option<ColumnRef>> =
                 args.iter().map(|a| reference(&a.value, report)).collect();
-            let read: Vec<ColumnRef> = read.into_iter().collect::<Option<_>>()?;
-            if read.is_empty() {
-                return takes(name, "columns", at, report);
+            let mut read: Vec<ColumnRef> = read.into_iter().collect::<Option<_>>()?;
+            let kind = match several {
+                true => ColumnKind::Columns(read),
+                false => ColumnKind::Column(read.swap_remove(0)),
+            };
+            match filled.first() {
+                None => kind,
+                Some(filled) => ColumnKind::Filled {
+                    columns: Box::new(ColumnExpr { kind, span: e.span }),
+                    missing: missing(&filled.value, report)?,
+                },
             }
-            ColumnKind::Columns(read)
+        }
+        "next" if args.len() == 2 && args.iter().all(|a| a.name.is_none()) => {
+            let value = column(&args[0].value, report);
+            let k = value_of(&args[1].value, report)?;
+            match read::read("next", &AHEAD, &k, report)? {
+                Checked::Number(k) => ColumnKind::Next(Box::new(value?), k as usize),
+                Checked::Pair(..)
+                | Checked::Text(_)
+                | Checked::Name(_)
+                | Checked::YesNo(_)
+                | Checked::Choice(_)
+                | Checked::List(_) => return None,
+            }
         }
         "uniform" => match args {
             [low, high] => ColumnKind::Uniform {
@@ -255,6 +291,35 @@ fn call(
         }
     };
     Some(ColumnExpr { kind, span: e.span })
+}
+
+/// What `missing =` may be.
+fn missing(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Missing> {
+    let v = value_of(e, report)?;
+    let kind = match v.kind {
+        ValueKind::Number(_) => &NUMBER,
+        ValueKind::Name(_) | ValueKind::Text(_) | ValueKind::Call { .. } | ValueKind::List(_) => {
+            &MISSING
+        }
+    };
+    match read::read("missing", kind, &v, report)? {
+        Checked::Number(n) => Some(Missing::Number(n)),
+        Checked::Choice(c) => match c.name {
+            "drop" => Some(Missing::Drop),
+            "previous" => Some(Missing::Previous),
+            "mean" => Some(Missing::Mean),
+            _ => None,
+        },
+        Checked::Pair(..)
+        | Checked::Text(_)
+        | Checked::Name(_)
+        | Checked::YesNo(_)
+        | Checked::List(_) => None,
+    }
+}
+
+fn value_of(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Value> {
+    value(e).map_err(|d| report.push(d)).ok()
 }
 
 fn two(op: Binary, a: &Arg, b: &Arg, report: &mut Vec<Diagnostic>) -> Option<ColumnKind> {

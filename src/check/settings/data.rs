@@ -366,7 +366,7 @@ fn idx_columns(e: &mut ColumnExpr) {
             input.kind = ColumnKind::Column(ColumnRef::Named(file.to_string()));
         }
         ColumnKind::Step { input: value, .. }
-        | ColumnKind::Next(value)
+        | ColumnKind::Next(value, _)
         | ColumnKind::Length(value)
         | ColumnKind::Unary(_, value)
         | ColumnKind::Reduce { value, .. }

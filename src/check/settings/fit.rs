@@ -222,9 +222,10 @@ fn gives(data: &DataSpec, e: &ColumnExpr, depth: usize) -> Gives {
             // Texts side by side: `labels()` may follow.
             Step::Split(_) => Gives::Cell,
         },
-        ColumnKind::Next(value) | ColumnKind::Index(value, _) => gives(data, value, depth),
+        ColumnKind::Next(value, _) | ColumnKind::Index(value, _) => gives(data, value, depth),
         ColumnKind::Number(_)
         | ColumnKind::Columns(_)
+        | ColumnKind::Filled { .. }
         | ColumnKind::Length(_)
         | ColumnKind::Unary(..)
         | ColumnKind::Binary(..)

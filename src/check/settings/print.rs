@@ -4,8 +4,8 @@
 //! source's and its split's defaults written out.
 
 use crate::data::spec::{
-    Binary, ColumnExpr, ColumnKind, ColumnRef, DataSpec, Reduce, SourceKind, Split, SplitBy, Step,
-    Table, Unary,
+    Binary, ColumnExpr, ColumnKind, ColumnRef, DataSpec, Missing, Reduce, SourceKind, Split,
+    SplitBy, Step, Table, Unary,
 };
 use crate::settings::checked::escape;
 
@@ -153,7 +153,19 @@ fn bare(e: &ColumnExpr) -> (String, Tightness) {
                 0,
             ),
         },
-        ColumnKind::Next(v) => (call("next", &[v]), TIGHTEST),
+        ColumnKind::Filled { columns, missing } => {
+            let inner = bare(columns).0;
+            let inner = inner.strip_suffix(')').unwrap_or(&inner);
+            let missing = match missing {
+                Missing::Drop => "drop".into(),
+                Missing::Previous => "previous".into(),
+                Missing::Mean => "mean".into(),
+                Missing::Number(n) => n.to_string(),
+            };
+            (format!("{inner}, missing = {missing})"), TIGHTEST)
+        }
+        ColumnKind::Next(v, 1) => (call("next", &[v]), TIGHTEST),
+        ColumnKind::Next(v, k) => (format!("next({}, {k})", expr(v, LOOSEST)), TIGHTEST),
         ColumnKind::Length(v) => (call("length", &[v]), TIGHTEST),
         ColumnKind::Unary(op, v) => match unary(*op) {
             "-" => (format!("-{}", expr(v, 8)), 7),

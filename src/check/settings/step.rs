@@ -61,7 +61,7 @@ impl Function {
                 value,
                 over: None,
             },
-            Function::Next => ColumnKind::Next(value),
+            Function::Next => ColumnKind::Next(value, 1),
             Function::Length => ColumnKind::Length(value),
         }
     }

@@ -202,9 +202,12 @@ impl<'a> Builder<'a> {
                 (node(NodeKind::Cells(cells)), axis)
             }
             ColumnKind::Step { input, step } => return self.step(e, input, step, context),
-            ColumnKind::Next(x) => {
+            ColumnKind::Filled { columns, missing } => {
+                return self.filled(columns, *missing, context);
+            }
+            ColumnKind::Next(x, k) => {
                 let (x, axis) = self.build(x, context)?;
-                (node(NodeKind::Next(x.into())), axis)
+                (node(NodeKind::Next(x.into(), *k)), axis)
             }
             ColumnKind::Length(x) => {
                 let (x, _) = self.build(x, context)?;

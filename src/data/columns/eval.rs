@@ -6,6 +6,7 @@
 //! else is evaluated.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::super::fit::{Fit, Prepare};
 use super::super::segments::segments;
@@ -13,6 +14,7 @@ use super::super::source::Source;
 use super::super::source::text::{Place, at, shown};
 use super::super::spec::Binary;
 use super::super::vocabulary::words;
+use super::fill::is_missing;
 use super::numbers::{Numbers, beside, binary, fail, lift, not_a_number, reduce, unary};
 use super::plan::{FitKind, Node, NodeKind, Plan};
 use crate::diagnostics::Diagnostic;
@@ -38,6 +40,8 @@ pub struct Evaluator<'a> {
     order: &'a [usize],
     /// The last value of each column that is read more than once.
     memo: Vec<Option<(usize, Value<'a>)>>,
+    /// For a column of the source, the last example and the row at or above it that has a value.
+    pub(super) carried: BTreeMap<usize, (usize, usize)>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -53,6 +57,7 @@ impl<'a> Evaluator<'a> {
             fitted,
             order,
             memo: vec![None; plan.columns.len()],
+            carried: BTreeMap::new(),
         }
     }
 
@@ -96,6 +101,9 @@ impl<'a> Evaluator<'a> {
                     parts.push(self.numbers(value, node, p, Some(*c))?);
                 }
                 Value::Numbers(beside(parts, node)?)
+            }
+            NodeKind::Filled(cells, missing) => {
+                Value::Numbers(self.filled(cells, *missing, node, p, example)?)
             }
             NodeKind::Lower(x) => self.texts(x, p, |t| Prepare::Lower.apply(t))?,
             NodeKind::Nfc(x) => self.texts(x, p, |t| Prepare::Nfc.apply(t))?,
@@ -144,7 +152,7 @@ impl<'a> Evaluator<'a> {
                 }
                 self.stack(rows, node, p)?
             }
-            NodeKind::Next(x) => self.eval(x, p + 1)?,
+            NodeKind::Next(x, k) => self.eval(x, p.saturating_add(*k))?,
             NodeKind::Length(x) => {
                 let n = match self.eval(x, p)? {
                     Value::Text(t) | Value::Chars(t) => t.chars().count(),
@@ -213,17 +221,7 @@ impl<'a> Evaluator<'a> {
         p: usize,
         cell: Option<usize>,
     ) -> Result<Numbers, Diagnostic> {
-        let parse = |t: &str, row: usize| {
-            let (code, message) = match t.trim().parse::<f64>() {
-                Ok(x) if x.is_finite() => return Ok(x),
-                Ok(_) => (
-                    "data::not-finite",
-                    format!("`{}` is not finite", shown(t, 30)),
-                ),
-                Err(_) => ("data::not-a-number", not_a_number(t)),
-            };
-            Err(self.at(node, p, cell, row, code, message))
-        };
+        let parse = |t: &str, row: usize| self.parse(t, node, p, cell, row);
         match value {
             Value::Numbers(n) => Ok(n),
             Value::Text(t) => Ok(Numbers::one(parse(&t, 0)?)),
@@ -245,6 +243,33 @@ impl<'a> Evaluator<'a> {
                 "characters are no numbers",
             )),
         }
+    }
+
+    /// The number that a text is.
+    pub(super) fn parse(
+        &self,
+        t: &str,
+        node: &'a Node,
+        p: usize,
+        cell: Option<usize>,
+        row: usize,
+    ) -> Result<f64, Diagnostic> {
+        let (code, message) = match t.trim().parse::<f64>() {
+            Ok(x) if x.is_finite() => return Ok(x),
+            Ok(_) => (
+                "data::not-finite",
+                format!("`{}` is not finite", shown(t, 30)),
+            ),
+            Err(_) => ("data::not-a-number", not_a_number(t)),
+        };
+        let error = self.at(node, p, cell, row, code, message);
+        Err(match is_missing(t) {
+            true => error.help(
+                "`missing = drop` leaves such rows out, `previous`, `mean` or a number fills \
+                 them: `column(x, missing = drop)`",
+            ),
+            false => error,
+        })
     }
 
     /// An error about the node's value at `p`, with the place of the cell it comes from.
@@ -272,8 +297,8 @@ impl<'a> Evaluator<'a> {
     fn origin(&self, node: &'a Node, p: usize) -> Option<(usize, usize)> {
         match &node.kind {
             NodeKind::Cell(c) => Some((*c, p)),
-            NodeKind::Cells(c) => Some((*c.first()?, p)),
-            NodeKind::Next(x) => self.origin(x, p + 1),
+            NodeKind::Cells(c) | NodeKind::Filled(c, _) => Some((*c.first()?, p)),
+            NodeKind::Next(x, k) => self.origin(x, p.saturating_add(*k)),
             _ => {
                 let mut found = None;
                 self.plan.visit(node, &mut |n| {
@@ -379,7 +404,7 @@ impl<'a> Evaluator<'a> {
                     }
                 }
             }
-            FitKind::Zscore | FitKind::Range { .. } => {
+            FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => {
                 let mut v = self.number(&fit.input, p)?;
                 let Some(Fit::Affine(affine)) = &self.fitted[i] else {
                     return Err(too_early(node, "statistics"));
@@ -389,7 +414,11 @@ impl<'a> Evaluator<'a> {
                     return Err(fail(node, "data::fit-mismatch", message));
                 }
                 for (j, x) in v.data.iter_mut().enumerate() {
-                    *x = affine.apply(j % v.width, *x);
+                    *x = match fit.kind {
+                        FitKind::Mean if x.is_nan() => affine.shift[j % v.width],
+                        FitKind::Mean => *x,
+                        _ => affine.apply(j % v.width, *x),
+                    };
                 }
                 Ok(Value::Numbers(v))
             }

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod eval;
+mod fill;
 mod made;
 mod names;
 pub mod numbers;
@@ -12,3 +13,4 @@ pub mod plan;
 mod steps;
 
 pub use build::plan;
+pub use fill::has_values;

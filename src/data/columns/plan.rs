@@ -3,7 +3,7 @@
 //! In: made by `build`. Out: [`Plan`], the columns a model asks for and those they read.
 
 use super::super::fit::{Affine, Inverse, Prepare, Undo};
-use super::super::spec::{Binary, PathText, Reduce, Unary};
+use super::super::spec::{Binary, Missing, PathText, Reduce, Unary};
 use super::super::vocabulary::SymbolKind;
 use crate::span::Span;
 
@@ -26,6 +26,8 @@ pub enum NodeKind {
     Index(Axis),
     Cell(usize),
     Cells(Vec<usize>),
+    /// Numbers of cells that may be missing; not a number where [`Missing::Mean`] is still to be put.
+    Filled(Vec<usize>, Missing),
     Lower(Box<Node>),
     Nfc(Box<Node>),
     /// A text of which each character is a symbol.
@@ -41,7 +43,8 @@ pub enum NodeKind {
     /// The input of [`Plan::fits`] at this position, changed by what was fitted to it.
     Fitted(usize),
     Window(Box<Node>, usize),
-    Next(Box<Node>),
+    /// This many rows ahead.
+    Next(Box<Node>, usize),
     Length(Box<Node>),
     Unary(Unary, Box<Node>),
     Binary(Binary, Box<Node>, Box<Node>),
@@ -102,6 +105,8 @@ pub enum FitKind {
     /// The pieces of a tokenizer made elsewhere: read, not fitted.
     Pretrained,
     Zscore,
+    /// The mean of each feature, for values that are missing.
+    Mean,
     Range {
         low: f64,
         high: f64,
@@ -124,6 +129,8 @@ pub struct Plan {
     /// The column of each field, in the order of [`Wanted::fields`].
     pub fields: Vec<usize>,
     pub keep: Option<Node>,
+    /// Cells without which a row is left out.
+    pub drop: Vec<usize>,
     pub stratify: Option<Node>,
     /// Tensors whose second axis is one of steps.
     pub sequences: Vec<bool>,
@@ -182,9 +189,9 @@ impl Plan {
                 let (back, ahead) = self.reach(input);
                 return (back + n - 1, ahead);
             }
-            NodeKind::Next(input) => {
+            NodeKind::Next(input, k) => {
                 let (back, ahead) = self.reach(input);
-                return (back, ahead + 1);
+                return (back.saturating_sub(*k), ahead.saturating_add(*k));
             }
             _ => {}
         }
@@ -202,7 +209,8 @@ impl Plan {
             | NodeKind::Text(_)
             | NodeKind::Index(_)
             | NodeKind::Cell(_)
-            | NodeKind::Cells(_) => {}
+            | NodeKind::Cells(_)
+            | NodeKind::Filled(..) => {}
             NodeKind::Column(c) => f(&self.columns[*c].node),
             NodeKind::Fitted(i) => f(&self.fits[*i].input),
             NodeKind::Lower(x)
@@ -214,7 +222,7 @@ impl Plan {
             | NodeKind::Steps(x, _)
             | NodeKind::Pixels(x)
             | NodeKind::Window(x, _)
-            | NodeKind::Next(x)
+            | NodeKind::Next(x, _)
             | NodeKind::Length(x)
             | NodeKind::Unary(_, x) => f(x),
             NodeKind::Binary(_, a, b) => {
@@ -238,13 +246,13 @@ impl Plan {
     pub fn symbols(&self, node: &Node) -> Option<usize> {
         match &node.kind {
             NodeKind::Column(c) => self.symbols(&self.columns[*c].node),
-            NodeKind::Next(x) | NodeKind::Window(x, _) => self.symbols(x),
+            NodeKind::Next(x, _) | NodeKind::Window(x, _) => self.symbols(x),
             NodeKind::Fitted(i) => match self.fits[*i].kind {
                 FitKind::Symbols(_)
                 | FitKind::Words { .. }
                 | FitKind::Bpe(_)
                 | FitKind::Pretrained => Some(*i),
-                FitKind::Zscore | FitKind::Range { .. } => None,
+                FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => None,
             },
             _ => None,
         }
@@ -272,7 +280,7 @@ impl Plan {
             NodeKind::Pixels(_) => true,
             NodeKind::Column(c) => self.alike(&self.columns[*c].node),
             NodeKind::Fitted(i) => self.alike(&self.fits[*i].input),
-            NodeKind::Next(x) | NodeKind::Window(x, _) | NodeKind::Unary(_, x) => self.alike(x),
+            NodeKind::Next(x, _) | NodeKind::Window(x, _) | NodeKind::Unary(_, x) => self.alike(x),
             _ => false,
         }
     }
@@ -282,7 +290,7 @@ impl Plan {
         let (step, input) = match &node.kind {
             NodeKind::Column(c) => return self.prepared(&self.columns[*c].node),
             NodeKind::Fitted(i) => return self.prepared(&self.fits[*i].input),
-            NodeKind::Next(x)
+            NodeKind::Next(x, _)
             | NodeKind::Window(x, _)
             | NodeKind::Chars(x)
             | NodeKind::Words(x, _) => return self.prepared(x),
@@ -303,7 +311,9 @@ impl Plan {
         loop {
             node = match &node.kind {
                 NodeKind::Column(c) => &self.columns[*c].node,
-                NodeKind::Next(x) | NodeKind::Window(x, _) => x,
+                NodeKind::Next(x, _) | NodeKind::Window(x, _) => x,
+                // What is put for a missing value has the unit of the others.
+                NodeKind::Fitted(i) if self.fits[*i].kind == FitKind::Mean => &self.fits[*i].input,
                 NodeKind::Fitted(i) => {
                     if let Some(affine) = fitted(*i) {
                         steps.push(Undo::Affine(affine));

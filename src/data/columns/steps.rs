@@ -130,7 +130,7 @@ impl<'a> Builder<'a> {
         Ok((node(kind), axis))
     }
 
-    fn fit(&mut self, input: Node, kind: FitKind, context: &mut Context) -> NodeKind {
+    pub(super) fn fit(&mut self, input: Node, kind: FitKind, context: &mut Context) -> NodeKind {
         let key = format!("{}.{}", context.column, context.fits);
         context.fits += 1;
         self.plan.fits.push(FitPlan {

@@ -22,6 +22,7 @@ pub fn add(
     records: &mut Records,
     text: Text,
     read: &BTreeSet<String>,
+    filled: &BTreeSet<String>,
     span: Span,
 ) -> Result<(), Diagnostic> {
     let index = records.files.len();
@@ -59,6 +60,12 @@ pub fn add(
                 let start = unquoted.len();
                 if read.contains(name) {
                     let value = object.iter().find(|(key, _)| key == name).map(|(_, v)| v);
+                    // An empty cell, which `missing` says what to do with.
+                    let empty = value.is_none_or(Value::is_null) && filled.contains(name);
+                    if empty {
+                        file.cells.push(start..start);
+                        continue;
+                    }
                     cell(name, value, unquoted).map_err(|(code, m)| fault(code, 1, m))?;
                 }
                 file.cells.push(start..unquoted.len());
@@ -156,7 +163,14 @@ mod tests {
             ..Text::default()
         };
         let names = ["text", "n"].map(String::from);
-        add(&mut records, text, &names.into(), Span::default()).map(|()| records)
+        add(
+            &mut records,
+            text,
+            &names.into(),
+            &BTreeSet::new(),
+            Span::default(),
+        )
+        .map(|()| records)
     }
 
     #[test]

@@ -148,7 +148,7 @@ pub fn open(
 pub fn of_texts(spec: &DataSpec, texts: Vec<Text>) -> Result<Source, Diagnostic> {
     let span = spec.source.span;
     let mut records = Records::default();
-    let read = spec.columns_read();
+    let (read, filled) = (spec.columns_read(), spec.columns_filled());
     let mut whole = Vec::new();
     for text in texts {
         let records = &mut records;
@@ -157,7 +157,7 @@ pub fn of_texts(spec: &DataSpec, texts: Vec<Text>) -> Result<Source, Diagnostic>
             SourceKind::Lines(_) => lines::lines(records, text, span)?,
             SourceKind::Csv(options) => table::add(records, text, Form::Csv, options, span)?,
             SourceKind::Tsv(options) => table::add(records, text, Form::Tsv, options, span)?,
-            SourceKind::Jsonl(_) => jsonl::add(records, text, &read, span)?,
+            SourceKind::Jsonl(_) => jsonl::add(records, text, &read, &filled, span)?,
             SourceKind::Rows { .. } | SourceKind::Tensors(_) | SourceKind::Idx { .. } => {
                 let message = "this source is no text";
                 return Err(Diagnostic::error("data::not-text", message)

@@ -3,7 +3,7 @@
 use super::*;
 use crate::data::{Fits, Part, Tensor};
 
-fn floats(d: &Dataset, part: Part, name: &str) -> Vec<f32> {
+pub fn floats(d: &Dataset, part: Part, name: &str) -> Vec<f32> {
     let mut all = Vec::new();
     for batch in d.each(part, &super::batches::in_order(1)) {
         match batch.data(name) {

@@ -7,6 +7,7 @@ mod expressions;
 mod faults;
 mod guess;
 mod load;
+mod missing;
 mod random;
 mod sources;
 mod stored;
@@ -56,7 +57,7 @@ pub fn columns(names: &[&str]) -> ColumnExpr {
 }
 
 pub fn next(x: ColumnExpr) -> ColumnExpr {
-    e(ColumnKind::Next(x.into()))
+    e(ColumnKind::Next(x.into(), 1))
 }
 
 pub fn length(x: ColumnExpr) -> ColumnExpr {

@@ -27,10 +27,13 @@ fn piped(kind: ColumnKind, step: Step) -> ColumnKind {
 }
 
 fn next(kind: ColumnKind) -> ColumnKind {
-    ColumnKind::Next(Box::new(ColumnExpr {
-        kind,
-        span: Span::default(),
-    }))
+    ColumnKind::Next(
+        Box::new(ColumnExpr {
+            kind,
+            span: Span::default(),
+        }),
+        1,
+    )
 }
 
 fn named(name: &str) -> ColumnKind {
