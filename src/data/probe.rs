@@ -9,7 +9,7 @@ use super::dataset::LoadOptions;
 use super::load::Load;
 use super::source::path::{resolve, resolve_one_of};
 use super::source::{Source, open};
-use super::spec::{DataSpec, SourceKind, Wanted};
+use super::spec::{DataSpec, PathText, SourceKind, Split, Wanted};
 use crate::diagnostics::{Diagnostic, Severity};
 
 /// How much of a file is looked at, in bytes.
@@ -30,6 +30,18 @@ pub fn header(spec: &DataSpec, options: &LoadOptions) -> Option<Vec<String>> {
     }
 }
 
+/// The files that `split` names, where they are read.
+fn files_of_parts(spec: &DataSpec, alone: bool) -> Vec<&PathText> {
+    match &spec.split {
+        Split::Files { valid, test, .. } if !alone => {
+            let parts = valid.iter().chain(test);
+            let files = parts.flat_map(|p| std::iter::once(&p.path).chain(&p.labels));
+            files.collect()
+        }
+        Split::Files { .. } | Split::Parts { .. } => Vec::new(),
+    }
+}
+
 /// Whether the files can be read and have the columns asked for, as far as their beginning tells.
 pub fn probe(spec: &DataSpec, wanted: &Wanted, options: &LoadOptions) -> Vec<Diagnostic> {
     let bound = options.bindings.get(&spec.name.node).map(|p| p.as_path());
@@ -43,6 +55,7 @@ pub fn probe(spec: &DataSpec, wanted: &Wanted, options: &LoadOptions) -> Vec<Dia
         // Its pictures are longer too.
         SourceKind::Idx { images, labels } => std::iter::once(images)
             .chain(labels)
+            .chain(files_of_parts(spec, alone))
             .filter_map(|p| resolve_one_of(p, options.base, bound, &spec.name.node).err())
             .collect(),
         _ => match open(spec, options.base, bound, alone, Some(LOOK)) {

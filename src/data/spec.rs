@@ -332,10 +332,25 @@ pub enum Split {
     },
     /// The source is the training part; the others are files of the same form.
     Files {
-        valid: Option<PathText>,
-        test: Option<PathText>,
+        valid: Option<PartFile>,
+        test: Option<PartFile>,
         span: Span,
     },
+}
+
+/// The file of a part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartFile {
+    /// Of idx the images.
+    pub path: PathText,
+    /// Of idx alone.
+    pub labels: Option<PathText>,
+}
+
+impl From<PathText> for PartFile {
+    fn from(path: PathText) -> PartFile {
+        PartFile { path, labels: None }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

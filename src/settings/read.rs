@@ -71,6 +71,12 @@ pub fn read(
                 wrong_type(what, "a whole number", value, report)
             }
         },
+        Kind::TextOr(variants) => match value.kind {
+            ValueKind::Name(_) | ValueKind::Call { .. } => choice(what, variants, value, report),
+            ValueKind::Text(_) | ValueKind::Number(_) | ValueKind::List(_) => {
+                read(what, &Kind::Text, value, report)
+            }
+        },
         Kind::List(item) => {
             let values = match &value.kind {
                 ValueKind::List(items) => items.as_slice(),

@@ -102,6 +102,7 @@ fn kind(kind: &Kind) -> String {
         Kind::NumberOr { low, variants, .. } => {
             format!("whole number, at least {low}, or {}", names(variants))
         }
+        Kind::TextOr(variants) => format!("quoted text, or {}", names(variants)),
         Kind::List(item) => match item {
             Kind::Choice(variants) => format!("list of {}", names(variants)),
             other => format!("list: {}", self::kind(other)),

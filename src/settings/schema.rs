@@ -82,6 +82,8 @@ pub enum Kind {
         high: u64,
         variants: &'static [Variant],
     },
+    /// A quoted text where the second kind is not meant: `"v.txt"` or `idx(images = …)`.
+    TextOr(&'static [Variant]),
     /// `[a, b]`; one value alone is a list of one.
     List(&'static Kind),
     /// A column of a table: `Date`, `"Closing price"`, or its number, counted from 1.
@@ -663,10 +665,19 @@ pub const SPLITS: &[Variant] = &[
     ),
     built(
         "files",
-        &[maybe("valid", Kind::Text), maybe("test", Kind::Text)],
-        "other files of the same form",
+        &[
+            maybe("valid", Kind::TextOr(PAIR)),
+            maybe("test", Kind::TextOr(PAIR)),
+        ],
+        "other files of the same form; of idx a pair",
     ),
 ];
+
+const PAIR: &[Variant] = &[built(
+    "idx",
+    &[need("images", Kind::Text), need("labels", Kind::Text)],
+    "two files of a part",
+)];
 
 const ORDERS: &[Variant] = &[built("time", &[], "in the order of the rows")];
 

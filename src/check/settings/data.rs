@@ -13,8 +13,8 @@ use super::step::column_ref;
 use super::value::value;
 use crate::ast::node::{Expr, Setting, Settings};
 use crate::data::spec::{
-    ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, DataSpec, Source, SourceKind, Split, SplitBy,
-    Step, Table,
+    ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, DataSpec, PartFile, Source, SourceKind, Split,
+    SplitBy, Step, Table,
 };
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::settings::checked::{Checked, Choice};
@@ -100,13 +100,26 @@ pub fn data(block: &Settings, times: &[String], report: &mut Vec<Diagnostic>) ->
     if let SourceKind::Idx { .. } = source.kind {
         (columns.iter_mut()).for_each(|c: &mut ColumnSpec| idx_columns(&mut c.value));
         keep.iter_mut().for_each(idx_columns);
-        if let Some(Split::Files { span, .. }) = split {
-            let message = "`files` names one file a part, `idx` has two";
-            report.push(
-                Diagnostic::error("setting::conflict", message)
-                    .label(span, "not with `idx`")
-                    .help("`split = parts(…)` divides one pair of files"),
-            );
+    }
+    if let Some(Split::Files { valid, test, .. }) = &split {
+        let pair = matches!(source.kind, SourceKind::Idx { .. });
+        let parts = || [valid, test].into_iter().flatten();
+        if let Some(part) = parts().find(|p| p.labels.is_some() != pair) {
+            let error = match pair {
+                true => Diagnostic::error(
+                    "setting::conflict",
+                    "a part of `idx` is two files, this is one",
+                )
+                .label(part.path.span, "the images alone?")
+                .help("write `files(valid = idx(images = \"…\", labels = \"…\"))`"),
+                false => Diagnostic::error(
+                    "setting::conflict",
+                    "a part is of the source's form, which is not `idx`",
+                )
+                .label(part.path.span, "a pair of files")
+                .label(source.span, "one file"),
+            };
+            report.push(error);
             return None;
         }
     }
@@ -212,7 +225,18 @@ fn split(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Split> {
     let c = chosen("split", &SPLIT, e, report)?;
     let span = e.span;
     if c.name == "files" {
-        let file = |name| c.get(name).map(|_| c.text(name).clone());
+        let file = |name| match c.get(name)? {
+            Checked::Choice(pair) => Some(PartFile {
+                path: pair.text("images").clone(),
+                labels: Some(pair.text("labels").clone()),
+            }),
+            Checked::Text(path) => Some(path.clone().into()),
+            Checked::Number(_)
+            | Checked::Pair(..)
+            | Checked::Name(_)
+            | Checked::YesNo(_)
+            | Checked::List(_) => None,
+        };
         return Some(Split::Files {
             valid: file("valid"),
             test: file("test"),

@@ -4,8 +4,8 @@
 //! source's and its split's defaults written out.
 
 use crate::data::spec::{
-    Binary, ColumnExpr, ColumnKind, ColumnRef, DataSpec, Missing, Reduce, SourceKind, Split,
-    SplitBy, Step, Table, Unary,
+    Binary, ColumnExpr, ColumnKind, ColumnRef, DataSpec, Missing, PartFile, Reduce, SourceKind,
+    Split, SplitBy, Step, Table, Unary,
 };
 use crate::settings::checked::escape;
 
@@ -93,9 +93,15 @@ fn split(s: &Split) -> String {
             format!("parts({train}, {valid}, {test}{by})")
         }
         Split::Files { valid, test, .. } => {
-            let part = |name: &str, file: &Option<crate::data::spec::PathText>| {
-                file.as_ref()
-                    .map(|f| format!("{name} = {}", quoted(&f.node)))
+            let part = |name: &str, file: &Option<PartFile>| {
+                file.as_ref().map(|f| match &f.labels {
+                    None => format!("{name} = {}", quoted(&f.path.node)),
+                    Some(labels) => format!(
+                        "{name} = idx(images = {}, labels = {})",
+                        quoted(&f.path.node),
+                        quoted(&labels.node)
+                    ),
+                })
             };
             let parts: Vec<String> = [part("valid", valid), part("test", test)]
                 .into_iter()

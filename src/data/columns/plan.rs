@@ -324,6 +324,21 @@ impl Plan {
                     steps.push(Undo::Exp);
                     x
                 }
+                NodeKind::List(parts) => {
+                    let mut all = parts.iter().map(|p| self.inverse(p, fitted));
+                    let one = |undo: &Undo| match undo {
+                        Undo::Affine(a) => a.scale.len() == 1,
+                        Undo::Exp => true,
+                    };
+                    // Several values of one column: the same steps lead back from each.
+                    if let Some(first) = all.next()
+                        && first.0.iter().all(one)
+                        && all.all(|other| other == first)
+                    {
+                        steps.extend(first.0);
+                    }
+                    return Inverse(steps);
+                }
                 _ => return Inverse(steps),
             };
         }

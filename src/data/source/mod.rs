@@ -21,7 +21,7 @@ use table::Form;
 use tensors::TensorFile;
 use text::{Place, Text, shown};
 
-use super::spec::{ColumnRef, DataSpec, PathText, SourceKind, Split, Table};
+use super::spec::{ColumnRef, DataSpec, PartFile, PathText, SourceKind, Split, Table};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -60,10 +60,11 @@ pub fn open(
     limit: Option<u64>,
 ) -> Result<Source, Diagnostic> {
     let span = spec.source.span;
-    let others: Vec<&PathText> = match &spec.split {
+    let parts: Vec<&PartFile> = match &spec.split {
         Split::Files { valid, test, .. } if !alone => valid.iter().chain(test).collect(),
         Split::Files { .. } | Split::Parts { .. } => Vec::new(),
     };
+    let others = || parts.iter().map(|p| &p.path);
     // A bound file stands for the source alone; a bound folder for all of its files.
     let folder = bound.filter(|b| b.is_dir());
     let files = |first: &PathText| -> Result<Vec<(Vec<u8>, Resolved)>, Diagnostic> {
@@ -72,7 +73,7 @@ pub fn open(
             Ok((read(&file, path, limit)?, file))
         };
         let mut all = vec![one(first, bound)?];
-        for path in &others {
+        for path in others() {
             all.push(one(path, folder)?);
         }
         Ok(all)
@@ -94,7 +95,7 @@ pub fn open(
     match &spec.source.kind {
         SourceKind::Text(path) if limit.is_none() => {
             let mut all = vec![resolve(path, base, bound, &spec.name.node)?];
-            for path in &others {
+            for path in others() {
                 all.push(resolve(path, base, folder, &spec.name.node)?);
             }
             Ok(Source::Text(all.into_iter().map(TextFile::File).collect()))
@@ -137,9 +138,22 @@ pub fn open(
                 }
             };
             let labels = labels.as_ref().map(file).transpose()?;
-            let images = (&images.0[..], &images.1.shown[..]);
-            let labels = labels.as_ref().map(|l| (&l.0[..], &l.1.shown[..]));
-            Ok(Source::Tensors(vec![idx::parse(images, labels, span)?]))
+            let parsed = |images: &(Vec<u8>, Resolved), labels: Option<&(Vec<u8>, Resolved)>| {
+                let labels = labels.map(|l| (&l.0[..], &l.1.shown[..]));
+                idx::parse((&images.0, &images.1.shown), labels, span)
+            };
+            let mut all = vec![parsed(&images, labels.as_ref())?];
+            for part in &parts {
+                let labels = part.labels.as_ref().map(file).transpose()?;
+                all.push(parsed(&file(&part.path)?, labels.as_ref())?);
+            }
+            let size = |f: &TensorFile| f.tensors[0].shape[1..].to_vec();
+            if let Some(other) = all.iter().find(|f| size(f) != size(&all[0])) {
+                let message = "the pictures of the parts are not of one size";
+                return Err(Diagnostic::error("data::bad-idx", message)
+                    .label(span, format!("unlike {}", shown(&other.name, 200))));
+            }
+            Ok(Source::Tensors(all))
         }
     }
 }

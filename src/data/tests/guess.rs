@@ -5,7 +5,7 @@ use crate::data::{Part, majority, most_frequent, naive_bayes};
 
 fn files() -> Split {
     Split::Files {
-        valid: Some(here("b.tsv".into())),
+        valid: Some(here("b.tsv".to_string()).into()),
         test: None,
         span: Span::default(),
     }

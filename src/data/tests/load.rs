@@ -31,7 +31,7 @@ fn the_vocabulary_is_the_training_parts() {
         lines("a.txt"),
         vec![set("name", whole().to(Step::Chars))],
         Split::Files {
-            valid: Some(here("b.txt".into())),
+            valid: Some(here("b.txt".to_string()).into()),
             test: None,
             span: Span::default(),
         },

@@ -102,6 +102,51 @@ fn pixels_are_scaled_together() {
 }
 
 #[test]
+fn a_part_of_pictures_is_a_pair_of_files() {
+    let kind = SourceKind::Idx {
+        images: here("images".into()),
+        labels: Some(here("labels".into())),
+    };
+    let columns = || {
+        vec![
+            set("image", named("images").to(Step::Pixels)),
+            set("digit", named("labels").to(Step::Labels)),
+        ]
+    };
+    let load = |images: &'static [u8]| {
+        let split = Split::Files {
+            valid: Some(PartFile {
+                path: here("valid-images".into()),
+                labels: Some(here("valid-labels".into())),
+            }),
+            test: None,
+            span: Span::default(),
+        };
+        let fields = vec![
+            input("image", Unit::Number, None).sized(&[4]),
+            target("digit", Unit::Class, None),
+        ];
+        let [a, b] = pictures();
+        let labels = b"\0\0\x08\x01\0\0\0\x01\x09";
+        let files = [a, b, ("valid-images", images), ("valid-labels", labels)];
+        let spec = spec(kind.clone(), columns(), split);
+        load_with(&files, &spec, &wanted(fields, None), |_| {})
+    };
+    let d = load(b"\0\0\x08\x03\0\0\0\x01\0\0\0\x02\0\0\0\x02\x01\x02\x03\x04").unwrap();
+    assert_eq!(Part::ALL.map(|p| d.len(p)), [2, 1, 0]);
+    let batch = d.each(Part::Valid, &super::batches::in_order(1)).next();
+    let batch = batch.unwrap();
+    assert_eq!(batch.data("digit"), Some(&Tensor::I32(vec![0])));
+    let values = vec![1.0, 2.0, 3.0, 4.0];
+    assert_eq!(batch.data("image"), Some(&Tensor::F32(values)));
+    let wrong = load(b"\0\0\x08\x03\0\0\0\x01\0\0\0\x01\0\0\0\x02\x01\x02").unwrap_err();
+    assert_eq!(
+        wrong[0].message,
+        "the pictures of the parts are not of one size"
+    );
+}
+
+#[test]
 fn a_folder_is_bound_for_two_files() {
     let kind = SourceKind::Idx {
         images: here("sub/images".into()),

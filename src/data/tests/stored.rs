@@ -124,7 +124,7 @@ fn files_are_parts_stored_or_held() {
     for cut in cuts() {
         let (columns, wanted) = target_of(&[cut], true);
         let split = Split::Files {
-            valid: Some(here("v.txt".into())),
+            valid: Some(here("v.txt".to_string()).into()),
             test: None,
             span: Span::default(),
         };

@@ -13,7 +13,7 @@ fn words(min_count: usize, max: Option<usize>) -> Step {
 
 fn files(valid: &str) -> Split {
     Split::Files {
-        valid: Some(here(valid.into())),
+        valid: Some(here(valid.to_string()).into()),
         test: None,
         span: Span::default(),
     }

@@ -53,7 +53,9 @@ fn every_default_is_of_its_own_kind() {
             default(e.name, &e.kind, text);
         }
         match e.kind {
-            Kind::Choice(variants) | Kind::NumberOr { variants, .. } => default_args(variants),
+            Kind::Choice(variants) | Kind::NumberOr { variants, .. } | Kind::TextOr(variants) => {
+                default_args(variants);
+            }
             Kind::List(Kind::Choice(variants)) => default_args(variants),
             Kind::Whole { .. }
             | Kind::Number(_)
