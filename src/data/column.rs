@@ -28,7 +28,7 @@ pub enum Values {
 }
 
 /// Tokens of a long text that are shown at once.
-const SOME: usize = 1 << 16;
+pub(super) const SOME: usize = 1 << 16;
 
 #[derive(Clone, Debug)]
 pub struct Column {

@@ -6,16 +6,40 @@
 //! metric. `None`: the data has no such target, or the part no answer.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use super::column::{Column, Values};
+use super::column::{Column, SOME, Values};
 use super::dataset::Dataset;
+use super::reading::scratch;
 use super::spec::{FieldRole, Unit};
 use super::split::Part;
 use super::vocabulary::Vocabulary;
+use crate::diagnostics::Diagnostic;
 
 /// The training part's most frequent class, for every answer; unit by unit where there are several.
-pub fn majority(dataset: &Dataset, target: &str, part: Part) -> Option<f64> {
-    let column = dataset.column(target)?;
+///
+/// Errors: a long text's scratch file cannot be read.
+pub fn majority(dataset: &Dataset, target: &str, part: Part) -> Result<Option<f64>, Diagnostic> {
+    let failed = |e: io::Error| scratch(&e);
+    let Some(column) = dataset.column(target) else {
+        return Ok(None);
+    };
+    let mut right = Right::default();
+    if let Values::Stored(_) = column.values {
+        let mut counts = Counts::default();
+        column
+            .each_step(dataset.parts[Part::Train as usize].clone(), |some| {
+                classes(column, some).for_each(|y| counts.add(y));
+            })
+            .map_err(failed)?;
+        let guess = counts.most();
+        column
+            .each_step(dataset.parts[part as usize].clone(), |some| {
+                classes(column, some).for_each(|y| right.add(guess, y));
+            })
+            .map_err(failed)?;
+        return Ok(right.share());
+    }
     let units = column.width.max(1);
     let mut counts = vec![Counts::default(); units];
     for e in dataset.parts[Part::Train as usize].clone() {
@@ -24,39 +48,77 @@ pub fn majority(dataset: &Dataset, target: &str, part: Part) -> Option<f64> {
         }
     }
     let guesses: Vec<Option<usize>> = counts.iter().map(Counts::most).collect();
-    let mut right = Right::default();
     for e in dataset.parts[part as usize].clone() {
         for (i, y) in answers(column, e).enumerate() {
             right.add(guesses[i % units], y);
         }
     }
-    right.share()
+    Ok(right.share())
 }
 
 /// For each step the class that its symbol has most often in the training part; for a symbol that
 /// has none there, the most frequent class of all. The symbols are those of the first token input
 /// along the target's time.
-pub fn most_frequent(dataset: &Dataset, target: &str, part: Part) -> Option<f64> {
-    let column = dataset.column(target)?;
+///
+/// Errors: a long text's scratch file cannot be read.
+pub fn most_frequent(
+    dataset: &Dataset,
+    target: &str,
+    part: Part,
+) -> Result<Option<f64>, Diagnostic> {
+    let failed = |e: io::Error| scratch(&e);
+    let Some(column) = dataset.column(target) else {
+        return Ok(None);
+    };
     let mut inputs = token_inputs(dataset);
-    let input = inputs.find(|c| c.time.is_some() && c.time == column.time)?;
-    let steps = |e| input.tokens(e).iter().zip(answers(column, e));
+    let Some(input) = inputs.find(|c| c.time.is_some() && c.time == column.time) else {
+        return Ok(None);
+    };
     let mut all = Counts::default();
     let mut of_symbol = BTreeMap::<i32, Counts>::new();
-    for e in dataset.parts[Part::Train as usize].clone() {
-        for (symbol, y) in steps(e) {
-            all.add(y);
-            of_symbol.entry(*symbol).or_default().add(y);
-        }
-    }
+    each_pair(dataset, input, column, Part::Train, |symbol, y| {
+        all.add(y);
+        of_symbol.entry(symbol).or_default().add(y);
+    })
+    .map_err(failed)?;
+    let most = all.most();
     let mut right = Right::default();
-    for e in dataset.parts[part as usize].clone() {
-        for (symbol, y) in steps(e) {
-            let guess = of_symbol.get(symbol).and_then(Counts::most);
-            right.add(guess.or(all.most()), y);
+    each_pair(dataset, input, column, part, |symbol, y| {
+        let guess = of_symbol.get(&symbol).and_then(Counts::most);
+        right.add(guess.or(most), y);
+    })
+    .map_err(failed)?;
+    Ok(right.share())
+}
+
+/// Shows each symbol of an input with the class that the target has at its step.
+fn each_pair(
+    dataset: &Dataset,
+    input: &Column,
+    target: &Column,
+    part: Part,
+    mut show: impl FnMut(i32, Option<usize>),
+) -> io::Result<()> {
+    let examples = dataset.parts[part as usize].clone();
+    let (Values::Stored(symbols), Values::Stored(answered)) = (&input.values, &target.values)
+    else {
+        for e in examples {
+            let steps = input.tokens(e).iter().zip(answers(target, e));
+            steps.for_each(|(symbol, y)| show(*symbol, y));
         }
+        return Ok(());
+    };
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for start in examples.clone().step_by(SOME) {
+        let steps = start..examples.end.min(start + SOME);
+        a.clear();
+        b.clear();
+        symbols.read(steps.clone(), &mut a)?;
+        answered.read(steps, &mut b)?;
+        let pairs = a.iter().zip(classes(target, &b));
+        pairs.for_each(|(symbol, y)| show(*symbol, y));
     }
-    right.share()
+    Ok(())
 }
 
 /// Multinomial naive Bayes (Manning, Raghavan and Schütze 2008, chapter 13): the class y with the
@@ -148,13 +210,8 @@ fn token_inputs(dataset: &Dataset) -> impl Iterator<Item = &Column> {
 /// The true classes of an example, step by step; of units, 0 or 1 for each. `None`: not known.
 fn answers<'d>(column: &'d Column, e: usize) -> Box<dyn Iterator<Item = Option<usize>> + 'd> {
     match &column.values {
-        Values::I32(_) => {
-            let vocabulary = column.vocabulary.as_ref();
-            let known = move |y: &&i32| vocabulary.is_some_and(|v| v.is_known(**y));
-            let class = move |y: &'d i32| Some(y).filter(known).map(|y| *y as usize);
-            Box::new(column.tokens(e).iter().map(class))
-        }
-        // The steps of one long text are no answers to guess one by one.
+        Values::I32(_) => Box::new(classes(column, column.tokens(e))),
+        // They are read some at a time, by those who ask for them.
         Values::Stored(_) => Box::new(std::iter::empty()),
         Values::F32(v) => Box::new(
             v[column.range(e)]
@@ -162,6 +219,14 @@ fn answers<'d>(column: &'d Column, e: usize) -> Box<dyn Iterator<Item = Option<u
                 .map(|y| Some(usize::from(*y >= 0.5))),
         ),
     }
+}
+
+/// The same of tokens.
+fn classes<'d>(column: &'d Column, tokens: &'d [i32]) -> impl Iterator<Item = Option<usize>> + 'd {
+    let vocabulary = column.vocabulary.as_ref();
+    let known = move |y: &i32| vocabulary.is_some_and(|v| v.is_known(*y));
+    let tokens = tokens.iter().copied();
+    tokens.map(move |y| Some(y).filter(known).map(|y| y as usize))
 }
 
 /// How often each class is the answer.

@@ -6,6 +6,7 @@
 //! `rival.rmse`. What is counted, is counted on the training part, once for each part.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::metrics::Sums;
 use crate::data::spec::Unit;
@@ -38,9 +39,14 @@ impl Rivals {
     ) -> Result<Vec<(String, f64)>, Diagnostic> {
         Ok(match baseline {
             Baseline::Bigram => self.bigram(dataset, sums, part)?,
-            Baseline::Majority => self.guess(data::majority, dataset, sums, part),
-            Baseline::MostFrequent => self.guess(data::most_frequent, dataset, sums, part),
-            Baseline::NaiveBayes => self.guess(data::naive_bayes, dataset, sums, part),
+            Baseline::Majority => self.guess(data::majority, dataset, sums, part)?,
+            Baseline::MostFrequent => self.guess(data::most_frequent, dataset, sums, part)?,
+            Baseline::NaiveBayes => self.guess(
+                |d, t, p| Ok(data::naive_bayes(d, t, p)),
+                dataset,
+                sums,
+                part,
+            )?,
             Baseline::Column(_) => column(metrics, sums),
         })
     }
@@ -66,23 +72,31 @@ impl Rivals {
     /// In wrong answers, of the first target that the rival can answer.
     fn guess(
         &mut self,
-        right: fn(&Dataset, &str, Part) -> Option<f64>,
+        right: fn(&Dataset, &str, Part) -> Result<Option<f64>, Diagnostic>,
         dataset: &Dataset,
         sums: &Sums,
         part: Part,
-    ) -> Vec<(String, f64)> {
+    ) -> Result<Vec<(String, f64)>, Diagnostic> {
         let count = || {
-            let mut targets = sums.accuracies().map(|(name, _)| name);
-            targets.find_map(|name| Some((name.to_string(), right(dataset, name, part)?)))
+            let targets = sums.accuracies().map(|(name, _)| name);
+            for name in targets {
+                if let Some(share) = right(dataset, name, part)? {
+                    return Ok(Some((name.to_string(), share)));
+                }
+            }
+            Ok(None)
         };
-        let guessed = self.guessed.entry(part.name()).or_insert_with(count);
+        let guessed = match self.guessed.entry(part.name()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(count()?),
+        };
         let Some((target, rival)) = guessed else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let ours = sums.accuracies().find(|(name, _)| name == target);
         let mut out = ours.map_or_else(Vec::new, |(_, ours)| against(1.0 - ours, 1.0 - *rival));
         out.push(("rival.accuracy".into(), *rival));
-        out
+        Ok(out)
     }
 }
 

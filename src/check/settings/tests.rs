@@ -228,8 +228,23 @@ fn mistakes_in_data() {
         ),
         (
             "from = idx(images = \"i\", labels = \"l\")\na = pixels()\nsplit = files(valid = \"v\")",
-            "setting::conflict: `files` names one file a part, `idx` has two \
-             @ files(valid = \"v\") | `split = parts(…)` divides one pair of files",
+            "setting::conflict: a part of `idx` is two files, this is one @ \"v\" \
+             | write `files(valid = idx(images = \"…\", labels = \"…\"))`",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = column(A)\n\
+             split = files(test = idx(images = \"i\", labels = \"l\"))",
+            "setting::conflict: a part is of the source's form, which is not `idx` \
+             @ \"i\" ; csv(\"x.csv\")",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = column(A, missing = previos)",
+            "setting::unknown: `previos` is not a choice of `missing` @ previos \
+             | did you mean `previous`?",
+        ),
+        (
+            "from = csv(\"x.csv\")\na = next(column(A), 0)",
+            "setting::out-of-range: `next` needs a whole number from 1, found 0 @ 0",
         ),
     ];
     for (lines, expected) in cases {

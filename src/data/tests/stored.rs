@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::column::Values;
-use crate::data::{BatchSize, bigram_nats, copied};
+use crate::data::{BatchSize, bigram_nats, copied, majority, most_frequent};
 
 /// Some lines, no blank for long, letters that change when lowered or composed.
 fn prose() -> String {
@@ -113,6 +113,13 @@ fn a_stored_text_gives_the_batches_of_one_held() {
             let [held, stored] = both(&spec, &wanted, &files);
             assert!(stored.len(Part::Train) > 500);
             same(&held, &stored);
+            let guesses = |d: &Dataset| {
+                let common = majority(d, if ahead { "after" } else { "text" }, Part::Valid);
+                let following = most_frequent(d, "after", Part::Valid);
+                (common.unwrap(), following.unwrap())
+            };
+            assert_eq!(guesses(&held), guesses(&stored));
+            assert!(guesses(&held).0.is_some_and(|share| share > 0.0));
         }
     }
 }
