@@ -7,6 +7,7 @@ use common::attention::{decoder, multi_head};
 use common::cases::{Case, check_compiled, dims_of};
 use seqc::dim::Dim;
 use seqc::domain::Domain;
+use seqc::ir::build::Build;
 use seqc::ir::*;
 
 /// A loop over a time.

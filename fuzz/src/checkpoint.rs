@@ -183,7 +183,9 @@ fn use_of(loaded: Result<Option<Checkpoint>, Failure>) {
 
 /// A run's record, and what generation and prediction do with its vocabularies and units.
 fn record(run: &Path, bytes: &[u8]) {
+    let fitting = manifest::text(&[Entry::of("run.json", bytes)]);
     std::fs::write(run.join("run.json"), bytes).expect("the folder is ours");
+    std::fs::write(run.join(MANIFEST), fitting).expect("the folder is ours");
     let record = match folder::read(run) {
         Ok((record, _)) => record,
         Err(failure) => return hold(&failure),

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::bpe;
-use super::columns::eval::tokenizer_fails;
+use super::columns::fitted::tokenizer_fails;
 use super::columns::plan::{FitKind, Node, NodeKind};
 use super::fit::Prepare;
 use super::fitting::{byte_pairs, kind_of_words};

@@ -16,9 +16,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::stored::Stored;
 use super::bpe::{Bpe, Pair};
 use super::pretrained::Pretrained;
 use super::segments::{Joiner, segments};
+
+mod stored;
 
 /// The index of a symbol that the training part does not have: embeds as zeros, and as a target is
 /// left out of the loss.
@@ -69,67 +72,6 @@ struct Table {
 struct Named {
     tokenizer: Pretrained,
     end: Option<i32>,
-}
-
-/// The form in files: the index is derived.
-#[derive(Clone, Serialize, Deserialize)]
-struct Stored {
-    kind: SymbolKind,
-    symbols: Vec<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    unknown: bool,
-    end: bool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    merges: Vec<Pair>,
-    /// The text of a `tokenizer.json`, and the name of its last symbol.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tokenizer: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    last: Option<String>,
-}
-
-impl TryFrom<Stored> for Vocabulary {
-    type Error = String;
-
-    fn try_from(v: Stored) -> Result<Vocabulary, String> {
-        match v.kind {
-            SymbolKind::Bpe => Vocabulary::of_merges(v.symbols, v.merges, v.end),
-            SymbolKind::Pretrained => {
-                let none = || "a tokenizer without its file".to_string();
-                let json = v.tokenizer.ok_or_else(none)?;
-                Vocabulary::of_tokenizer(json, v.last.as_deref(), v.end)
-            }
-            SymbolKind::Chars
-            | SymbolKind::Words
-            | SymbolKind::Segments
-            | SymbolKind::Labels
-            | SymbolKind::Integers => Ok(Vocabulary::ordered(v.kind, v.symbols, v.unknown, v.end)),
-        }
-    }
-}
-
-impl From<Vocabulary> for Stored {
-    fn from(v: Vocabulary) -> Stored {
-        let (mut symbols, mut tokenizer, mut last) = (Vec::new(), None, None);
-        match &v.pretrained {
-            // The file has the symbols.
-            Some(named) => {
-                let end = named.end.and_then(|i| usize::try_from(i).ok());
-                last = end.and_then(|i| v.symbols().get(i).cloned());
-                tokenizer = Some(named.tokenizer.json().to_string());
-            }
-            None => symbols = v.symbols().to_vec(),
-        }
-        Stored {
-            kind: v.kind,
-            symbols,
-            unknown: v.unknown,
-            end: v.end,
-            merges: v.bpe.map_or(Vec::new(), |b| b.merges().to_vec()),
-            tokenizer,
-            last,
-        }
-    }
 }
 
 impl Vocabulary {

@@ -265,16 +265,17 @@ pub fn read(path: &Path) -> Result<(Record, String), Failure> {
         let message = format!("the run has format {newer}; this seqc reads up to {FORMAT}");
         return Err(Failure::checkpoint("checkpoint::newer", message));
     }
+    let record = serde_json::from_str(&json).map_err(|e| {
+        Failure::checkpoint("run::damaged", format!("{RECORD} cannot be read")).help(e.to_string())
+    })?;
     // With one digit changed it may still be read, as another run. A changed source is told where
     // training goes on.
-    if read_text(&path.join(MANIFEST))? != digests(json.as_bytes()) {
+    let written = fs::read(path.join(MANIFEST)).unwrap_or_default();
+    if written != digests(json.as_bytes()).as_bytes() {
         let message = format!("{RECORD} is not as the run wrote it");
         return Err(Failure::checkpoint("run::damaged", message)
             .help("a run is changed by `--set` and `--data`, never in its folder"));
     }
-    let record = serde_json::from_str(&json).map_err(|e| {
-        Failure::checkpoint("run::damaged", format!("{RECORD} cannot be read")).help(e.to_string())
-    })?;
     Ok((record, source))
 }
 

@@ -6,6 +6,7 @@
 mod build;
 pub mod eval;
 mod fill;
+pub mod fitted;
 mod made;
 mod names;
 pub mod numbers;
