@@ -109,7 +109,7 @@ fn several_heads_inside_a_loop() {
         });
         let along = Along {
             time: "T",
-            len: len,
+            len,
             reverse: false,
         };
         let (hs, last) = along.states(c, vec![], [h0, state, next], body);
@@ -148,7 +148,7 @@ fn scores_by_a_deeper_network_inside_a_loop() {
         });
         let along = Along {
             time: "T",
-            len: len,
+            len,
             reverse: true,
         };
         let (hs, last) = along.states(c, vec![], [h0, state, next], body);
@@ -197,7 +197,7 @@ fn a_loop_that_reads_another_loops_states() {
         });
         let along = Along {
             time: "T",
-            len: len,
+            len,
             reverse: false,
         };
         let (dec, last) = along.states(c, vec![], [first, g, next], body);

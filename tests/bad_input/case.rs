@@ -234,7 +234,7 @@ fn words(text: &str) -> Result<Vec<String>, String> {
             Some(quoted) => unescaped(quoted)?,
             None => {
                 let end = rest.find(' ').unwrap_or(rest.len());
-                (rest[..end].as_bytes().to_vec(), &rest[end..])
+                (rest.as_bytes()[..end].to_vec(), &rest[end..])
             }
         };
         out.push(String::from_utf8(word).map_err(|e| e.to_string())?);
