@@ -105,7 +105,7 @@ pub(super) fn show(all: &[Diagnostic], sources: &Sources) {
         let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         let raw = shown
             .chars()
-            .find(|c| turns(*c) || (c.is_control() && *c != '\n'));
+            .find(|c| turns(*c) || (c.is_control() && !matches!(c, '\n' | '\t')));
         assert!(raw.is_none(), "{raw:?} in {shown}");
     }
 }
