@@ -292,7 +292,13 @@ struct Format {
 
 fn read_text(path: &Path) -> Result<String, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let meta = fs::symlink_metadata(path).map_err(|e| Failure::io("read", path, &e))?;
+    let meta = match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let message = format!("the run has no {name}");
+            return Err(Failure::checkpoint("run::damaged", message));
+        }
+        other => other.map_err(|e| Failure::io("read", path, &e))?,
+    };
     if !meta.is_file() || meta.len() > MAX_BYTES {
         let message = format!("the run's {name} is not a plain file of a usual size");
         return Err(Failure::checkpoint("run::damaged", message));
