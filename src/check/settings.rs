@@ -13,6 +13,7 @@
 mod adapters;
 mod block;
 mod column;
+mod column_names;
 mod data;
 mod expansion;
 mod fit;
