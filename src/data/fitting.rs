@@ -20,6 +20,10 @@ use super::vocabulary::{SymbolKind, Vocabulary};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
+/// Tokens or classes that numbers may stand for. Each takes a row of weights and a name: one damaged
+/// number would else ask for gigabytes.
+const MOST_INTEGERS: usize = 1 << 20;
+
 impl<'a> Load<'a> {
     /// Whether a vocabulary has `<end>`: its symbols are a target that the model feeds to itself.
     pub fn ends(&self, fit: Option<usize>, field: Option<usize>, long: bool) -> bool {
@@ -245,8 +249,12 @@ impl<'a> Load<'a> {
                     ]);
                 };
                 for x in &n.data {
-                    if x.fract() != 0.0 || *x < 0.0 || *x > f64::from(i32::MAX - 2) {
-                        let message = format!("{x:?} is no token or class, which count from 0");
+                    let whole = x.fract() == 0.0 && *x >= 0.0;
+                    if !whole || *x >= MOST_INTEGERS as f64 {
+                        let message = match whole {
+                            false => format!("{x:?} is no token or class, which count from 0"),
+                            true => format!("class {x} is beyond the {MOST_INTEGERS} there may be"),
+                        };
                         return Err(vec![evaluator.at(
                             node,
                             p,

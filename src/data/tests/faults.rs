@@ -126,6 +126,11 @@ fn bad_tables() {
         of(x(), binary(Binary::Sub, named("a"), number(2.0))),
         "data::not-a-class"
     );
+    // One number of many digits is not taken for so many classes.
+    assert_eq!(
+        of(x(), binary(Binary::Add, named("a"), number(2e6))),
+        "data::not-a-class"
+    );
     assert_eq!(of(named("b").to(Step::Pixels), y()), "data::no-images");
     assert_eq!(of(x().to(Step::Window(2)), y()), "data::mixed");
     assert_eq!(of(columns(&["a", "b"]), y()), "data::not-a-number");
