@@ -115,7 +115,8 @@ impl Example {
             true => RunFolder::open(run).unwrap(),
             false => {
                 let none = BTreeMap::new();
-                let record = Record::new(&self.path, none, &settings, generate, &self.dataset);
+                let data = &self.dataset;
+                let record = Record::new(&self.path, none, Vec::new(), &settings, generate, data);
                 RunFolder::create(Some(run), Path::new("runs"), record, &self.text).unwrap()
             }
         };

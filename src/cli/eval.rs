@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::{Common, Dtype, EvalArgs, PartArg, PlotArg};
 use super::load::{Loaded, load, plain, read};
-use super::opened::Opened;
+use super::opened::{Opened, refuse_other};
 use super::plotted;
 use super::progress::measured;
 use super::session::{self, Backend, Compiler};
@@ -24,6 +24,7 @@ use crate::train::weights;
 pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
     if folder::holds_run(&args.run) || args.run.is_dir() {
         let opened = Opened::new(&args.run, common)?;
+        refuse_other(&args.run, &opened.record, args.model.as_deref())?;
         let (record, block) = (&opened.record, &opened.block);
         let source = Source {
             base: record.base.clone(),

@@ -17,16 +17,8 @@ const MOST_TEXTS: usize = 100_000;
 pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
     let opened = Opened::new(&args.run, common)?;
     let model = &opened.record.train.model;
-    // What `--set` changed is in the file as it was read now; the record has it as it was trained.
-    let read = match common.set.is_empty() {
-        true => opened.record.generate.as_ref(),
-        false => opened
-            .loaded
-            .experiment
-            .generate(model)
-            .map(|g| &g.settings),
-    };
-    let mut settings = read.cloned().unwrap_or_else(|| default_settings(model));
+    let recorded = opened.generate.clone();
+    let mut settings = recorded.unwrap_or_else(|| default_settings(model));
     overridden(&mut settings, common, args)?;
     let window = opened.block.settings.window;
     let generator = opened.compiler().generator(window);
@@ -79,8 +71,8 @@ fn overridden(
     let refuse = |what: &str| -> Failure {
         Diagnostic::error("usage::out-of-range", what.to_string()).into()
     };
-    if args.n > MOST_TEXTS {
-        let message = format!("--number {}: at most {MOST_TEXTS} at once", args.n);
+    if args.n == 0 || args.n > MOST_TEXTS {
+        let message = format!("--number {}: from 1 to {MOST_TEXTS}", args.n);
         return Err(refuse(&message));
     }
     if let Some(prompt) = &args.prompt {

@@ -110,18 +110,18 @@ pub fn load_bytes(name: &str, bytes: &[u8], sets: &[String]) -> Result<Loaded, F
     analyse(file, sources, sets)
 }
 
-/// The same for a text that was kept in a run.
-pub fn load_text(name: &str, text: &str, common: &Common) -> Result<Loaded, Failure> {
+/// The same for a text that is at hand, such as one that was kept in a run.
+pub fn load_text(name: &str, text: &str, sets: &[String]) -> Result<Loaded, Failure> {
     let mut sources = Sources::default();
     let id = sources.add(name, text);
     match parse::parse(text, id) {
-        Ok(file) => analyse(file, sources, &sets(common)),
+        Ok(file) => analyse(file, sources, sets),
         Err(diagnostics) => Err(Failure::new(diagnostics, sources)),
     }
 }
 
 /// What the command line overrides.
-fn sets(common: &Common) -> Vec<String> {
+pub fn sets(common: &Common) -> Vec<String> {
     let seed = common.seed.map(|seed| format!("train.seed={seed}"));
     common.set.iter().cloned().chain(seed).collect()
 }

@@ -2,14 +2,19 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
 use super::args::Common;
-use super::load::{Loaded, load_text};
+use super::load::{self, Loaded, load_text};
 use super::session::{self, Backend, Compiler};
 use super::{Failure, from_training};
 use crate::check::program::Model;
 use crate::check::settings::TrainBlock;
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
+use crate::settings::GenerateSettings;
 use crate::targets::executable::Signature;
 use crate::train::checkpoint::{self, Which};
 use crate::train::folder::{self, Record};
@@ -17,7 +22,9 @@ use crate::train::plan::Stage;
 
 pub struct Opened {
     pub loaded: Loaded,
+    /// Its settings are those recorded, changed by this command's `--set`.
     pub block: TrainBlock,
+    pub generate: Option<GenerateSettings>,
     pub record: Record,
     /// With the sizes of the run's vocabularies.
     pub model: Model,
@@ -27,9 +34,33 @@ pub struct Opened {
 impl Opened {
     pub fn new(path: &Path, common: &Common) -> Result<Opened, Failure> {
         let (record, source) = folder::read(path).map_err(from_training)?;
-        let loaded = load_text(&record.file, &source, common)?.valid()?;
-        let mut block = session::train_block(&loaded, Some(&record.train.model))?.clone();
-        if common.set.is_empty() {
+        let name = &record.train.model;
+        let began = load_text(&record.file, &source, &record.set)?.valid()?;
+        let now = load::sets(common);
+        let (loaded, before) = match now.is_empty() {
+            true => (began, None),
+            false => {
+                let all = [&record.set[..], &now].concat();
+                (
+                    load_text(&record.file, &source, &all)?.valid()?,
+                    Some(began),
+                )
+            }
+        };
+        let mut block = session::train_block(&loaded, Some(name))?.clone();
+        let mut generate = record.generate.clone();
+        if let Some(before) = &before {
+            let was = session::train_block(before, Some(name))?;
+            block.settings = merged(&record.train, &was.settings, &block.settings);
+            let of = |loaded: &Loaded| {
+                let found = loaded.experiment.generate(name);
+                found.map(|g| g.settings.clone())
+            };
+            generate = match (&generate, of(before), of(&loaded)) {
+                (Some(recorded), Some(was), Some(is)) => Some(merged(recorded, &was, &is)),
+                (_, _, is) => is,
+            };
+        } else {
             block.settings = record.train.clone();
         }
         let sizes = |name: &str| {
@@ -39,10 +70,11 @@ impl Opened {
                 field.features.clone(),
             ))
         };
-        let model = loaded.model(Some(&record.train.model))?;
+        let model = loaded.model(Some(name))?;
         let model = session::bound_with(model, &sizes, &block.settings);
         Ok(Opened {
             block,
+            generate,
             record,
             model,
             backend: Backend::cpu(common),
@@ -60,6 +92,35 @@ impl Opened {
             backend: &self.backend,
             frozen: Vec::new(),
             ms: 0.0,
+        }
+    }
+}
+
+/// What the run recorded, but for what this command changed of the program: the file of the run may
+/// be another than it was.
+fn merged<T: Clone + Serialize + DeserializeOwned>(recorded: &T, was: &T, is: &T) -> T {
+    let object = |x: &T| match serde_json::to_value(x) {
+        Ok(Value::Object(entries)) => entries,
+        Ok(_) | Err(_) => Map::new(),
+    };
+    let (mut out, was) = (object(recorded), object(was));
+    for (key, value) in object(is) {
+        if was.get(&key) != Some(&value) {
+            out.insert(key, value);
+        }
+    }
+    serde_json::from_value(Value::Object(out)).unwrap_or_else(|_| is.clone())
+}
+
+/// A model that the command names must be the run's.
+pub fn refuse_other(run: &Path, record: &Record, model: Option<&str>) -> Result<(), Diagnostic> {
+    let own = &record.train.model;
+    match model.filter(|m| m != own) {
+        None => Ok(()),
+        Some(other) => {
+            let message = format!("{} is a run of {own}, not of {other}", run.display());
+            let d = Diagnostic::error("usage::other-model", message);
+            Err(d.help("a run holds the one model it was started with"))
         }
     }
 }

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::args::{Common, LogFormat, TrainArgs};
 use super::interrupt::Interrupt;
-use super::load::{Loaded, load, load_text};
+use super::load::{Loaded, load, load_text, sets};
 use super::progress::Progress;
 use super::room::{refuse_batch, refuse_weights};
 use super::session::{self, Backend, Compiler};
-use super::{Failure, Within, from_training, render, stdout};
+use super::{Failure, Within, from_training, opened, render, stdout};
 use crate::check::settings::TrainBlock;
 use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
-use crate::settings::Metric;
+use crate::settings::{GenerateSettings, Metric};
 use crate::train::evaluate;
 use crate::train::folder::{self, Record, RunFolder};
 use crate::train::observe::{End, Summary};
@@ -94,7 +94,14 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         .experiment
         .generate(&block.settings.model)
         .map(|g| &g.settings);
-    let record = Record::new(&args.file, bindings, &block.settings, generate, &dataset);
+    let record = Record::new(
+        &args.file,
+        bindings,
+        sets(common),
+        &block.settings,
+        generate,
+        &dataset,
+    );
     let text = &loaded.sources.get(loaded.file.id).text;
     let there = args.out.as_ref().is_some_and(|out| out.exists());
     let job = Job {
@@ -102,6 +109,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         loaded: &loaded,
         block,
         dataset: &dataset,
+        generate,
         max_steps: args.max_steps,
         format: args.log_format,
     };
@@ -126,7 +134,8 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
     }
     let folder = RunFolder::open(path).map_err(from_training)?;
     let record = folder.record.clone();
-    let loaded = load_text(&record.file, &folder.source, common)?.valid()?;
+    opened::refuse_other(path, &record, args.model.as_deref())?;
+    let loaded = load_text(&record.file, &folder.source, &record.set)?.valid()?;
     let mut block = session::train_block(&loaded, Some(&record.train.model))?.clone();
     let mut bindings = record.data.clone();
     bindings.extend(session::bindings(common)?);
@@ -143,6 +152,7 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
         loaded: &loaded,
         block: &block,
         dataset: &dataset,
+        generate: record.generate.as_ref(),
         max_steps: args.max_steps,
         format: args.log_format,
     };
@@ -246,6 +256,7 @@ struct Job<'a> {
     loaded: &'a Loaded,
     block: &'a TrainBlock,
     dataset: &'a Dataset,
+    generate: Option<&'a GenerateSettings>,
     max_steps: Option<u64>,
     format: LogFormat,
 }
@@ -276,7 +287,6 @@ impl Job<'_> {
         let functions = compiler.functions(predictions, generates, settings.window, part);
         let functions = functions.within(sources)?;
         refuse_batch(functions.train.start.as_ref(), self.dataset, settings)?;
-        let generate = self.loaded.experiment.generate(&settings.model);
         let folder = folder()?;
         let path = folder.path().to_path_buf();
         let interrupt = Interrupt::watch()?;
@@ -286,7 +296,7 @@ impl Job<'_> {
         });
         let plan = Plan {
             settings,
-            generate: generate.map(|g| &g.settings),
+            generate: self.generate,
             params: &params,
             dataset: self.dataset,
             functions,
@@ -357,6 +367,7 @@ fn once(
         loaded,
         block: &block,
         dataset,
+        generate: None,
         max_steps: Some(1),
         format: LogFormat::Text,
     };
@@ -365,6 +376,7 @@ fn once(
     let record = Record::new(
         &args.file,
         Default::default(),
+        Vec::new(),
         &block.settings,
         None,
         dataset,

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use super::args::Common;
 use super::costs;
-use super::load::{Loaded, load_text};
+use super::load::{Loaded, load_text, sets};
 use crate::ast::node::{DeclKind, Def, DefKind, Expr, ExprKind, File, FnDef, Item, StmtKind, Type};
 use crate::ast::parse;
 use crate::check::resolved::resolved;
@@ -68,7 +68,10 @@ pub fn cost(part: &Part, common: &Common) -> Option<String> {
 }
 
 fn sound(text: &str, common: &Common) -> Option<Loaded> {
-    load_text("trial.seq", text, common).ok()?.valid().ok()
+    load_text("trial.seq", text, &sets(common))
+        .ok()?
+        .valid()
+        .ok()
 }
 
 /// A part applied to inputs of its own.

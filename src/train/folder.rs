@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! runs/names-Latin/
-//!   run.json        Record: settings, fields with their vocabularies and units, paths of the data
+//!   run.json        Record: settings, `--set` and `--data` as they were given, fields with their
+//!                   vocabularies and units
 //!   source.seq      the program
 //!   manifest        the digest of run.json
 //!   metrics.jsonl   one object a line
@@ -90,6 +91,10 @@ pub struct Record {
     pub base: PathBuf,
     /// `--data NAME=PATH`, by name, absolute.
     pub data: BTreeMap<String, PathBuf>,
+    /// `--set` (and `--seed`) as given, in order: the program is the source with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<String>,
+    /// As trained, these included.
     pub train: TrainSettings,
     pub generate: Option<GenerateSettings>,
     pub fields: Vec<FieldInfo>,
@@ -100,17 +105,21 @@ impl Record {
     pub fn new(
         file: &Path,
         data: BTreeMap<String, PathBuf>,
+        set: Vec<String>,
         train: &TrainSettings,
         generate: Option<&GenerateSettings>,
         dataset: &Dataset,
     ) -> Record {
         let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_path_buf());
         let name = file.file_name().unwrap_or_default();
+        // The folder of `names.seq` is where we stand, and has no name to make absolute.
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
         Record {
             format: FORMAT,
             file: name.to_string_lossy().into_owned(),
-            base: absolute(file.parent().unwrap_or(Path::new(""))),
+            base: absolute(folder.unwrap_or(Path::new("."))),
             data: data.into_iter().map(|(n, p)| (n, absolute(&p))).collect(),
+            set,
             train: train.clone(),
             generate: generate.cloned(),
             fields: dataset.columns().iter().map(FieldInfo::from).collect(),

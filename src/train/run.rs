@@ -34,6 +34,10 @@ use crate::targets::executable::ParamSlot;
 /// Lines of training in `metrics.jsonl`, about.
 const LOG_LINES: u64 = 1000;
 
+/// The program of a run that goes on is another.
+const CHANGED: &str = "the program has changed since the run's last checkpoint: its model and data \
+                       count, `train` and `generate` stay as the run began";
+
 /// A run under way.
 pub(super) struct Run<'a> {
     pub plan: Plan<'a>,
@@ -84,7 +88,7 @@ pub fn train(plan: Plan<'_>) -> Result<Summary, Failure> {
     run.finish(end)
 }
 
-/// Refuses settings that are understood but not built.
+/// Refuses to stop by a metric where nothing is there to measure it on.
 fn check(settings: &TrainSettings, dataset: &Dataset) -> Result<(), Failure> {
     if let Some(stop) = &settings.stop
         && let Watched::Metric(metric) = &stop.on
@@ -128,9 +132,7 @@ impl<'a> Run<'a> {
                 mut progress,
             }) => {
                 if progress.source != source {
-                    notices.push(
-                        "the program has changed since the run's last checkpoint".to_string(),
-                    );
+                    notices.push(CHANGED.to_string());
                     progress.source = source;
                 }
                 progress.total_steps = total_steps;

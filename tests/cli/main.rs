@@ -1,7 +1,7 @@
 //! The binary itself: exit codes, what goes to stdout and to stderr, and what is left on the disk.
 //!
 //! Longer than most files: one list of what the command promises, a test for each promise. What
-//! `predict` promises is in its own file.
+//! `predict` and the folders of runs promise is in files of their own.
 
 use std::fs;
 use std::process::Stdio;
@@ -10,6 +10,7 @@ use here::{Here, LINE, WORDS, keys};
 
 mod here;
 mod predict;
+mod runs;
 
 #[test]
 fn a_run_is_trained_measured_and_asked() {

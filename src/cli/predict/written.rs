@@ -41,7 +41,7 @@ impl Writer {
         let weights = best(&args.run, generator.step.signature())?;
         Ok(Some(Writer {
             target: target.name.clone(),
-            how: Decoding::of(opened.record.generate.as_ref()),
+            how: Decoding::of(opened.generate.as_ref()),
             generator,
             weights,
         }))

@@ -16,6 +16,7 @@ fn record() -> Record {
         file: "names.seq".into(),
         base: PathBuf::from("/somewhere"),
         data: BTreeMap::new(),
+        set: Vec::new(),
         train: settings(),
         generate: None,
         fields: Vec::new(),

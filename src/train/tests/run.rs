@@ -85,6 +85,7 @@ impl<'a> Session<'a> {
                 let record = Record::new(
                     Path::new("x/names.seq"),
                     bound,
+                    Vec::new(),
                     self.settings,
                     None,
                     self.dataset,
