@@ -12,38 +12,41 @@ use crate::cost::{Cost, Formula, cost};
 use crate::dim::{Binding, Role, Sym};
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
+use crate::schedule::program::Program;
 use crate::schedule::schedule;
 
 /// The cost of every model, by name.
 pub fn all(loaded: &Loaded) -> Result<Vec<(String, Cost)>, Failure> {
-    let of = |model: &Model| -> Result<Cost, Failure> {
-        let model = &with_open_sizes(model);
-        let build = Build::default();
-        let stages = |options, gradients| {
-            let made = build.stages(model, options, gradients);
-            made.map_err(pipeline::internal)
-        };
-        let trains = !model.predicts.is_empty();
-        let options = if trains {
-            Options::TRAIN
-        } else {
-            Options::PREDICT
-        };
-        let forward = stages(options, false)?.optimized;
-        let train = match trains {
-            true => stages(options, true)?.optimized,
-            false => forward.clone(),
-        };
-        let plan = schedule(&train)?;
-        Ok(cost(&forward, &train, &plan)?)
-    };
     let one = |model: &Model| {
-        Ok((
-            String::clone(&model.name),
-            of(model).within(&loaded.sources)?,
-        ))
+        let (cost, _) = of(&with_open_sizes(model), &[]).within(&loaded.sources)?;
+        Ok((String::clone(&model.name), cost))
     };
     loaded.models.iter().map(one).collect()
+}
+
+/// The cost of a model of which some weights are not trained, and the plan it was taken from.
+pub fn of(model: &Model, frozen: &[String]) -> Result<(Cost, Program), Failure> {
+    let build = Build {
+        frozen: frozen.to_vec(),
+        ..Build::default()
+    };
+    let stages = |options, gradients| {
+        let made = build.stages(model, options, gradients);
+        made.map_err(pipeline::internal)
+    };
+    let trains = !model.predicts.is_empty();
+    let options = if trains {
+        Options::TRAIN
+    } else {
+        Options::PREDICT
+    };
+    let forward = stages(options, false)?.optimized;
+    let train = match trains {
+        true => stages(options, true)?.optimized,
+        false => forward.clone(),
+    };
+    let plan = schedule(&train)?;
+    Ok((cost(&forward, &train, &plan)?, plan))
 }
 
 /// The model with every size that only the data gives left open, as those of a call are, so that it can

@@ -25,7 +25,7 @@ pub fn json(event: &Event<'_>) -> Option<Value> {
         Event::Step(s) => json!({
             "event": "step", "step": s.step, "epoch": s.epoch, "loss": s.loss, "rate": s.rate,
             "grad_norm": s.grad_norm, "items": s.items, "seconds": s.seconds,
-            "waited": s.waited,
+            "waited": s.waited, "computed": s.computed,
         }),
         Event::Validating => return None,
         Event::Validated {

@@ -48,7 +48,7 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<u8, Failure> {
 }
 
 /// What a file without a `generate` block asks for.
-fn default_settings(model: &str) -> GenerateSettings {
+pub fn default_settings(model: &str) -> GenerateSettings {
     GenerateSettings {
         model: model.to_string(),
         prompt: String::new(),

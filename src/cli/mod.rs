@@ -20,6 +20,7 @@ mod snapfile;
 mod stdout;
 mod trial;
 
+mod bench;
 mod check;
 mod doctor;
 mod emit;
@@ -176,6 +177,7 @@ fn run(args: Args) -> u8 {
         Verb::Generate(a) => generate::run(&common, a),
         Verb::Predict(a) => predict::run(&common, a),
         Verb::Import(a) => import::run(&common, a),
+        Verb::Bench(a) => bench::run(&common, a),
         Verb::Emit(a) => emit::run(&common, a),
         Verb::Snapshot(a) => snapshot::run(&common, a),
         Verb::Explain(a) => explain::run(&common, a),

@@ -11,15 +11,17 @@ mod moved;
 mod pairs;
 mod points;
 mod poly;
+mod roofline;
 mod show;
 
 use std::fmt;
 
 pub use formula::Formula;
 pub use moved::Moved;
+pub use roofline::{Products, Work, products};
 
 use crate::diagnostics::Diagnostic;
-use crate::dim::{Dim, DimTable, Overflow};
+use crate::dim::{Dim, DimTable, Overflow, Sym};
 use crate::ir::Func;
 use crate::schedule::peak::{self, Peak};
 use crate::schedule::program::Program;
@@ -65,6 +67,12 @@ pub fn cost(forward: &Func, train: &Func, plan: &Program) -> Result<Cost, Diagno
     let all = count::flops(train).map_err(too_large)?;
     cost.backward = all.sub(&cost.forward).map_err(too_large)?;
     Ok(cost)
+}
+
+/// Operations of a function's products at these sizes; `None` where one is not known.
+pub fn flops(func: &Func, sizes: &dyn Fn(&Sym) -> Option<i64>) -> Option<f64> {
+    let all = count::flops(func).ok()?;
+    all.value(sizes).map(|n| n as f64)
 }
 
 fn too_large(_: Overflow) -> Diagnostic {
@@ -128,6 +136,23 @@ impl Cost {
     /// The number, where every size in it is known.
     pub fn value(&self, f: &Formula) -> Option<i64> {
         f.value(&|s| self.dims.static_value(s))
+    }
+
+    /// The number at these sizes of a call, by name.
+    pub fn value_at(&self, f: &Formula, sizes: &dyn Fn(&Sym) -> Option<i64>) -> Option<i64> {
+        f.value(&|s| self.dims.static_value(s).or_else(|| sizes(s)))
+    }
+
+    /// Operations of a step of training at these sizes of a call.
+    pub fn flops_at(&self, sizes: &dyn Fn(&Sym) -> Option<i64>) -> Option<f64> {
+        let all = self.forward.add(&self.backward).ok()?;
+        self.value_at(&all, sizes).map(|n| n as f64)
+    }
+
+    /// Bytes of temporaries at these sizes of a call.
+    pub fn peak_at(&self, sizes: &dyn Fn(&Sym) -> Option<i64>) -> Option<u64> {
+        self.peak
+            .at(&|s| self.dims.static_value(s).or_else(|| sizes(s)))
     }
 
     /// With every size by name.

@@ -90,7 +90,9 @@ impl Run<'_> {
     fn step(&mut self, made: Made, started: Instant, waited: Duration) -> Result<(), Failure> {
         let settings = self.plan.settings;
         let batches = made.batches;
+        let began = Instant::now();
         let Taken { loss, items } = self.gradient(made.parts)?;
+        let computed = began.elapsed();
         let trained = self.updater.trained();
         let norm = match clip::norm(&self.grads, trained) {
             Err(weight) if loss.is_finite() => return Err(self.bad_gradient(weight)),
@@ -140,6 +142,7 @@ impl Run<'_> {
             items: items as u64,
             seconds: started.elapsed().as_secs_f64(),
             waited: waited.as_secs_f64(),
+            computed: computed.as_secs_f64(),
         }));
         Ok(())
     }

@@ -86,6 +86,8 @@ pub struct StepReport {
     pub seconds: f64,
     /// Of these, waiting for the batch.
     pub waited: f64,
+    /// Of these, computing the loss and the gradient.
+    pub computed: f64,
 }
 
 /// Loss and metrics of a part.

@@ -119,6 +119,23 @@ fn process() -> (Duration, u64) {
     (time(usage.ru_utime) + time(usage.ru_stime), most * unit)
 }
 
+/// Bytes of memory that this process has now, and the most it has had since [`forget_most_resident`]; `None` where the
+/// system does not say.
+pub fn resident() -> Option<(u64, u64)> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let bytes = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|l| l.strip_prefix(name))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kib.checked_mul(1024)
+    };
+    Some((bytes("VmRSS:")?, bytes("VmHWM:")?))
+}
+
+/// Lets the most memory be counted anew from here; false where the system cannot.
+pub fn forget_most_resident() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 //! ```text
 //! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
 //!              └─▶ math ─▶ rows, columns ─────┴─▶ kernels: one table of C functions an instruction set
-//! pages: memory    pool, share: threads    random: draws for compiled code
+//! pages: memory    pool, share: threads    random: draws for compiled code    limits: what the machine can do
 //!
 //! program ─▶ jit: machine code, calling kernels ─▶ exec (bind: arguments, memory: what is left) ─▶ an executable
 //!              └─▶ emit: plan and code as text
@@ -21,6 +21,7 @@ mod gemm_tests;
 pub mod isa;
 mod jit;
 pub mod kernels;
+pub mod limits;
 mod maps;
 mod math;
 pub mod memory;

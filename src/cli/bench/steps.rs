@@ -1,0 +1,199 @@
+//! Steps of training, timed.
+//!
+//! In: a [`Bench`]. Out: [`Training`]. The run is `seqc train`'s own, in a folder that goes away, with an observer that
+//! writes down what each step took and ends the run when it has seen enough.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Bench;
+use super::bound::Work;
+use super::report::{Memory, Times, Training};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::room::refuse_batch;
+use crate::cli::train::STARTED;
+use crate::cli::{Failure, costs};
+use crate::cost::products;
+use crate::diagnostics::Diagnostic;
+use crate::lower::Options;
+use crate::train::folder::{Record, RunFolder};
+use crate::train::observe::{Event, Observer, StepReport};
+use crate::train::optimize::state_names;
+use crate::train::plan::{Functions, Plan, Start};
+use crate::train::run;
+use crate::train::usage;
+
+/// Steps that are not counted, at least.
+const WARM_STEPS: usize = 2;
+/// The share of the time that is taken by steps that are not counted.
+const WARM: f64 = 0.1;
+/// Steps that are counted, at least.
+const STEPS: usize = 3;
+
+impl Bench<'_> {
+    pub(super) fn training(&self) -> Result<(Training, Work), Failure> {
+        let settings = &self.settings;
+        let mut compiler = self.compiler();
+        let part = settings.accumulate > 1;
+        let options = Options {
+            part,
+            ..Options::TRAIN
+        };
+        let train = compiler.stage(options, true)?;
+        let compile_ms = compiler.ms;
+        let options = Options {
+            predictions: false,
+            ..Options::EVALUATE
+        };
+        let evaluate = compiler.stage(options, false)?;
+        refuse_batch(train.start.as_ref(), self.dataset, settings)?;
+        let sizes = self.sizes(train.start.signature());
+        let weights = train.start.signature().param_len as u64 * 4;
+        let functions = Functions {
+            train,
+            evaluate,
+            step: None,
+        };
+        let dir = tempfile::tempdir().map_err(|e| {
+            let message = format!("there is no place for a temporary folder: {e}");
+            Diagnostic::error("io::write", message)
+        })?;
+        let out = dir.path().join("run");
+        let record = Record::new(
+            &self.args.file,
+            Default::default(),
+            settings,
+            None,
+            self.dataset,
+        );
+        let text = &self.loaded.sources.get(self.loaded.file.id).text;
+        let folder = RunFolder::create(Some(&out), &out, record, text)?;
+        let interrupt = Interrupt::watch()?;
+        let mut watch = Stopwatch::new(self.args.seconds, &interrupt.came);
+        let plan = Plan {
+            settings,
+            generate: None,
+            params: &self.params,
+            dataset: self.dataset,
+            functions,
+            folder,
+            start: Start::Initial,
+            penalties: !self.model.penalties.is_empty(),
+            threads: self.backend.threads(),
+            max_steps: None,
+            interrupt: &interrupt.came,
+            save_every: Duration::MAX,
+            observer: &mut watch,
+            started: *STARTED,
+            compile_ms,
+        };
+        let summary = run::train(plan)?;
+        let (cost, program) = costs::of(&self.model, &self.frozen)?;
+        let size = |s: &_| self.size(s);
+        let temporaries = cost.peak_at(&size);
+        let states = state_names(&settings.optimizer).len() as u64;
+        let timed = watch.counted();
+        let of = |part: fn(&StepReport) -> f64| Times::of(timed.iter().map(part).collect());
+        let training = Training {
+            step: of(|s| s.seconds),
+            gradient: of(|s| s.computed),
+            update: of(|s| s.seconds - s.computed - s.waited),
+            wait: of(|s| s.waited),
+            compile_ms,
+            first_step_ms: summary.first_step_ms,
+            memory: Memory {
+                temporaries,
+                // Gradients and the optimizer's state are touched by the first step too.
+                predicted: temporaries.map(|t| t + (1 + states) * weights),
+                growth: watch.growth,
+            },
+        };
+        let work = Work {
+            sizes,
+            flops: cost.flops_at(&size),
+            products: products(&program, &size),
+        };
+        Ok((training, work))
+    }
+}
+
+/// Watches a run and ends it in time.
+struct Stopwatch<'a> {
+    length: Duration,
+    end: &'a AtomicBool,
+    /// When the first step was done.
+    began: Option<Instant>,
+    /// When counting began.
+    warm: Option<Instant>,
+    skipped: usize,
+    steps: Vec<StepReport>,
+    /// Bytes resident before the first step.
+    before: Option<u64>,
+    growth: Option<u64>,
+}
+
+impl<'a> Stopwatch<'a> {
+    fn new(seconds: f64, end: &'a AtomicBool) -> Stopwatch<'a> {
+        Stopwatch {
+            length: Duration::from_secs_f64(seconds),
+            end,
+            began: None,
+            warm: None,
+            skipped: 0,
+            steps: Vec::new(),
+            before: None,
+            growth: None,
+        }
+    }
+
+    fn counted(&self) -> &[StepReport] {
+        &self.steps
+    }
+
+    fn step(&mut self, report: &StepReport) {
+        let now = Instant::now();
+        let Some(began) = self.began else {
+            let after = usage::resident().map(|(_, most)| most);
+            self.growth = after.zip(self.before).map(|(a, b)| a.saturating_sub(b));
+            self.began = Some(now);
+            self.skipped = 1;
+            // Only the first was wanted.
+            if self.length.is_zero() {
+                self.steps.push(*report);
+                self.end.store(true, Ordering::Relaxed);
+            }
+            return;
+        };
+        let Some(warm) = self.warm else {
+            self.skipped += 1;
+            if self.skipped >= WARM_STEPS && now - began >= self.length.mul_f64(WARM) {
+                self.warm = Some(now);
+            }
+            return;
+        };
+        self.steps.push(*report);
+        if self.steps.len() >= STEPS && now - warm >= self.length {
+            self.end.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Observer for Stopwatch<'_> {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Started { .. } => {
+                if usage::forget_most_resident() {
+                    self.before = usage::resident().map(|(now, _)| now);
+                }
+            }
+            Event::Step(report) => self.step(report),
+            Event::Notice(_)
+            | Event::Validating
+            | Event::Validated { .. }
+            | Event::Samples { .. }
+            | Event::Saved { .. }
+            | Event::Used { .. }
+            | Event::Finished(_) => {}
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `seqc bench`: what it says about a file, against the file's cost in closed form, and what it leaves behind.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+const NOTES: &str = "time T
+model Notes {
+  target note : [T] token
+  predict note = previous(note) |> Embed(4) |> scan GRU(6) |> Linear |> softmax
+}
+data notes {
+  from  = text(\"notes.txt\")
+  note  = chars()
+  split = parts(100, 0, 0)
+}
+train Notes on notes {
+  batch     = 4
+  bptt      = 8
+  optimizer = adam(lr = 1e-2)
+  clip      = norm(1)
+  epochs    = 2
+  metrics   = [perplexity]
+  seed      = 1
+}
+generate Notes {
+  length = 12
+}
+";
+
+fn seqc(folder: &Path, args: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
+    let ran = command.args(args).current_dir(folder).output();
+    let ran = ran.expect("seqc starts");
+    let err = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "seqc {args:?}\n{err}");
+    serde_json::from_slice(&ran.stdout).expect("one JSON object")
+}
+
+fn number(v: &Value, path: &str) -> f64 {
+    let found = v.pointer(path).and_then(Value::as_f64);
+    found.unwrap_or_else(|| panic!("{path} in {v}"))
+}
+
+/// A number of `check --cost` for batches of four sequences of eight of three symbols.
+fn formula(cost: &Value, key: &str) -> f64 {
+    let text = cost["cost"]["notes.seq"]["Notes"][key]["numbers"].as_str();
+    let text = text.expect("a formula");
+    // `B·(24·T·V_note + 720·T)`: factors and terms of one level of brackets.
+    let size = |f: &str| match f.trim() {
+        "B" => 4.0,
+        "T" => 8.0,
+        "V_note" => 3.0,
+        n => n.parse().unwrap_or_else(|_| panic!("{n} in {text}")),
+    };
+    let (outer, inner) = match text.split_once("·(") {
+        Some((outer, inner)) => (size(outer), inner.trim_end_matches(')')),
+        None => (1.0, text),
+    };
+    let term = |t: &str| t.split('·').map(size).product::<f64>();
+    outer * inner.split('+').map(term).sum::<f64>()
+}
+
+#[test]
+fn a_file_is_timed_against_its_own_cost() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(folder.path().join("notes.seq"), NOTES).expect("written");
+    fs::write(folder.path().join("notes.txt"), "abccbaacb".repeat(40)).expect("written");
+    let bench = |more: &[&str]| {
+        let mut args = vec!["bench", "notes.seq", "--json", "--threads", "1"];
+        args.extend(["--seconds", "0.05"]);
+        args.extend(more);
+        seqc(folder.path(), &args)
+    };
+    let train = bench(&[]);
+    assert_eq!(train["sizes"], serde_json::json!({ "B": 4, "T": 8 }));
+    // A step is its parts.
+    let least = |part: &str| number(&train, &format!("/train/{part}/least"));
+    let parts = least("gradient") + least("update") + least("wait");
+    assert!(parts > 0.0 && parts <= least("step") * 1.0001, "{train}");
+    assert!(number(&train, "/train/step/median") >= least("step"));
+    // Arithmetic as the closed form has it, and no more of it than the machine can do.
+    let cost = seqc(folder.path(), &["check", "notes.seq", "--cost", "--json"]);
+    let all = formula(&cost, "forward_flops") + formula(&cost, "backward_flops");
+    assert_eq!(number(&train, "/train/flops"), all, "{cost}");
+    for share in ["peak_share", "roofline_share"] {
+        let share = number(&train, &format!("/train/{share}"));
+        assert!(share > 0.0 && share < 1.0, "{train}");
+    }
+    let infer = bench(&["--infer"]);
+    assert!(number(&infer, "/infer/flops") < all / 2.0, "{infer}");
+    let both = bench(&["--generate", "--infer", "--set", "generate.length=5"]);
+    assert_eq!(number(&both, "/generate/symbols"), 5.0, "{both}");
+    assert!(both.get("train").is_none());
+    // The run was in a folder that went away.
+    let left = fs::read_dir(folder.path()).expect("the folder");
+    assert_eq!(left.count(), 2, "nothing but the file and its data");
+}
