@@ -2,7 +2,6 @@
 import json
 import re
 import shutil
-import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -47,11 +46,15 @@ class Programs:
         return ran.stdout
 
 
+def bench_json(programs, case, threads, seconds, flags):
+    return json.loads(programs.run(case, "bench", "case.seq", "--json", "--threads", str(threads), "--seconds",
+                                   str(seconds), *flags))
+
+
 def bench(programs, case, threads, seconds):
     """Seconds of one run, and the share of the roofline."""
     flags = {"infer": ["--infer"], "generate": ["--generate"]}.get(case.kind, [])
-    out = programs.run(case, "bench", "case.seq", "--json", "--threads", str(threads), "--seconds", str(seconds), *flags)
-    found = json.loads(out)
+    found = bench_json(programs, case, threads, seconds, flags)
     if case.kind == "generate":
         one, times = found["generate"]["symbol"]["median"], cases.WRITTEN
     elif case.kind == "infer":
@@ -62,20 +65,17 @@ def bench(programs, case, threads, seconds):
 
 
 def cold(programs, case, threads):
-    """Seconds until the first step is told, and how much more that is than a later step."""
+    """Seconds until the first step is told, and how much more the first takes than a later step of the same process."""
     folder = programs.of(case)
     shutil.rmtree(folder / "run", ignore_errors=True)
-    command = [programs.binary, "train", "case.seq", "--threads", str(threads), "--out", "run", "--max-steps", "6",
+    command = [programs.binary, "train", "case.seq", "--threads", str(threads), "--out", "run", "--max-steps", "1",
                "--log-format", "json"]
-    began, first, later = time.perf_counter(), None, []
+    began, first = time.perf_counter(), None
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         for text in process.stderr:
-            event = json.loads(text)
-            if event["event"] == "step":
-                if first is None:
-                    first = time.perf_counter() - began
-                else:
-                    later.append(event["seconds"])
+            if first is None and json.loads(text)["event"] == "step":
+                first = time.perf_counter() - began
     if first is None:
         raise SystemExit(f"{' '.join(command)} took no step")
-    return first, {"over_warm": first - statistics.median(later)}
+    found = bench_json(programs, case, threads, 0.2, [])["train"]
+    return first, {"over_warm": found["first_step_ms"] / 1e3 - found["step"]["median"]}

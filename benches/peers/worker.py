@@ -11,7 +11,8 @@ import os
 import sys
 import time
 
-PEER, CASE, THREADS = sys.argv[1], sys.argv[2], int(sys.argv[3])
+# Imported for what it builds alone, as check.py does, it has none of these.
+PEER, CASE, THREADS = sys.argv[1:4] if sys.argv[0].endswith("_worker.py") else (None, None, 1)
 # Read by the libraries when they are loaded.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC"):
     os.environ[name] = str(THREADS)
@@ -27,11 +28,11 @@ def serve(build):
     """`build(case, peer, threads)` gives a function that runs once and waits for its result, a number."""
     from cases import COLD, Case
     if CASE == "cold_start":
-        build(Case(COLD), PEER, THREADS)()
+        build(Case(COLD), PEER, int(THREADS))()
         # The clock that the parent started by.
         say({"done": time.clock_gettime(time.CLOCK_MONOTONIC)})
         return
-    step = build(Case(CASE), PEER, THREADS)
+    step = build(Case(CASE), PEER, int(THREADS))
     began = time.perf_counter()
     result = step()
     first = time.perf_counter() - began

@@ -27,6 +27,8 @@ pub struct Progress {
     metrics: Vec<Metric>,
     total: u64,
     begun: bool,
+    /// No step has been told of yet.
+    first: bool,
     /// Smoothed over some steps, to be read.
     loss: f64,
     rate: f64,
@@ -57,6 +59,7 @@ impl Progress {
             metrics: settings.metrics.clone(),
             total: 0,
             begun: false,
+            first: true,
             loss: f64::NAN,
             rate: 0.0,
             shown: (Instant::now(), 0),
@@ -92,7 +95,7 @@ impl Progress {
         }
     }
 
-    /// The event as one line of JSON; of steps, only now and then.
+    /// The event as one line of JSON; of steps the first, and others now and then.
     fn object(&mut self, event: &Event<'_>) {
         match event {
             Event::Started {
@@ -102,8 +105,11 @@ impl Progress {
                 self.total = *total_steps;
                 self.shown = (Instant::now(), *step);
             }
-            Event::Step(s) if !self.due(s.step) => return,
-            Event::Step(s) => self.shown = (Instant::now(), s.step),
+            Event::Step(s) if !self.first && !self.due(s.step) => return,
+            Event::Step(s) => {
+                self.first = false;
+                self.shown = (Instant::now(), s.step);
+            }
             Event::Notice(_)
             | Event::Validating
             | Event::Validated { .. }

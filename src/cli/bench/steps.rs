@@ -62,6 +62,7 @@ impl Bench<'_> {
         let record = Record::new(
             &self.args.file,
             Default::default(),
+            Vec::new(),
             settings,
             None,
             self.dataset,
