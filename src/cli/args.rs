@@ -297,9 +297,9 @@ pub struct EvalArgs {
     /// Which model, for a file with several.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// The part to measure; with --data the whole source is this part.
-    #[arg(long, value_enum, default_value = "valid")]
-    pub on: PartArg,
+    /// The part to measure: `valid`, or all of a file that --data binds for a run.
+    #[arg(long, value_enum)]
+    pub on: Option<PartArg>,
     /// Writes the gradient of every weight and the loss (safetensors), the part as one batch.
     #[arg(long, value_name = "FILE")]
     pub grads: Option<PathBuf>,

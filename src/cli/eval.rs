@@ -8,12 +8,15 @@ use super::load::{Loaded, load, plain, read};
 use super::opened::{Opened, refuse_other};
 use super::plotted;
 use super::progress::measured;
+use super::render::printable;
 use super::session::{self, Backend, Compiler};
 use super::{Failure, from_training, stdout};
 use crate::check::settings::TrainBlock;
+use crate::data::spec::Split;
 use crate::data::{Dataset, Fits, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
+use crate::settings::{Baseline, GenerateSettings, Metric, TrainSettings};
 use crate::train::decode::Decoding;
 use crate::train::evaluate::{self, Evaluator, Wrote};
 use crate::train::folder;
@@ -31,15 +34,16 @@ pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
             recorded: record.data.clone(),
             fits: Some(&record.fits),
         };
-        let dataset = dataset(&opened.loaded, block, common, args, &source)?;
-        return measure(
-            common,
-            args,
-            &opened.loaded,
+        let (dataset, whole) = dataset(&opened.loaded, block, common, args, &source)?;
+        let subject = Subject {
+            loaded: &opened.loaded,
             block,
-            &dataset,
-            Some(&args.run),
-        );
+            generate: opened.generate.as_ref(),
+            dataset: &dataset,
+            whole,
+            run: Some(&args.run),
+        };
+        return measure(common, args, &subject);
     }
     let loaded = load(&args.run, common)?.valid()?;
     let block = session::train_block(&loaded, args.model.as_deref())?.clone();
@@ -49,8 +53,28 @@ pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
         recorded: Default::default(),
         fits: None,
     };
-    let dataset = dataset(&loaded, &block, common, args, &source)?;
-    measure(common, args, &loaded, &block, &dataset, None)
+    let (dataset, whole) = dataset(&loaded, &block, common, args, &source)?;
+    let generate = loaded.experiment.generate(&block.settings.model);
+    let subject = Subject {
+        loaded: &loaded,
+        block: &block,
+        generate: generate.map(|g| &g.settings),
+        dataset: &dataset,
+        whole,
+        run: None,
+    };
+    measure(common, args, &subject)
+}
+
+/// What is measured.
+struct Subject<'a> {
+    loaded: &'a Loaded,
+    block: &'a TrainBlock,
+    generate: Option<&'a GenerateSettings>,
+    dataset: &'a Dataset,
+    /// All of this file, and no part of it.
+    whole: Option<PathBuf>,
+    run: Option<&'a Path>,
 }
 
 /// Where data is looked for, and what is known of it.
@@ -62,42 +86,75 @@ struct Source<'a> {
 
 fn part(args: &EvalArgs) -> Part {
     match args.on {
-        PartArg::Train => Part::Train,
-        PartArg::Valid => Part::Valid,
-        PartArg::Test => Part::Test,
+        Some(PartArg::Train) => Part::Train,
+        None | Some(PartArg::Valid) => Part::Valid,
+        Some(PartArg::Test) => Part::Test,
     }
 }
 
-/// A source bound here is wholly the part that is measured; else the file's split holds.
+/// The file that is measured as a whole. The split of the data block holds for a folder that is bound
+/// here, and for a file where a part of it is asked for; but a file alone has no part where each part
+/// is a file. Without a run there is nothing fitted yet: the training part must be there to fit on.
+fn whole(
+    args: &EvalArgs,
+    split: &Split,
+    bound: Option<&PathBuf>,
+    source: &Source<'_>,
+) -> Option<PathBuf> {
+    let file = bound.filter(|b| source.fits.is_some() && !b.is_dir())?;
+    let parted = match split {
+        Split::Parts { .. } => args.on.is_some(),
+        Split::Files { .. } => false,
+    };
+    (!parted).then(|| file.clone())
+}
+
+/// The data to measure on, and the file they are all of.
 fn dataset(
     loaded: &Loaded,
     block: &TrainBlock,
     common: &Common,
     args: &EvalArgs,
     source: &Source<'_>,
-) -> Result<Dataset, Failure> {
+) -> Result<(Dataset, Option<PathBuf>), Failure> {
     let given = session::bindings(common)?;
     session::known_bindings(loaded, &given)?;
     let mut options = LoadOptions::new(&source.base);
-    // Without a run there is nothing fitted yet: the file's own split must be there to fit on.
-    options.only = (!given.is_empty() && source.fits.is_some()).then(|| part(args));
+    let name = &block.settings.data;
+    let data = loaded.experiment.data(name);
+    let whole = data.and_then(|d| whole(args, &d.spec.split, given.get(name), source));
+    options.only = whole.as_ref().map(|_| part(args));
     options.bindings = source.recorded.clone();
     options.bindings.extend(given);
     options.fits = source.fits;
-    super::train::dataset(loaded, block, &options)
+    Ok((super::train::dataset(loaded, block, &options)?, whole))
 }
 
-fn measure(
-    common: &Common,
-    args: &EvalArgs,
-    loaded: &Loaded,
-    block: &TrainBlock,
-    dataset: &Dataset,
-    run: Option<&Path>,
-) -> Result<u8, Failure> {
-    let part = part(args);
+/// Says of a rival that is counted on a training part that there is none.
+fn show_without_rival(common: &Common, settings: &TrainSettings, dataset: &Dataset) {
+    let counted = settings.metrics.iter().find_map(|m| match m {
+        Metric::Versus(Baseline::Column(_)) => None,
+        Metric::Versus(rival) => Some(rival),
+        _ => None,
+    });
+    if let Some(rival) = counted.filter(|_| dataset.is_empty(Part::Train) && !common.quiet) {
+        let name = rival.name();
+        eprintln!("`versus({name})` is left out: it is counted on a training part");
+    }
+}
+
+fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8, Failure> {
+    let Subject {
+        loaded,
+        block,
+        generate,
+        dataset,
+        whole,
+        run,
+    } = subject;
+    let (dataset, run, part) = (*dataset, *run, part(args));
     if dataset.is_empty(part) {
-        let message = format!("the part {} is empty", name(part));
+        let message = format!("the part {} is empty", part.name());
         return Err(Diagnostic::error("data::empty-part", message).into());
     }
     let model = loaded.model(Some(&block.settings.model))?;
@@ -159,20 +216,18 @@ fn measure(
     // A picture of answers is one of a confusion.
     let confusion = plotted::wants_confusion(args, dataset, &settings);
     if confusion {
-        settings.metrics.push(crate::settings::Metric::Confusion);
+        settings.metrics.push(Metric::Confusion);
     }
     // Nothing is generated here.
-    settings
-        .metrics
-        .retain(|m| *m != crate::settings::Metric::Copied);
+    settings.metrics.retain(|m| *m != Metric::Copied);
+    show_without_rival(common, &settings, dataset);
     let mut evaluator =
         Evaluator::new(&settings, dataset, !model.penalties.is_empty()).map_err(from_training)?;
     let stop = AtomicBool::new(false);
     let mut wrote = Wrote::default();
     if evaluator.wants_bleu() {
         let mut generator = compiler.generator(settings.window)?;
-        let how = loaded.experiment.generate(&settings.model);
-        let how = Decoding::of(how.map(|g| &g.settings));
+        let how = Decoding::of(*generate);
         let scored = translated::bleu(
             Some(&mut generator),
             &arena,
@@ -204,29 +259,23 @@ fn measure(
         result.by_class.confusion = None;
     }
     if common.json {
+        let name = if whole.is_some() { "all" } else { part.name() };
         let mut o = serde_json::Map::new();
-        o.insert(format!("{}.loss", name(part)), result.loss.into());
+        o.insert(format!("{name}.loss"), result.loss.into());
         for (key, value) in &result.metrics {
-            o.insert(format!("{}.{key}", name(part)), (*value).into());
+            o.insert(format!("{name}.{key}"), (*value).into());
         }
         for (key, value) in result.by_class.json() {
-            o.insert(format!("{}.{key}", name(part)), value);
+            o.insert(format!("{name}.{key}"), value);
         }
         stdout::line(&serde_json::Value::Object(o).to_string())?;
     } else {
-        stdout::line(&format!(
-            "{}: loss {}",
-            name(part),
-            measured(&result, &settings.metrics)
-        ))?;
+        let name = match whole {
+            Some(file) => format!("all of {}", printable(&file.to_string_lossy())),
+            None => part.name().to_string(),
+        };
+        let measured = measured(&result, &settings.metrics);
+        stdout::line(&format!("{name}: loss {measured}"))?;
     }
     Ok(0)
-}
-
-fn name(part: Part) -> &'static str {
-    match part {
-        Part::Train => "train",
-        Part::Valid => "valid",
-        Part::Test => "test",
-    }
 }

@@ -3,7 +3,8 @@
 //! In: a rival, the data, what was summed over a part. Out: entries of a measurement: `rival`, the
 //! rival's errors on the part; `versus`, the model's errors as a share of them, so that below 1 the
 //! model is ahead; and the rival's value of each metric that people compare, as `rival.accuracy` or
-//! `rival.rmse`. What is counted, is counted on the training part, once for each part.
+//! `rival.rmse`. What is counted, is counted on the training part, once for each part; where the data
+//! have none, such a rival has no entry.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -37,6 +38,10 @@ impl Rivals {
         sums: &Sums,
         part: Part,
     ) -> Result<Vec<(String, f64)>, Diagnostic> {
+        let counted = !matches!(baseline, Baseline::Column(_));
+        if counted && dataset.is_empty(Part::Train) {
+            return Ok(Vec::new());
+        }
         Ok(match baseline {
             Baseline::Bigram => self.bigram(dataset, sums, part)?,
             Baseline::Majority => self.guess(data::majority, dataset, sums, part)?,

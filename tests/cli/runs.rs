@@ -149,3 +149,74 @@ fn a_changed_program_is_told_with_what_counts_of_it() {
     let resumed = resumed.says("`train` and `generate` stay as the run began");
     assert_eq!(resumed.json()["epochs"], 20);
 }
+
+#[test]
+fn other_data_are_measured_as_a_whole_or_by_their_split() {
+    let here = Here::new();
+    for (name, text) in [("a.txt", "ban\nbar\nkan\nkar\n"), ("v.txt", "dan\ndar\n")] {
+        here.write(name, text);
+    }
+    let parts = WORDS
+        .replace("lines(\"words.txt\")", "lines(\"a.txt\")")
+        .replace("parts(60, 20, 20)", "files(valid = \"v.txt\")");
+    here.write("files.seq", &parts);
+    for (file, run) in [("files.seq", "files"), ("words.seq", "parts")] {
+        here.run(&["train", file, "--out", run, "--max-steps", "2"])
+            .exits(0);
+    }
+    let copy = |from: &str, to: &str| {
+        fs::copy(here.path().join(from), here.path().join(to)).expect("copied");
+    };
+    fs::create_dir(here.path().join("moved")).expect("a folder");
+    ["a.txt", "v.txt", "words.txt"]
+        .iter()
+        .for_each(|f| copy(f, &format!("moved/{f}")));
+    let eval = |run: &str, more: &[&str]| here.run(&[&["eval", run][..], more].concat()).exits(0);
+
+    // The data moved: the parts are the same, and so are the rivals.
+    for run in ["files", "parts"] {
+        for on in ["train", "valid"] {
+            let moved = eval(run, &["--data", "words=moved", "--on", on]);
+            assert_eq!(moved.out, eval(run, &["--on", on]).out);
+            assert_eq!(moved.err, "");
+        }
+        let moved = eval(run, &["--data", "words=moved"]).out;
+        assert_eq!(moved, eval(run, &[]).out);
+        assert!(moved.starts_with("valid: ") && moved.contains("bigram"));
+    }
+    let moved = eval(
+        "parts",
+        &["--data", "words=moved/words.txt", "--on", "test"],
+    );
+    assert_eq!(moved.out, eval("parts", &["--on", "test"]).out);
+
+    // A file by itself has no parts, and a rival nothing to be counted on.
+    for run in ["files", "parts"] {
+        let all = eval(run, &["--data", "words=v.txt"]);
+        assert!(all.out.starts_with("all of v.txt: loss "), "{}", all.out);
+        assert!(!all.out.contains("bigram"), "{}", all.out);
+        assert!(all.err.contains("versus(bigram)"), "{}", all.err);
+        let json = eval(run, &["--data", "words=v.txt", "--json", "-q"]);
+        assert_eq!(keys(&json.json()), ["all.loss", "all.perplexity"]);
+    }
+    let alone = eval(
+        "files",
+        &["--data", "words=v.txt", "--on", "valid", "--json"],
+    );
+    assert_eq!(keys(&alone.json()), ["all.loss", "all.perplexity"]);
+    let all = eval("files", &["--data", "words=v.txt", "--json"]).json();
+    assert_eq!(
+        all["all.loss"],
+        eval("files", &["--json"]).json()["valid.loss"]
+    );
+}
+
+#[test]
+fn no_text_is_no_number_of_texts() {
+    let here = Here::new();
+    here.run(&["train", "words.seq", "--out", "run", "--max-steps", "1"])
+        .exits(0);
+    here.run(&["generate", "run", "-n", "0"])
+        .exits(2)
+        .says("--number 0: from 1 to");
+}
