@@ -7,9 +7,10 @@ use super::args::{Common, Dtype, EvalArgs, PartArg, PlotArg};
 use super::load::{Loaded, load, plain, read};
 use super::opened::{Opened, refuse_other};
 use super::plotted;
-use super::progress::measured;
+use super::ready;
 use super::render::printable;
 use super::session::{self, Backend, Compiler};
+use super::told::measured;
 use super::{Failure, from_training, stdout};
 use crate::check::settings::TrainBlock;
 use crate::data::spec::Split;
@@ -47,7 +48,7 @@ pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
     }
     let loaded = load(&args.run, common)?.valid()?;
     let block = session::train_block(&loaded, args.model.as_deref())?.clone();
-    super::train::refuse_unavailable(&loaded, &block)?;
+    ready::refuse_unavailable(&loaded, &block)?;
     let source = Source {
         base: session::base(&args.run),
         recorded: Default::default(),
@@ -127,7 +128,7 @@ fn dataset(
     options.bindings = source.recorded.clone();
     options.bindings.extend(given);
     options.fits = source.fits;
-    Ok((super::train::dataset(loaded, block, &options)?, whole))
+    Ok((ready::dataset(loaded, block, &options)?, whole))
 }
 
 /// Says of a rival that is counted on a training part that there is none.

@@ -66,10 +66,14 @@ pub fn json(event: &Event<'_>) -> Option<Value> {
                 End::MaxSteps => "max_steps",
                 End::Interrupted => "interrupted",
             };
-            json!({
+            let mut told = json!({
                 "event": "finished", "end": end, "steps": summary.steps, "epochs": summary.epochs,
                 "seconds": summary.seconds, "data_wait": summary.data_wait,
-            })
+            });
+            if let (Value::Object(o), Some(best)) = (&mut told, &summary.best) {
+                o.extend(best.json());
+            }
+            told
         }
     })
 }

@@ -13,11 +13,13 @@ pub mod load;
 mod opened;
 mod plotted;
 mod progress;
+mod ready;
 pub mod render;
 mod room;
 mod session;
 mod snapfile;
 mod stdout;
+mod told;
 mod trial;
 
 mod bench;

@@ -1,4 +1,5 @@
-//! What a training run shows: a bar on a terminal, a line now and then elsewhere.
+//! What a training run shows: a bar on a terminal, a line now and then elsewhere, and there one for
+//! each measurement.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -8,8 +9,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args::{Common, LogFormat};
 use super::events;
 use super::render::printable;
-use crate::settings::{Baseline, Metric, TrainSettings};
-use crate::train::observe::{End, Event, Measured, Observer, StepReport, Summary};
+use super::told::{amount, loss, measured, time};
+use crate::settings::{Metric, TrainSettings, Watched};
+use crate::train::observe::{End, Event, Observer, StepReport, Summary};
 use crate::train::usage::short;
 
 /// Without a terminal: a line after this long, or this many steps, and of a short run this share.
@@ -34,8 +36,13 @@ pub struct Progress {
     rate: f64,
     /// When the last line was written, and after which step.
     shown: (Instant, u64),
-    /// A measurement that no line has told of yet.
-    untold: Option<String>,
+    /// A measurement came since.
+    measured: bool,
+    /// The last measurement and the best, by step, where the bar has let no line tell of them yet.
+    untold: Option<(u64, String)>,
+    best_untold: Option<(u64, String)>,
+    /// Texts are shown beside the last measurement.
+    texts: bool,
 }
 
 impl Progress {
@@ -63,7 +70,10 @@ impl Progress {
             loss: f64::NAN,
             rate: 0.0,
             shown: (Instant::now(), 0),
+            measured: false,
             untold: None,
+            best_untold: None,
+            texts: false,
         }
     }
 
@@ -140,7 +150,7 @@ impl Progress {
         };
         let message = format!(
             "epoch {}  loss {}  {}/s",
-            s.epoch + 1,
+            s.epoch,
             loss(self.loss),
             short(self.rate)
         );
@@ -150,8 +160,8 @@ impl Progress {
                 bar.set_message(message);
             }
             None => {
-                // Where measurements come often, their lines tell of the loss too.
-                if self.due(s.step) && self.untold.is_none() {
+                // The line of a measurement tells of the loss too.
+                if self.due(s.step) && !self.measured && !s.measured {
                     self.shown = (Instant::now(), s.step);
                     self.line(&format!("step {}/{}  {message}", s.step, self.total));
                 }
@@ -183,8 +193,12 @@ impl Progress {
             return;
         }
         self.abandon();
-        if let Some(text) = self.untold.take() {
-            self.line(&text);
+        let (best, last) = (self.best_untold.take(), self.untold.take());
+        for (_, text) in best
+            .iter()
+            .chain(last.iter().filter(|l| Some(*l) != best.as_ref()))
+        {
+            self.line(text);
         }
         if summary.usage.items_per_second > 0.0 {
             self.line(&summary.usage.to_string());
@@ -200,8 +214,13 @@ impl Progress {
             summary.steps,
             time(summary.seconds)
         );
-        if let Some((step, value)) = summary.best {
-            text.push_str(&format!(", best {} at step {step}", loss(value)));
+        if let Some(best) = &summary.best {
+            let value = match &best.of {
+                Watched::Loss => loss(best.value),
+                Watched::Metric(metric) => amount(metric, best.value),
+            };
+            let (part, of, step) = (best.part.name(), best.of.key(), best.step);
+            text.push_str(&format!(", best {part}.{of} {value} at step {step}"));
         }
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{text}");
@@ -258,203 +277,27 @@ impl Observer for Progress {
                     loss(*train_loss),
                     measured(valid, &self.metrics)
                 );
-                if self.due(*step) || *step == self.total {
+                self.texts = self.due(*step) || *step == self.total;
+                self.measured = !self.texts;
+                if self.texts {
                     self.shown = (Instant::now(), *step);
-                    self.untold = None;
-                    self.line(&text);
-                } else {
-                    self.untold = Some(text);
                 }
+                let told = self.texts || self.bar.is_none();
+                if told {
+                    self.line(&text);
+                }
+                let untold = (!told).then_some((*step, text));
+                if *best {
+                    self.best_untold.clone_from(&untold);
+                }
+                self.untold = untold;
             }
             Event::Samples { texts, .. } => {
-                // Beside the line of the measurement they belong to.
-                if self.untold.is_none() {
+                if self.texts {
                     self.samples(texts);
                 }
             }
             Event::Finished(_) => {}
         }
-    }
-}
-
-/// Loss and metrics on one line, a rival's number beside the model's:
-/// `2.1013 (bigram 2.2916)  perplexity 8.18  copied 3.5%`, `0.4810  accuracy 80.2% (naive bayes 79.7%)`.
-pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
-    let mut text = loss(m.loss);
-    let rival = metrics.iter().find_map(|m| match m {
-        Metric::Versus(rival) => Some(rival),
-        _ => None,
-    });
-    let beside = |key: &str| match (rival, m.metric(key)) {
-        (Some(rival), Some(value)) => Some((named(rival), value)),
-        _ => None,
-    };
-    // In the unit of the loss, so beside it.
-    if let (Some(Baseline::Bigram), Some((name, nats))) = (rival, beside("rival")) {
-        text.push_str(&format!(" ({name} {nats:.4})"));
-    }
-    for metric in metrics {
-        if let Metric::Versus(rival) = metric {
-            text.push_str(&versus(m, rival, metrics));
-            continue;
-        }
-        let Some(value) = m.metric(metric.key()) else {
-            continue;
-        };
-        text.push_str(&match metric {
-            Metric::Top(k) => format!("  top {k} {}", amount(metric, value)),
-            Metric::BitsPerChar => format!("  bits per char {}", amount(metric, value)),
-            _ => format!("  {} {}", metric.key(), amount(metric, value)),
-        });
-        if let Some((name, value)) = beside(&format!("rival.{}", metric.key())) {
-            text.push_str(&format!(" ({name} {})", amount(metric, value)));
-        }
-    }
-    text
-}
-
-/// What is said of a rival by itself: nothing where its numbers stand beside the model's.
-fn versus(m: &Measured, rival: &Baseline, metrics: &[Metric]) -> String {
-    let beside = |metric: &Metric| m.metric(&format!("rival.{}", metric.key())).is_some();
-    if *rival == Baseline::Bigram || metrics.iter().any(beside) {
-        return String::new();
-    }
-    let of = |key: &str| m.metric(key);
-    match (of("rival.accuracy"), of("versus"), of("rival")) {
-        (Some(accuracy), _, _) => {
-            let accuracy = amount(&Metric::Accuracy, accuracy);
-            format!("  {} accuracy {accuracy}", named(rival))
-        }
-        (None, Some(share), Some(error)) => {
-            let (share, error) = (readable(share), readable(error));
-            format!(
-                "  squared error {share} of that of {} ({error})",
-                named(rival)
-            )
-        }
-        (None, _, _) => String::new(),
-    }
-}
-
-fn named(rival: &Baseline) -> String {
-    match rival {
-        Baseline::Column(name) => printable(name),
-        counted => counted.name().replace('_', " "),
-    }
-}
-
-/// A metric's value with the digits that people compare.
-fn amount(metric: &Metric, value: f64) -> String {
-    match metric {
-        Metric::Copied | Metric::Accuracy | Metric::Mape | Metric::Top(_) => {
-            format!("{:.1}%", 100.0 * value)
-        }
-        Metric::Perplexity | Metric::Bleu => format!("{value:.2}"),
-        Metric::BitsPerChar => format!("{value:.3}"),
-        Metric::Mae
-        | Metric::Mse
-        | Metric::Rmse
-        | Metric::F1(_)
-        | Metric::EntityF1
-        | Metric::Versus(_)
-        | Metric::Confusion => readable(value),
-    }
-}
-
-/// A loss with the digits that are compared, small ones in full.
-fn loss(x: f64) -> String {
-    match x.abs() {
-        a if a < 1e-3 && a > 0.0 => format!("{x:.3e}"),
-        _ => format!("{x:.4}"),
-    }
-}
-
-/// Four digits that say something, whatever the size.
-fn readable(x: f64) -> String {
-    match x.abs() {
-        0.0 => "0".into(),
-        a if !(1e-3..1e6).contains(&a) => format!("{x:.3e}"),
-        a if a < 1.0 => format!("{x:.4}"),
-        a if a < 100.0 => format!("{x:.3}"),
-        _ => format!("{x:.1}"),
-    }
-}
-
-fn time(seconds: f64) -> String {
-    if seconds < 90.0 {
-        return format!("{seconds:.1} s");
-    }
-    format!("{} min {:.0} s", (seconds / 60.0) as u64, seconds % 60.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_measurement_reads_as_a_sentence() {
-        let m = Measured {
-            loss: 2.10134,
-            count: 1.0,
-            metrics: vec![
-                ("perplexity".into(), 8.1774),
-                ("versus".into(), 0.917),
-                ("rival".into(), 2.29161),
-                ("copied".into(), 0.035),
-            ],
-            by_class: Default::default(),
-        };
-        let asked = [
-            Metric::Perplexity,
-            Metric::Versus(Baseline::Bigram),
-            Metric::Copied,
-        ];
-        assert_eq!(
-            measured(&m, &asked),
-            "2.1013 (bigram 2.2916)  perplexity 8.18  copied 3.5%"
-        );
-        let rivals = |entries: &[(&str, f64)], asked: &[Metric]| {
-            let metrics = entries.iter().map(|(k, v)| (k.to_string(), *v));
-            let metrics = metrics.collect();
-            measured(
-                &Measured {
-                    metrics,
-                    ..m.clone()
-                },
-                asked,
-            )
-        };
-        let bayes = Metric::Versus(Baseline::NaiveBayes);
-        let entries = [
-            ("accuracy", 0.802),
-            ("versus", 0.975),
-            ("rival", 0.203),
-            ("rival.accuracy", 0.797),
-        ];
-        assert_eq!(
-            rivals(&entries, &[Metric::Accuracy, bayes.clone()]),
-            "2.1013  accuracy 80.2% (naive bayes 79.7%)"
-        );
-        assert_eq!(
-            rivals(&entries, &[bayes]),
-            "2.1013  naive bayes accuracy 79.7%"
-        );
-        let today = Metric::Versus(Baseline::Column("today".into()));
-        let entries = [
-            ("rmse", 31.4),
-            ("versus", 1.02),
-            ("rival", 0.5),
-            ("rival.rmse", 31.1),
-        ];
-        assert_eq!(
-            rivals(&entries, &[today.clone(), Metric::Rmse]),
-            "2.1013  rmse 31.400 (today 31.100)"
-        );
-        assert_eq!(
-            rivals(&entries, &[today]),
-            "2.1013  squared error 1.020 of that of today (0.5000)"
-        );
-        assert_eq!(readable(0.0000123), "1.230e-5");
-        assert_eq!(readable(12.3456), "12.346");
     }
 }

@@ -112,18 +112,18 @@ impl Run<'_> {
         progress.since_validation.add(loss, items.max(1.0));
         progress.step += 1;
         progress.index += 1;
-        let (epoch, index) = (progress.epoch, progress.index);
+        let index = progress.index;
         if progress.index == batches {
             progress.epoch += 1;
             progress.index = 0;
             self.carried = Carried::new();
         }
-        let step = self.progress.step;
+        let (step, epoch) = (self.progress.step, self.progress.epoch_of_step());
         let rate = settings.optimizer.lr() * factor;
         if step.is_multiple_of(self.log_every) {
             let mean = std::mem::take(&mut self.progress.logged).value();
-            let (epoch, loss) = (self.progress.epoch, mean.unwrap_or(loss));
-            self.log.trained(step, epoch, loss, rate, norm)?;
+            let mean = mean.unwrap_or(loss);
+            self.log.trained(step, epoch, mean, rate, norm)?;
         }
         if self.meter.elapsed() >= USAGE_EVERY {
             self.log_usage()?;
@@ -131,6 +131,7 @@ impl Run<'_> {
         if self.first_step_ms == 0.0 {
             self.first_step_ms = self.plan.started.elapsed().as_secs_f64() * 1e3;
         }
+        let measured = self.validation_due() && !self.plan.dataset.is_empty(Part::Valid);
         self.plan.observer.event(&Event::Step(StepReport {
             step,
             epoch,
@@ -143,6 +144,7 @@ impl Run<'_> {
             seconds: started.elapsed().as_secs_f64(),
             waited: waited.as_secs_f64(),
             computed: computed.as_secs_f64(),
+            measured,
         }));
         Ok(())
     }
@@ -169,7 +171,7 @@ impl Run<'_> {
                 None => return Ok(()),
             },
         };
-        let (step, epoch) = (self.progress.step, self.progress.epoch);
+        let (step, epoch) = (self.progress.step, self.progress.epoch_of_step());
         let watched = self.plan.settings.stop.as_ref().map(|s| &s.on);
         let watched = watched.unwrap_or(&Watched::Loss);
         let value = match &measured {

@@ -3,7 +3,8 @@
 //!
 //! In: losses and measurements. Out: lines in the files, and the points of curves. No line of
 //! `metrics.jsonl` holds a time of day or a duration, so a resumed run's file is that of one never
-//! interrupted. Lines of training have `step`, `epoch`, `train.loss` (mean since the line before),
+//! interrupted. Lines of training have `step`, `epoch` (from 1), `train.loss` (mean since the line
+//! before),
 //! `rate` and `grad_norm` (of the gradient before clipping, at that step); lines of validation
 //! `step`, `epoch`, `valid.loss` and `valid.<metric>`. Lines of `usage.jsonl` have `step` and the
 //! keys of [`Usage`], over the time since the line before.

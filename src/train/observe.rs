@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use super::classes::ByClass;
 use super::usage::Usage;
+use crate::data::Part;
+use crate::settings::Watched;
 
 /// Receives the events of a run, in order, on the thread that trains.
 pub trait Observer {
@@ -43,6 +45,7 @@ pub enum Event<'a> {
     /// A measurement of the validation part.
     Validated {
         step: u64,
+        /// From 1, as in [`StepReport`].
         epoch: u64,
         /// Mean loss of the steps since the measurement before, as they were trained.
         train_loss: f64,
@@ -71,6 +74,7 @@ pub enum Event<'a> {
 pub struct StepReport {
     /// Steps done, this one included.
     pub step: u64,
+    /// That the step is of, from 1.
     pub epoch: u64,
     /// Batches done of this epoch, and their number.
     pub index: u64,
@@ -88,6 +92,8 @@ pub struct StepReport {
     pub waited: f64,
     /// Of these, computing the loss and the gradient.
     pub computed: f64,
+    /// The validation part is measured next.
+    pub measured: bool,
 }
 
 /// Loss and metrics of a part.
@@ -123,6 +129,25 @@ pub enum End {
     Interrupted,
 }
 
+/// The measurement whose weights are kept as the best.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best {
+    pub step: u64,
+    /// The validation part, or the training part where that is empty.
+    pub part: Part,
+    /// What is measured there, and its value.
+    pub of: Watched,
+    pub value: f64,
+}
+
+impl Best {
+    /// `best.step`, and `best.loss` or whatever `stop` watches.
+    pub fn json(&self) -> [(String, serde_json::Value); 2] {
+        let value = (format!("best.{}", self.of.key()), self.value.into());
+        [("best.step".to_string(), self.step.into()), value]
+    }
+}
+
 /// The result of a run, with the keys of `--json`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
@@ -143,14 +168,14 @@ pub struct Summary {
     pub train_loss: Option<f64>,
     /// The last measurement.
     pub valid: Option<Measured>,
-    /// Step and value of the best measurement.
-    pub best: Option<(u64, f64)>,
+    pub best: Option<Best>,
     /// Of this session.
     pub usage: Usage,
 }
 
 impl Summary {
-    /// One JSON object: `run`, `steps`, …, `train.loss`, `valid.loss`, `valid.<metric>`.
+    /// One JSON object: `run`, `steps`, …, `train.loss`, `valid.loss`, `valid.<metric>`, `best.step`,
+    /// `best.<metric>`.
     pub fn json(&self) -> serde_json::Value {
         let mut o = serde_json::Map::new();
         let mut put = |k: &str, v: serde_json::Value| o.insert(k.to_string(), v);
@@ -175,6 +200,7 @@ impl Summary {
                 put(&format!("valid.{key}"), value);
             }
         }
+        o.extend(self.best.iter().flat_map(Best::json));
         serde_json::Value::Object(o)
     }
 }

@@ -86,6 +86,11 @@ impl Progress {
         }
     }
 
+    /// The epoch, from 1, that the last step done is of; 0 before the first.
+    pub fn epoch_of_step(&self) -> u64 {
+        self.epoch + u64::from(self.index > 0)
+    }
+
     /// What no run can have reached, in a state that somebody wrote: counts that would not survive
     /// being counted on, numbers that are none.
     pub fn impossible(&self) -> Option<&'static str> {

@@ -12,7 +12,6 @@ use super::begin;
 use super::checkpoint::{self, Checkpoint, Which};
 use super::clip::Trained;
 use super::decode::decoded;
-use super::disk;
 use super::evaluate::{self, Evaluator};
 use super::failure::{Class, Failure};
 use super::feed::{Carried, Feed};
@@ -21,7 +20,7 @@ use super::generate::can_generate;
 use super::init;
 use super::lanes;
 use super::log::Log;
-use super::observe::{End, Event, Measured, Summary};
+use super::observe::{Best, End, Event, Measured, Summary};
 use super::optimize::{Updater, state_names};
 use super::plan::{Plan, Start};
 use super::progress::Progress;
@@ -328,29 +327,26 @@ impl<'a> Run<'a> {
                     ..Measured::default()
                 })
             }),
-            best: self.progress.best.map(|b| (b.step, b.value)),
+            best: self.best(),
             usage: self.whole.read(),
         };
         self.plan.observer.event(&Event::Finished(&summary));
         Ok(summary)
     }
 
-    /// Writes what the best measurement says of single classes, and draws it, in builds that can.
-    pub fn keep_classes(&self, measured: &Measured) -> Result<(), Failure> {
-        let mut found = measured.by_class.json();
-        if found.is_empty() {
-            return Ok(());
-        }
-        found.insert("step".into(), self.progress.step.into());
-        let text = format!("{}\n", serde_json::Value::Object(found));
-        let folder = self.plan.folder.path();
-        disk::replace(&folder.join("classes.json"), text.as_bytes())?;
-        #[cfg(feature = "cli")]
-        if let Some(confusion) = &measured.by_class.confusion {
-            let svg = super::picture::svg(confusion);
-            disk::replace(&folder.join("confusion.svg"), svg.as_bytes())?;
-        }
-        Ok(())
+    fn best(&self) -> Option<Best> {
+        let best = self.progress.best?;
+        let stop = self.plan.settings.stop.as_ref();
+        let (part, of) = match self.plan.dataset.is_empty(Part::Valid) {
+            true => (Part::Train, Watched::Loss),
+            false => (Part::Valid, stop.map_or(Watched::Loss, |s| s.on.clone())),
+        };
+        Some(Best {
+            step: best.step,
+            part,
+            of,
+            value: best.value,
+        })
     }
 
     /// Writes a line of what was used since the one before.
@@ -360,34 +356,6 @@ impl<'a> Run<'a> {
         let step = self.progress.step;
         self.log.used(step, &usage)?;
         self.plan.observer.event(&Event::Used { step, usage });
-        Ok(())
-    }
-
-    /// Draws `loss.svg`, in builds that can.
-    pub fn draw_loss(&self) -> Result<(), Failure> {
-        #[cfg(feature = "cli")]
-        if !self.log.series.train.is_empty() {
-            let svg = super::picture::svg(&super::plot::Curves::losses(&self.log.series));
-            disk::replace(&self.plan.folder.path().join("loss.svg"), svg.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    /// Draws all curves, which is done once, at the end of a session.
-    fn draw_curves(&self) -> Result<(), Failure> {
-        self.draw_loss()?;
-        #[cfg(feature = "cli")]
-        if !self.log.series.train.is_empty() {
-            use super::plot::Curves;
-            let curves = [
-                ("rate.svg", Curves::rate(&self.log.series)),
-                ("grad_norm.svg", Curves::grad_norm(&self.log.series)),
-            ];
-            for (name, curves) in curves {
-                let svg = super::picture::svg(&curves);
-                disk::replace(&self.plan.folder.path().join(name), svg.as_bytes())?;
-            }
-        }
         Ok(())
     }
 }

@@ -220,3 +220,75 @@ fn no_text_is_no_number_of_texts() {
         .exits(2)
         .says("--number 0: from 1 to");
 }
+
+#[test]
+fn a_log_tells_of_every_measurement_and_names_the_best() {
+    let here = Here::new();
+    let often = [
+        "--set",
+        "train.steps=20",
+        "--set",
+        "train.validate=every(3)",
+    ];
+    let ran = here
+        .run(
+            &[
+                &["train", "words.seq", "--out", "run", "--json"],
+                &often[..],
+            ]
+            .concat(),
+        )
+        .exits(0);
+    let summary = ran.json();
+    let best = &summary["best.step"];
+    let told: Vec<&str> = ran.err.lines().filter(|l| l.contains("  valid ")).collect();
+    assert_eq!(told.len(), 7, "{}", ran.err);
+    // Five steps make an epoch.
+    for (line, start) in told
+        .iter()
+        .zip(["3/20, epoch 1:", "6/20, epoch 2:", "9/20, epoch 2:"])
+    {
+        assert!(line.starts_with(&format!("step {start}")), "{line}");
+    }
+    let starred = told
+        .iter()
+        .rfind(|l| l.ends_with("(best)"))
+        .expect("a best");
+    assert!(starred.starts_with(&format!("step {best}/20")), "{starred}");
+    let last = ran.err.lines().last().expect("a line");
+    let value = summary["best.loss"].as_f64().expect("a number");
+    let named = format!("best valid.loss {value:.4} at step {best}");
+    assert!(last.ends_with(&named), "{last}");
+
+    let log = fs::read_to_string(here.path().join("run/metrics.jsonl")).expect("a log");
+    let lines = log
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).expect("JSON"));
+    for line in lines {
+        let step = line["step"].as_u64().expect("a step");
+        assert_eq!(line["epoch"], step.div_ceil(5), "{line}");
+    }
+    let accuracy = [
+        "--set",
+        "train.metrics=[accuracy]",
+        "--set",
+        "train.stop=patience(9, on = valid.accuracy)",
+    ];
+    let form = ["--log-format", "json", "--out", "json"];
+    let ran = here
+        .run(&[&["train", "words.seq"], &accuracy[..], &form[..]].concat())
+        .exits(0);
+    let last = ran.err.lines().last().expect("a line");
+    let end: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(end["event"], "finished");
+    assert!(
+        end["best.step"].is_u64() && end["best.accuracy"].is_f64(),
+        "{end}"
+    );
+    let resumed = here.run(&["train", "json", "--resume"]).exits(0);
+    let last = resumed.err.lines().last().expect("a line");
+    assert!(
+        last.contains("best valid.accuracy ") && last.contains("% at step"),
+        "{last}"
+    );
+}

@@ -109,7 +109,9 @@ fn a_run_stops_by_f1_and_keeps_its_classes() {
     let run = dir.path().join("run");
     let summary = Session::new(&settings, &dataset, &run).go().unwrap();
     assert_eq!(summary.end, crate::train::End::Stopped);
-    let (step, best) = summary.best.unwrap();
+    let crate::train::observe::Best {
+        step, value: best, ..
+    } = summary.best.unwrap();
     let lines = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let line = |l| serde_json::from_str::<serde_json::Value>(l).unwrap();
     let scores: Vec<f64> = lines

@@ -305,8 +305,11 @@ fn it_learns_and_says_so() {
     let mut session = Session::new(&settings, &dataset, &run);
     let summary = session.go().unwrap();
     let valid = summary.valid.clone().unwrap();
-    let best = summary.best.unwrap();
-    assert!(best.1 < 4f64.ln() - 0.2, "{best:?}: better than a guess");
+    let best = summary.best.clone().unwrap();
+    assert!(
+        best.value < 4f64.ln() - 0.2,
+        "{best:?}: better than a guess"
+    );
     let perplexity = valid.metric("perplexity").unwrap();
     assert!((perplexity - valid.loss.exp()).abs() < 1e-9);
     let (versus, rival) = (
@@ -319,7 +322,7 @@ fn it_learns_and_says_so() {
     assert!(!session.samples.is_empty());
     let json = summary.json();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-    let want = "compile_ms cores data_wait epochs first_step_ms items_per_second params peak_bytes run \
+    let want = "best.loss best.step compile_ms cores data_wait epochs first_step_ms items_per_second params peak_bytes run \
                 seconds steps train.loss valid.copied valid.loss valid.perplexity valid.rival valid.versus";
     assert_eq!(keys, want.split_whitespace().collect::<Vec<_>>());
 }
