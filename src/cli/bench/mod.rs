@@ -16,9 +16,9 @@ mod steps;
 
 use super::args::{BenchArgs, Common};
 use super::load::{Loaded, load};
+use super::ready::{dataset, refuse_unavailable};
 use super::room::refuse_weights;
 use super::session::{self, Backend, Compiler};
-use super::train::{dataset, refuse_unavailable};
 use super::{Failure, Within, render, stdout};
 use crate::check::program::Model;
 use crate::check::settings::TrainBlock;
