@@ -380,7 +380,7 @@ pub struct PredictArgs {
     pub run: PathBuf,
     /// Inputs in the form of the run's data, answers left out; or `.safetensors`, a tensor for each field
     /// by name; or, where the data was made up, CSV with a column for each field (`x.0`, `x.1` for one of
-    /// several numbers). `-` is standard input: each line is answered at once, and along one long text or
+    /// several numbers), of sequences a row for each step and a blank line between two. `-` is standard input: each line is answered at once, and along one long text or
     /// series states are carried on.
     pub input: PathBuf,
     /// The form of the result. csv: a line for each example and step; a class or token `y` gives the

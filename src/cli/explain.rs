@@ -1,7 +1,8 @@
 //! `seqc explain`: the page of an error, or what a library cell, a layer or a function is.
 //!
 //! In: an error's code or a name. Out: text on stdout. A library part shows its source, its weights and
-//! its cost; a built-in its section of `docs/primitives.md`; an error that a file shows by itself the
+//! its cost; a built-in its section of `docs/primitives.md`, a word of the language that of `docs/words.md`,
+//! a setting or one of its values what the table of settings says; an error that a file shows by itself the
 //! page `examples/errors/<area>-<problem>.seq` and the same file mended; any other its section of
 //! `docs/errors.md`.
 
@@ -11,10 +12,12 @@ use super::args::{Common, ExplainArgs};
 use super::{Failure, stdout, trial};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::library;
+use crate::settings::reference;
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples/errors");
 const ERRORS: &str = include_str!("../../docs/errors.md");
 const PRIMITIVES: &str = include_str!("../../docs/primitives.md");
+const WORDS: &str = include_str!("../../docs/words.md");
 
 pub fn run(common: &Common, args: &ExplainArgs) -> Result<u8, Failure> {
     let wanted = args.name.trim();
@@ -39,7 +42,10 @@ fn unknown(wanted: &str) -> Diagnostic {
     let d = Diagnostic::error("usage::unknown-name", format!("nothing is named {shown}"));
     match nearest(wanted, names().iter().map(String::as_str)) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
-        None => d,
+        None => d.help(
+            "words of a file, settings and their values, cells, layers, functions and codes of \
+             errors are explained",
+        ),
     }
 }
 
@@ -49,9 +55,16 @@ fn text(common: &Common, name: &str) -> Option<String> {
         let cost = trial::cost(part, common).unwrap_or_default();
         return Some(format!("{}{cost}", part.text));
     }
-    section(PRIMITIVES, name)
-        .or_else(|| page(name))
-        .or_else(|| section(ERRORS, name))
+    if let Some(error) = page(name).or_else(|| section(ERRORS, name)) {
+        return Some(error);
+    }
+    // `step` is a function and a schedule, `from` a word and a setting.
+    let mut all: Vec<String> = [PRIMITIVES, WORDS]
+        .into_iter()
+        .filter_map(|text| section(text, name))
+        .collect();
+    all.extend(reference::named(name));
+    (!all.is_empty()).then(|| all.join("\n"))
 }
 
 /// The page of a code, and the same file mended.
@@ -78,8 +91,16 @@ fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
     parts.map(|part| (part.lines().next().unwrap_or(""), part))
 }
 
-/// Everything that has an explanation.
+/// Everything that has an explanation, in any of the texts.
 fn names() -> Vec<String> {
+    let mut all = headings();
+    all.extend(sections(WORDS).flat_map(|(names, _)| names.split(", ").map(str::to_string)));
+    all.extend(reference::names().map(str::to_string));
+    all
+}
+
+/// What has a page or section of its own.
+fn headings() -> Vec<String> {
     let mut names: Vec<String> = library::PARTS.iter().map(|p| p.name.to_string()).collect();
     for text in [PRIMITIVES, ERRORS] {
         let headings = sections(text).flat_map(|(names, _)| names.split(", "));
@@ -184,9 +205,26 @@ mod tests {
             let known = library::find(name).is_some() || section(PRIMITIVES, name).is_some();
             assert!(known, "{name} is not in docs/primitives.md");
         }
-        let twice: Vec<String> = names();
+        let twice: Vec<String> = headings();
         let once: BTreeSet<&String> = twice.iter().collect();
         assert_eq!(once.len(), twice.len(), "a name is explained twice");
+    }
+
+    #[test]
+    fn every_word_and_setting_is_explained() {
+        let said = |name: &str| text(&common(), name).unwrap_or_default();
+        for word in "scan over where with from given time dim cell block fn model data train generate tune \
+                     input target context state param predict output watch penalty token class params"
+            .split(' ')
+        {
+            assert!(section(WORDS, word).is_some(), "{word} is not in docs/words.md");
+        }
+        for name in reference::names() {
+            assert!(!said(name).is_empty(), "{name}");
+        }
+        assert!(said("step").contains("exp, log") && said("step").contains("schedule"));
+        assert!(said("blank_line").contains("blocks = blank_line, of `csv`, `tsv`"));
+        assert!(said("majority").contains("most frequent"));
     }
 
     #[test]
@@ -201,6 +239,7 @@ mod tests {
             near("run::locke").as_deref(),
             Some("did you mean `run::locked`?")
         );
-        assert_eq!(near("zzzzzzzzzzzz"), None);
+        assert_eq!(near("adm").as_deref(), Some("did you mean `adam`?"));
+        assert!(near("zzzzzzzzzzzz").is_some_and(|h| !h.contains("did you mean")));
     }
 }

@@ -141,6 +141,16 @@ fn analyse(mut file: node::File, mut sources: Sources, sets: &[String]) -> Resul
     let models = checked.models;
     let experiment = settings::check(&file, &models, &mut diagnostics);
     diagnostics.sort_by_key(|d| d.labels.first().map(|l| l.span));
+    // What `--set` puts into several blocks is one mistake.
+    let mut each: Vec<Diagnostic> = Vec::new();
+    for d in diagnostics {
+        let place = |d: &Diagnostic| d.labels.first().map(|l| l.span);
+        let beside = each.iter().rev().take_while(|o| place(o) == place(&d));
+        if !beside.into_iter().any(|o| *o == d) {
+            each.push(d);
+        }
+    }
+    let diagnostics = each;
     Ok(Loaded {
         sources,
         file,

@@ -5,7 +5,7 @@
 //! one long sequence, the steps of each part in a row. Everything fitted comes from the training
 //! part, or from the [`Fits`] of an earlier run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,9 @@ pub struct LoadOptions<'a> {
     pub fits: Option<&'a Fits>,
     /// Read in place of the source's file.
     pub given: Option<Text>,
+    /// The first examples of the source are no examples of the dataset: only `missing = previous`
+    /// looks at them.
+    pub behind: usize,
     /// The symbols of a text of up to this many bytes are held in memory.
     pub held: u64,
 }
@@ -50,9 +53,24 @@ impl<'a> LoadOptions<'a> {
             only: None,
             fits: None,
             given: None,
+            behind: 0,
             held: HELD,
         }
     }
+}
+
+/// The last row of a stream, as those that come after it see it.
+#[derive(Clone, Debug)]
+pub struct Newest {
+    /// Rows before and after an example's own that its fields read, by windows and `next`.
+    pub back: usize,
+    pub ahead: usize,
+    /// Whether `kept` and `given` depend on the row.
+    pub gaps: bool,
+    /// `missing = drop` does not leave it out.
+    pub kept: bool,
+    /// Of the columns with `missing = previous`, those whose value it has, by their order.
+    pub given: BTreeSet<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -98,12 +116,12 @@ impl Dataset {
         }
     }
 
-    /// Rows before and after an example's own that its fields read, by windows and `next`.
-    pub fn reach(
+    /// What the last of the rows at hand is to those that come after it.
+    pub fn newest(
         spec: &DataSpec,
         wanted: &Wanted,
         options: &LoadOptions,
-    ) -> Result<(usize, usize), Vec<Diagnostic>> {
+    ) -> Result<Newest, Vec<Diagnostic>> {
         let source = opened(spec, options).map_err(|e| vec![e])?;
         let plan = plan(spec, wanted, &source)?;
         let load = Load {
@@ -113,7 +131,7 @@ impl Dataset {
             source: &source,
             plan: &plan,
         };
-        Ok(load.reach())
+        Ok(load.newest())
     }
 
     /// Examples with more steps than a table of positions has rows: the first along each time.

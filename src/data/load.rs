@@ -10,7 +10,7 @@ use super::column::{Column, Filling};
 use super::columns::eval::{Evaluator, Value};
 use super::columns::has_values;
 use super::columns::plan::{Node, Plan};
-use super::dataset::{Dataset, LoadOptions};
+use super::dataset::{Dataset, LoadOptions, Newest};
 use super::fit::{Fit, Fits};
 use super::source::Source;
 use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
@@ -166,27 +166,31 @@ impl<'a> Load<'a> {
         let mut errors = Vec::new();
         for (field, column) in fields() {
             let planned = &self.plan.columns[*column];
+            let window = "`window(n)` makes sequences of n rows";
             let wrong = match (&field.time, has_steps(*column)) {
-                (None, true) if field.role != FieldRole::Column => Some(format!(
-                    "`{}` is a sequence, the model's is not",
-                    field.name
+                (None, true) if field.role != FieldRole::Column => Some((
+                    format!("`{}` is a sequence, the model's is not", field.name),
+                    "`|> first()` or `|> last()` takes one value of each sequence",
                 )),
-                (None, false) if long && field.role != FieldRole::Column => Some(format!(
-                    "`{}` is one value beside a long series",
-                    field.name
+                (None, false) if long && field.role != FieldRole::Column => Some((
+                    format!("`{}` is one value beside a long series", field.name),
+                    window,
                 )),
-                (_, true) if long => Some(format!(
-                    "`{}` has sequences where another field is one series",
-                    field.name
+                (_, true) if long => Some((
+                    format!(
+                        "`{}` has sequences where another field is one series",
+                        field.name
+                    ),
+                    window,
                 )),
                 (_, _) => None,
             };
-            if let Some(message) = wrong {
+            if let Some((message, help)) = wrong {
                 errors.push(
                     Diagnostic::error("data::mixed", message)
                         .label(planned.node.span, "this column".to_string())
                         .label(field.span, "this field".to_string())
-                        .help("`window(n)` makes sequences of n rows"),
+                        .help(help),
                 );
             }
         }
@@ -213,7 +217,7 @@ impl<'a> Load<'a> {
                 .iter()
                 .all(|c| has_values(self.source, *e, *c))
         };
-        let all: Vec<usize> = (0..n).filter(whole).collect();
+        let all: Vec<usize> = (self.options.behind..n).filter(whole).collect();
         if all.is_empty() && n > 0 && !self.plan.drop.is_empty() {
             let message = format!("`missing = drop` leaves none of {n} examples");
             return Err(vec![
@@ -222,6 +226,23 @@ impl<'a> Load<'a> {
             ]);
         }
         Ok(all)
+    }
+
+    /// What the last example is to those that come after it.
+    pub fn newest(&self) -> Newest {
+        let (back, ahead) = self.reach();
+        let last = self.source.examples().checked_sub(1);
+        let has = |c: &usize| last.is_some_and(|e| has_values(self.source, e, *c));
+        // A block looks back no further than its own rows.
+        let previous = self.plan.previous.iter().filter(|_| !self.plan.blocks);
+        let given = previous.enumerate().filter(|(_, c)| has(c));
+        Newest {
+            back,
+            ahead,
+            gaps: !(self.plan.drop.is_empty() && self.plan.previous.is_empty()),
+            kept: self.plan.drop.iter().all(has),
+            given: given.map(|(i, _)| i).collect(),
+        }
     }
 
     /// Examples that `keep` keeps, in the source's order.

@@ -43,7 +43,7 @@ pub mod vocabulary;
 pub use baseline::{bigram_nats, copied};
 pub use batch::{Batch, BatchPlan, BatchSize, Batches, Tensor};
 pub use column::Column;
-pub use dataset::{Dataset, LoadOptions};
+pub use dataset::{Dataset, LoadOptions, Newest};
 pub use fit::{Affine, Fit, Fits, Inverse, Prepare, Undo};
 pub use guess::{majority, most_frequent, naive_bayes};
 pub use probe::{header, probe};

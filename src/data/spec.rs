@@ -275,6 +275,9 @@ pub enum Step {
     Pixels,
     /// Features side by side as a sequence of `n` steps.
     Steps(usize),
+    /// One step of a sequence.
+    First,
+    Last,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

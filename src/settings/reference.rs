@@ -62,7 +62,79 @@ pub fn reference() -> String {
             ));
         }
     }
+    out.push_str("\n### Choices within these\n\n| argument | meaning |\n|---|---|\n");
+    for (argument, of, v) in nested() {
+        let of = of.join("`, `");
+        out.push_str(&format!(
+            "| `{argument} = {}` of `{of}` | {}{} |\n",
+            v.name,
+            v.meaning,
+            mark(v.built)
+        ));
+    }
     out
+}
+
+/// What the tables say of a name: as a setting, as one of its choices, as a choice within these.
+pub fn named(name: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for e in schema::ENTRIES.iter().filter(|e| e.name == name) {
+        let default = e
+            .default
+            .map_or(String::new(), |d| format!(", by default {d}"));
+        let (value, meaning, mark) = (kind(&e.kind), e.meaning, mark(e.built));
+        out.push(format!(
+            "{name}, a setting of `{}`: {value}{default}\n    {meaning}{mark}\n",
+            e.block
+        ));
+    }
+    for (heading, variants) in CHOICES {
+        for v in variants.iter().filter(|v| v.name == name) {
+            let (form, mark) = (signature(v), mark(v.built));
+            out.push(format!("{form}\n    {heading}\n    {}{mark}\n", v.meaning));
+        }
+    }
+    for (argument, of, v) in nested() {
+        if argument == name || v.name == name {
+            let of = of.join("`, `");
+            let (value, mark) = (v.name, mark(v.built));
+            out.push(format!(
+                "{argument} = {value}, of `{of}`\n    {}{mark}\n",
+                v.meaning
+            ));
+        }
+    }
+    out
+}
+
+/// Every name of which [`named`] has something to say.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let choices = CHOICES.iter().flat_map(|(_, variants)| *variants);
+    let nested = nested().into_iter();
+    let nested = nested.flat_map(|(argument, _, v)| [argument, v.name]);
+    let entries = schema::ENTRIES.iter().map(|e| e.name);
+    entries.chain(choices.map(|v| v.name)).chain(nested)
+}
+
+/// The arguments that are choices themselves: their name, whose they are, and each value.
+fn nested() -> Vec<(&'static str, Vec<&'static str>, &'static Variant)> {
+    let mut found: Vec<(&'static str, Vec<&'static str>, &'static [Variant])> = Vec::new();
+    for v in CHOICES.iter().flat_map(|(_, variants)| *variants) {
+        for a in v.args {
+            let (Kind::Choice(values) | Kind::TextOr(values)) = a.kind else {
+                continue;
+            };
+            match found.iter_mut().find(|f| f.0 == a.name && f.2 == values) {
+                Some((_, of, _)) if of.contains(&v.name) => {}
+                Some((_, of, _)) => of.push(v.name),
+                None => found.push((a.name, vec![v.name], values)),
+            }
+        }
+    }
+    let each = |(name, of, values): (&'static str, Vec<&'static str>, &'static [Variant])| {
+        values.iter().map(move |v| (name, of.clone(), v))
+    };
+    found.into_iter().flat_map(each).collect()
 }
 
 fn about(block: Block) -> &'static str {
@@ -98,13 +170,13 @@ fn kind(kind: &Kind) -> String {
         Kind::Text => "quoted text".into(),
         Kind::Name => "name".into(),
         Kind::YesNo => "`yes` or `no`".into(),
-        Kind::Choice(variants) => names(variants),
+        Kind::Choice(variants) => listed(variants),
         Kind::NumberOr { low, variants, .. } => {
-            format!("whole number, at least {low}, or {}", names(variants))
+            format!("whole number, at least {low}, or {}", listed(variants))
         }
-        Kind::TextOr(variants) => format!("quoted text, or {}", names(variants)),
+        Kind::TextOr(variants) => format!("quoted text, or {}", listed(variants)),
         Kind::List(item) => match item {
-            Kind::Choice(variants) => format!("list of {}", names(variants)),
+            Kind::Choice(variants) => format!("list of {}", listed(variants)),
             other => format!("list: {}", self::kind(other)),
         },
         Kind::Column => "column".into(),
@@ -112,7 +184,7 @@ fn kind(kind: &Kind) -> String {
     }
 }
 
-fn names(variants: &[Variant]) -> String {
+fn listed(variants: &[Variant]) -> String {
     let names: Vec<String> = variants.iter().map(|v| format!("`{}`", v.name)).collect();
     names.join(", ")
 }

@@ -593,6 +593,12 @@ pub const STEPS: &[Variant] = &[
         "features side by side as a sequence of this many steps",
     ),
     built(
+        "first",
+        &[],
+        "the first value of a sequence alone: of a block's rows, of a window",
+    ),
+    built("last", &[], "the last value of a sequence alone"),
+    built(
         "multihot",
         &[need("units", whole(1))],
         "a text of numbers as units that are 0 or 1",

@@ -10,6 +10,7 @@ use here::{Here, LINE, WORDS, keys};
 
 mod here;
 mod predict;
+mod rows;
 mod runs;
 
 #[test]

@@ -39,7 +39,7 @@ fn made_up_data_is_predicted_from_a_table() {
 }
 
 /// Trained for two steps on a table that `rows` makes.
-fn tabled(rows: impl Fn(usize) -> String, header: &str, model: &str, columns: &str) -> Here {
+pub fn tabled(rows: impl Fn(usize) -> String, header: &str, model: &str, columns: &str) -> Here {
     let here = Here::new();
     let rows: Vec<String> = (0..40).map(rows).collect();
     here.write("table.csv", &format!("{header}\n{}\n", rows.join("\n")));
@@ -92,7 +92,7 @@ fn classes_are_predicted_by_name_without_the_answers() {
 }
 
 /// What `seqc predict run -` writes for a text on standard input.
-fn streamed(here: &Here, text: &str) -> Ran {
+pub fn streamed(here: &Here, text: &str) -> Ran {
     streamed_to(here, text, "csv")
 }
 

@@ -192,22 +192,14 @@ impl Elab<'_, '_> {
         let whole = self.behind(&t.expr);
         let name = self.vars[target.var.0 as usize].name.clone();
         let shape = self.vars[target.var.0 as usize].shape.clone();
+        let has = match whole.kind {
+            ExprKind::Softmax(_) => Some("softmax"),
+            ExprKind::Unary(Unary::Sigmoid, _) => Some("σ"),
+            ExprKind::Unary(Unary::Step, _) => Some("step"),
+            _ => None,
+        };
         let not = |this: &mut Self, what: &str, with: &str| {
-            this.error(
-                Diagnostic::error(
-                    "predict::not-a-probability",
-                    format!("{what} target `{name}` needs a probability at the end"),
-                )
-                .label(end, "ends in a plain value")
-                .help(format!("end with `|> {with}`"))
-                .fix(
-                    Span {
-                        start: e.span.end,
-                        ..e.span
-                    },
-                    format!(" |> {with}"),
-                ),
-            );
+            this.error(not_the_end(what, &name, e, has, with));
             None
         };
         match target.unit {
@@ -240,7 +232,15 @@ impl Elab<'_, '_> {
                     self.numeric(t, end)?;
                     return None;
                 }
+                let one = |this: &Self, d: &Dim| {
+                    (this.solver.resolve(d)).is_ok_and(|d| d.as_const() == Some(1))
+                };
+                let last = t.expr.shape.last().cloned();
                 let x = self.meet(t.expr, &shape, &name, end, false)?;
+                if has == Some("softmax") && last.is_some_and(|d| one(self, &d)) {
+                    self.error(always_one(&name, end));
+                    return None;
+                }
                 Some((Head::Value(x), Loss::Mse))
             }
         }
@@ -321,6 +321,67 @@ impl Elab<'_, '_> {
             return None;
         }
         Some(t.expr)
+    }
+}
+
+/// A prediction that ends in another way than its target needs: `has` is the probability it ends in.
+fn not_the_end(
+    what: &str,
+    name: &str,
+    e: &node::Expr,
+    has: Option<&str>,
+    with: &str,
+) -> Diagnostic {
+    const CODE: &str = "predict::not-a-probability";
+    let end = last_span(e);
+    let Some(has) = has else {
+        let message = format!("{what} target `{name}` needs a probability at the end");
+        let after = Span {
+            start: e.span.end,
+            ..e.span
+        };
+        return Diagnostic::error(CODE, message)
+            .label(end, "ends in a plain value")
+            .help(format!("end with `|> {with}`"))
+            .fix(after, format!(" |> {with}"));
+    };
+    let message = format!("{what} target `{name}` ends in `{with}`, not in `{has}`");
+    let why = match has {
+        "softmax" => "probabilities of several, that add up to 1",
+        "σ" => "a probability for each value by itself",
+        _ => "0 or 1, no probability",
+    };
+    let d = Diagnostic::error(CODE, message).label(end, why);
+    // Where the end is a name, another line says what it is.
+    match last_name(e) {
+        Some(("softmax" | "σ" | "sigmoid" | "step", at)) => {
+            (d.help(format!("`{with}` in place of `{has}`"))).fix(at, with)
+        }
+        _ => d,
+    }
+}
+
+/// A number as the share of one value among one.
+fn always_one(name: &str, end: Span) -> Diagnostic {
+    let message = format!("`{name}` is one number, and `softmax` of one value is always 1");
+    Diagnostic::error("predict::constant", message)
+        .label(end, "the same answer for every input")
+        .help("a number needs no end; `σ` keeps it between 0 and 1")
+}
+
+/// The function that a prediction ends in.
+fn last_name(e: &node::Expr) -> Option<(&str, Span)> {
+    match &e.kind {
+        node::ExprKind::Pipe { stage, .. } => match &stage.call.kind {
+            node::ExprKind::Name(n) => Some((n, stage.call.span)),
+            _ => last_name(&stage.call),
+        },
+        node::ExprKind::Paren(x) => last_name(x),
+        node::ExprKind::Call { callee, .. } => match &callee.kind {
+            node::ExprKind::Name(n) => Some((n, callee.span)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -172,7 +172,12 @@ impl<'a> Follow<'a> {
                 | Step::Tokenizer { .. } => {
                     read.symbols = Some(step.clone());
                 }
-                Step::Labels
+                // Of a window one row; of a block's rows any.
+                Step::First if read.window.take().is_some() => read.last = read.first,
+                Step::Last if read.window.take().is_some() => read.first = read.last,
+                Step::First
+                | Step::Last
+                | Step::Labels
                 | Step::LabelsBut(_)
                 | Step::Lower
                 | Step::Nfc

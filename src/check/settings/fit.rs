@@ -218,7 +218,9 @@ fn gives(data: &DataSpec, e: &ColumnExpr, depth: usize) -> Gives {
             Step::Lower | Step::Nfc => Gives::Text,
             Step::Multihot(_) => Gives::Binary,
             Step::Log | Step::Scale { .. } | Step::Zscore | Step::Pixels => Gives::Number,
-            Step::Window(_) | Step::Steps(_) => gives(data, input, depth),
+            Step::Window(_) | Step::Steps(_) | Step::First | Step::Last => {
+                gives(data, input, depth)
+            }
             // Texts side by side: `labels()` may follow.
             Step::Split(_) => Gives::Cell,
         },

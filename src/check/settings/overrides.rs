@@ -8,6 +8,7 @@ use crate::ast::node::{File, Item, Setting, Settings, SettingsKind};
 use crate::ast::parse;
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::settings::read::clip;
+use crate::settings::schema::{self, Block};
 use crate::span::{FileId, Sources, Span};
 
 const KINDS: [(&str, SettingsKind); 4] = [
@@ -29,7 +30,7 @@ pub fn apply_override(
     text: &str,
 ) -> Result<(), Vec<Diagnostic>> {
     let at = |id: FileId, text: &str| Span::new(id, 0, text.len());
-    let Some((path, value)) = text.split_once('=') else {
+    let Some((path, _)) = text.split_once('=') else {
         let id = sources.add("--set", text);
         return Err(vec![malformed(at(id, text))]);
     };
@@ -41,6 +42,8 @@ pub fn apply_override(
             Some(near) => d.help(format!("did you mean `{near}.{key}`?")),
             // A block's own name comes after its kind.
             None => match file.items.iter().find_map(|item| block_named(item, kind)) {
+                // Settings of a data block's model stand in its training.
+                Some("data") if trains(key) => d.help(format!("did you mean `train.{key}`?")),
                 Some(word) => d.help(format!("did you mean `{word}.{kind}.{key}`?")),
                 None => d,
             },
@@ -62,18 +65,23 @@ pub fn apply_override(
         Some(name) => format!("given {name}"),
         None => key.to_string(),
     };
+    // Shown is what was given; parsed is a block with the key and the value at the same places.
+    let shown = format!("--set {text}");
+    let id = sources.add("--set", shown.as_str());
+    let start = shown.len() - text.len() + (key.as_ptr() as usize - text.as_ptr() as usize);
+    let after = &shown[start + key.len()..];
     // One line, so that the braces we add cannot be closed and opened by the value unnoticed.
-    let line = format!("{word} M {{ {entry} = {} }}", value.trim());
-    let id = sources.add("--set", line.as_str());
-    if key.is_empty() || value.contains('\n') {
-        return Err(vec![malformed(at(id, &line))]);
+    if key.is_empty() || text.contains('\n') {
+        return Err(vec![malformed(at(id, &shown))]);
     }
-    let parsed = parse(&line, id)?;
+    let head = format!("{word} M {{");
+    let blanks = " ".repeat(start.saturating_sub(head.len()));
+    let parsed = parse(&format!("{head}{blanks}{entry}{after} }}"), id)?;
     let [Item::Settings(Settings { entries, .. })] = parsed.items.as_slice() else {
-        return Err(vec![malformed(at(id, &line))]);
+        return Err(vec![malformed(at(id, &shown))]);
     };
     let [new @ Setting::Set { .. }] = entries.as_slice() else {
-        return Err(vec![malformed(at(id, &line))]);
+        return Err(vec![malformed(at(id, &shown))]);
     };
     if none {
         return Err(vec![
@@ -81,7 +89,7 @@ pub fn apply_override(
                 "override::no-block",
                 format!("the file has no `{word}` block to set `{}` in", clip(key)),
             )
-            .label(at(id, &line), "given on the command line"),
+            .label(at(id, &shown), "given on the command line"),
         ]);
     }
     for item in &mut file.items {
@@ -93,6 +101,12 @@ pub fn apply_override(
         }
     }
     Ok(())
+}
+
+/// Whether a key is a setting of training.
+fn trains(key: &str) -> bool {
+    let first = key.split('.').next().unwrap_or(key);
+    schema::entries(Block::Train).any(|e| e.name == first)
 }
 
 /// The kind of a block of this name.

@@ -258,6 +258,8 @@ fn step(s: &Step) -> String {
         Step::Bpe(n) => format!("bpe({n})"),
         Step::Pixels => "pixels()".into(),
         Step::Steps(n) => format!("steps({n})"),
+        Step::First => "first()".to_string(),
+        Step::Last => "last()".to_string(),
     }
 }
 

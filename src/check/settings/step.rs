@@ -163,6 +163,8 @@ fn made(c: &Choice) -> Option<Step> {
         "bpe" => Step::Bpe(size("symbols")),
         "pixels" => Step::Pixels,
         "steps" => Step::Steps(size("steps")),
+        "first" => Step::First,
+        "last" => Step::Last,
         _ => return None,
     })
 }

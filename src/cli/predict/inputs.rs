@@ -5,11 +5,12 @@
 
 use std::path::Path;
 
+use super::argument;
 use crate::cli::Failure;
 use crate::cli::opened::Opened;
 use crate::data::spec::{
-    ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, FieldRole, PathText, SourceKind, Split, SplitBy,
-    Table, Time, Unit,
+    ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, Field, FieldRole, PathText, SourceKind, Split,
+    SplitBy, Step, Table, Time, Unit,
 };
 use crate::data::{DataSpec, Dataset, Part, Wanted};
 use crate::diagnostics::Diagnostic;
@@ -37,7 +38,13 @@ pub fn wanted(opened: &Opened, written: Option<&str>) -> Wanted {
 
 /// The run's data block, reading what the command line names: the columns it makes, where the input is
 /// of the same form; else fields as they are, by name. Every example is kept, for each is asked about.
-pub fn spec(opened: &Opened, wanted: &Wanted, input: Option<&Path>) -> Result<DataSpec, Failure> {
+/// `at`: where the input is named.
+pub fn spec(
+    opened: &Opened,
+    wanted: &Wanted,
+    input: Option<&Path>,
+    at: Span,
+) -> Result<DataSpec, Failure> {
     let name = &opened.block.settings.data;
     let data = opened.loaded.experiment.data(name).ok_or_else(|| {
         let message = format!("the file has no data block {name}");
@@ -45,6 +52,9 @@ pub fn spec(opened: &Opened, wanted: &Wanted, input: Option<&Path>) -> Result<Da
     })?;
     let mut spec = data.spec.clone();
     spec.keep = None;
+    // What was asked of the file's own source is asked of the input.
+    spec.source.span = at;
+    argument::read_at(&mut spec.source.kind, at);
     // Shares by the classes of an answer would read it.
     spec.split = Split::Parts {
         shares: [0.0, 0.0, 100.0],
@@ -64,26 +74,59 @@ pub fn spec(opened: &Opened, wanted: &Wanted, input: Option<&Path>) -> Result<Da
     }
     let path = input.map_or(String::new(), |p| p.display().to_string());
     let path = PathText::new(path, spec.source.span);
-    spec.columns = Vec::new();
+    let made = std::mem::take(&mut spec.columns);
     spec.source.kind = if tensors {
         SourceKind::Tensors(path)
     } else {
+        // A sequence is a block of rows, but of one long series, whose rows all follow each other.
+        let timed = || wanted.fields.iter().filter(|f| f.time.is_some());
+        let of_steps = |f: &&Field| {
+            made.iter()
+                .any(|c| c.name.node == f.name && steps(c, &made))
+        };
+        let blocks = timed().next().is_some() && timed().all(|f| of_steps(&f));
         for field in &wanted.fields {
-            let features = opened
-                .record
-                .field(&field.name)
-                .map_or(&[][..], |f| &f.features);
-            spec.columns
-                .extend(beside(&field.name, features, spec.source.span));
+            let features = opened.record.field(&field.name);
+            let features = features.map_or(&[][..], |f| &f.features);
+            let once = blocks && field.time.is_none();
+            spec.columns.push(by_name(&field.name, features, once, at));
         }
         SourceKind::Csv(Table {
             path,
             header: true,
             sort: None,
-            blocks: false,
+            blocks,
         })
     };
     Ok(spec)
+}
+
+/// Whether an example has several steps of a column of made-up data, as far as its equation says.
+fn steps(column: &ColumnSpec, all: &[ColumnSpec]) -> bool {
+    !column.indices.is_empty() || has_steps(&column.value, all, all.len())
+}
+
+/// `depth` counts the columns still to be followed, so that a cycle ends.
+fn has_steps(e: &ColumnExpr, all: &[ColumnSpec], depth: usize) -> bool {
+    match &e.kind {
+        ColumnKind::Uniform { over, .. } | ColumnKind::Randint { over, .. } if over.is_some() => {
+            true
+        }
+        ColumnKind::Reduce { over: Some(_), .. } | ColumnKind::Length(_) => false,
+        ColumnKind::Step {
+            step: Step::First | Step::Last,
+            ..
+        } => false,
+        ColumnKind::Step {
+            step: Step::Window(_) | Step::Steps(_),
+            ..
+        } => true,
+        ColumnKind::Name(name) => all.iter().any(|c| {
+            c.name.node == *name
+                && (!c.indices.is_empty() || depth > 0 && has_steps(&c.value, all, depth - 1))
+        }),
+        _ => e.parts().into_iter().any(|p| has_steps(p, all, depth)),
+    }
 }
 
 /// The named columns of the source that what is wanted is made of.
@@ -114,19 +157,25 @@ fn named(e: &ColumnExpr, out: &mut Vec<String>) {
     e.parts().into_iter().for_each(|p| named(p, out));
 }
 
-/// A field of several numbers out of the columns `x.0`, `x.1`, …
-fn beside(name: &str, features: &[usize], span: Span) -> Option<ColumnSpec> {
-    let [n] = features else { return None };
+/// A field out of the column of its name, or of several numbers out of the columns `x.0`, `x.1`, …;
+/// `once`: a value that stands in every row of a block.
+fn by_name(name: &str, features: &[usize], once: bool, span: Span) -> ColumnSpec {
     let column = |k| ColumnRef::Named(format!("{name}.{k}"));
-    Some(ColumnSpec {
+    let mut kind = match features {
+        [n] => ColumnKind::Columns((0..*n).map(column).collect()),
+        _ => ColumnKind::Column(ColumnRef::Named(name.to_string())),
+    };
+    if once {
+        let input = Box::new(ColumnExpr { kind, span });
+        let step = Step::First;
+        kind = ColumnKind::Step { input, step };
+    }
+    ColumnSpec {
         name: Spanned::new(name.to_string(), span),
         indices: Vec::new(),
-        value: ColumnExpr {
-            kind: ColumnKind::Columns((0..*n).map(column).collect()),
-            span,
-        },
+        value: ColumnExpr { kind, span },
         span,
-    })
+    }
 }
 
 /// Symbols that the training data did not have. A class that the model never saw is an error, for it

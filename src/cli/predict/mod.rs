@@ -1,7 +1,9 @@
 //! `seqc predict`: a trained model on new inputs, given in the form of the run's data.
 
+mod argument;
 mod arrays;
 mod inputs;
+mod near;
 mod rows;
 mod stream;
 mod text;
@@ -20,24 +22,27 @@ use crate::data::{BatchPlan, BatchSize, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
 use crate::settings::TrainSettings;
+use crate::span::Span;
 use crate::train::evaluate;
 use rows::{Rows, columns, in_units};
 use text::{Lines, Text};
 use written::Writer;
 
 pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
-    let opened = Opened::new(&args.run, common)?;
+    let mut opened = Opened::new(&args.run, common)?;
+    let at = argument::place(&mut opened, args);
     if args.input == Path::new("-") {
-        return stream::run(common, args, &opened);
+        return stream::run(common, args, &opened, at);
     }
+    argument::refuse(&opened, args, at)?;
     if let Some(mut writer) = Writer::new(&opened, args)? {
-        let dataset = dataset(common, args, &opened, Some(&writer.target))?;
+        let dataset = dataset(common, args, &opened, Some(&writer.target), at)?;
         let all = writer.all(&opened, &dataset)?;
         let to = if common.json { Format::Jsonl } else { args.to };
         let bytes = written::encoded(to, &writer.target, &all)?;
         return output(args, whole(common, bytes)).map(|()| 0);
     }
-    let dataset = dataset(common, args, &opened, None)?;
+    let dataset = dataset(common, args, &opened, None, at)?;
     if !common.quiet {
         show_given(&opened);
     }
@@ -169,17 +174,22 @@ fn dataset(
     args: &PredictArgs,
     opened: &Opened,
     written: Option<&str>,
+    at: Span,
 ) -> Result<Dataset, Failure> {
     let wanted = inputs::wanted(opened, written);
-    let spec = inputs::spec(opened, &wanted, Some(&args.input))?;
+    let spec = inputs::spec(opened, &wanted, Some(&args.input), at)?;
     let mut options = LoadOptions::new(&opened.record.base);
     let name = opened.block.settings.data.clone();
     options.bindings.insert(name, args.input.clone());
     options.only = Some(Part::Test);
     options.fits = Some(&opened.record.fits);
     let sources = &opened.loaded.sources;
-    let dataset = Dataset::load(&spec, &wanted, &options)
-        .map_err(|found| Failure::new(found, sources.clone()))?;
+    let dataset = Dataset::load(&spec, &wanted, &options).map_err(|mut found| {
+        // The input is what was given: there is nothing to bind elsewhere.
+        let given = |d: &&mut Diagnostic| d.code == "io::not-found";
+        found.iter_mut().filter(given).for_each(|d| d.help = None);
+        Failure::new(found, sources.clone())
+    })?;
     let unseen = inputs::unseen(&dataset, &|row| format!("it stands in example {row}"))?;
     if !common.quiet {
         show_unseen(unseen);

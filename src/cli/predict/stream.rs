@@ -7,10 +7,10 @@
 //! Each unit of the stream ([`super::units`]) is loaded as a small source of its own, behind the rows
 //! before it that windows look back at, so that a row means what it means in a file.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 
+use super::near::Near;
 use super::rows::{self, columns, in_units};
 use super::text::{Lines, Text};
 use super::units::{NAME, Units, cut};
@@ -26,18 +26,23 @@ use crate::data::{
 };
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
+use crate::span::Span;
 use crate::train::evaluate;
 use crate::train::follow::Follower;
 use crate::train::plan::Stage;
 
-pub fn run(common: &Common, args: &PredictArgs, opened: &Opened) -> Result<u8, Failure> {
+pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Result<u8, Failure> {
     if common.json || !matches!(args.to, Format::Csv | Format::Jsonl) {
         let message = "predictions for a stream are lines: --to csv or --to jsonl";
         return Err(Diagnostic::error("usage::stream-format", message).into());
     }
     let writer = Writer::new(opened, args)?;
     let wanted = inputs::wanted(opened, writer.as_ref().map(|w| &w.target[..]));
-    let spec = inputs::spec(opened, &wanted, None)?;
+    let mut spec = inputs::spec(opened, &wanted, None, at)?;
+    // Rows are answered in the order in which they come.
+    if let SourceKind::Csv(t) | SourceKind::Tsv(t) = &mut spec.source.kind {
+        t.sort = None;
+    }
     let cut = cut(&spec)?;
     if !common.quiet && writer.is_none() {
         show_given(opened);
@@ -110,37 +115,34 @@ impl<'a> Stream<'a> {
             SourceKind::Csv(t) | SourceKind::Tsv(t) => t.header,
             _ => false,
         };
-        let mut near: VecDeque<Piece> = VecDeque::new();
-        let mut reach = None;
+        let mut near = Near::default();
         while let Some((bytes, first)) = units.next()? {
             let piece = Piece::piece(bytes, NAME, first, span)?;
             if named && header.is_none() {
                 header = Some(piece);
                 continue;
             }
-            near.push_back(piece);
+            let place = format!("{NAME}:{}", piece.line());
+            near.push(piece);
             let mut options = LoadOptions::new(&self.opened.record.base);
             options.only = Some(Part::Test);
             options.fits = Some(&self.opened.record.fits);
-            options.given = Some(Piece::joined(header.iter().chain(&near)));
-            let place = format!("{NAME}:{}", near[near.len() - 1].line());
+            options.given = Some(Piece::joined(header.iter().chain(near.pieces())));
+            options.behind = near.behind();
             let found = |d: Vec<Diagnostic>| {
                 let d = d.into_iter().map(|d| placed(d, &place)).collect();
                 Failure::new(d, self.opened.loaded.sources.clone())
             };
-            let (back, ahead) = match reach {
-                Some(reach) => reach,
-                None => {
-                    *reach.insert(Dataset::reach(self.spec, self.wanted, &options).map_err(found)?)
-                }
-            };
-            if near.len() <= back + ahead {
-                continue;
+            if near.asks() {
+                near.told(Dataset::newest(self.spec, self.wanted, &options).map_err(found)?);
             }
+            let Some(line) = near.answered() else {
+                continue;
+            };
             let dataset = Dataset::load(self.spec, self.wanted, &options).map_err(found)?;
-            let at = format!("it stands at {NAME}:{}", near[back].line());
+            let at = format!("it stands at {NAME}:{line}");
             self.unseen += inputs::unseen(&dataset, &|_| at.clone())?;
-            near.pop_front();
+            near.pass();
             self.show(&dataset)?;
         }
         Ok(())

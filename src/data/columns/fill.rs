@@ -50,8 +50,10 @@ impl<'a> Builder<'a> {
                     .label(span, "not in csv, tsv or jsonl"));
             }
         };
-        if missing == Missing::Drop {
-            self.plan.drop.extend(&cells);
+        match missing {
+            Missing::Drop => self.plan.drop.extend(&cells),
+            Missing::Previous => self.plan.previous.extend(&cells),
+            Missing::Mean | Missing::Number(_) => {}
         }
         let kind = NodeKind::Filled(cells, missing);
         let node = Node { kind, span };

@@ -38,6 +38,8 @@ pub enum NodeKind {
     Multihot(Box<Node>, usize),
     /// Features side by side as this many steps.
     Steps(Box<Node>, usize),
+    /// The first of the input's steps, or the last.
+    One(Box<Node>, End),
     /// Grey values: whatever is fitted to them is fitted to all together.
     Pixels(Box<Node>),
     /// The input of [`Plan::fits`] at this position, changed by what was fitted to it.
@@ -62,6 +64,13 @@ pub enum NodeKind {
         /// Over the steps, else over the features.
         steps: bool,
     },
+}
+
+/// An end of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    First,
+    Last,
 }
 
 #[derive(Clone, Debug)]
@@ -131,6 +140,8 @@ pub struct Plan {
     pub keep: Option<Node>,
     /// Cells without which a row is left out.
     pub drop: Vec<usize>,
+    /// Cells for which the nearest row above stands in.
+    pub previous: Vec<usize>,
     pub stratify: Option<Node>,
     /// Tensors whose second axis is one of steps.
     pub sequences: Vec<bool>,
@@ -220,6 +231,7 @@ impl Plan {
             | NodeKind::Split(x, _)
             | NodeKind::Multihot(x, _)
             | NodeKind::Steps(x, _)
+            | NodeKind::One(x, _)
             | NodeKind::Pixels(x)
             | NodeKind::Window(x, _)
             | NodeKind::Next(x, _)
@@ -246,7 +258,7 @@ impl Plan {
     pub fn symbols(&self, node: &Node) -> Option<usize> {
         match &node.kind {
             NodeKind::Column(c) => self.symbols(&self.columns[*c].node),
-            NodeKind::Next(x, _) | NodeKind::Window(x, _) => self.symbols(x),
+            NodeKind::Next(x, _) | NodeKind::Window(x, _) | NodeKind::One(x, _) => self.symbols(x),
             NodeKind::Fitted(i) => match self.fits[*i].kind {
                 FitKind::Symbols(_)
                 | FitKind::Words { .. }
@@ -280,7 +292,10 @@ impl Plan {
             NodeKind::Pixels(_) => true,
             NodeKind::Column(c) => self.alike(&self.columns[*c].node),
             NodeKind::Fitted(i) => self.alike(&self.fits[*i].input),
-            NodeKind::Next(x, _) | NodeKind::Window(x, _) | NodeKind::Unary(_, x) => self.alike(x),
+            NodeKind::Next(x, _)
+            | NodeKind::Window(x, _)
+            | NodeKind::One(x, _)
+            | NodeKind::Unary(_, x) => self.alike(x),
             _ => false,
         }
     }
@@ -292,6 +307,7 @@ impl Plan {
             NodeKind::Fitted(i) => return self.prepared(&self.fits[*i].input),
             NodeKind::Next(x, _)
             | NodeKind::Window(x, _)
+            | NodeKind::One(x, _)
             | NodeKind::Chars(x)
             | NodeKind::Words(x, _) => return self.prepared(x),
             NodeKind::Lower(x) => (Prepare::Lower, x),
@@ -311,7 +327,7 @@ impl Plan {
         loop {
             node = match &node.kind {
                 NodeKind::Column(c) => &self.columns[*c].node,
-                NodeKind::Next(x, _) | NodeKind::Window(x, _) => x,
+                NodeKind::Next(x, _) | NodeKind::Window(x, _) | NodeKind::One(x, _) => x,
                 // What is put for a missing value has the unit of the others.
                 NodeKind::Fitted(i) if self.fits[*i].kind == FitKind::Mean => &self.fits[*i].input,
                 NodeKind::Fitted(i) => {

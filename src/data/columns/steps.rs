@@ -7,7 +7,7 @@ use super::super::source::{Source, unavailable};
 use super::super::spec::{ColumnExpr, Step, Unary};
 use super::super::vocabulary::SymbolKind;
 use super::build::{Builder, Built, Context};
-use super::plan::{Axis, Dist, FitKind, FitPlan, Node, NodeKind, TokenizerFile};
+use super::plan::{Axis, Dist, End, FitKind, FitPlan, Node, NodeKind, TokenizerFile};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -116,6 +116,35 @@ impl<'a> Builder<'a> {
                 no_steps_yet(axis, e.span)?;
                 let axis = self.plan.axes.fresh(Some(*n));
                 return Ok((node(NodeKind::Steps(x, *n)), Some(axis)));
+            }
+            Step::First | Step::Last => {
+                let name = if *step == Step::First {
+                    "first"
+                } else {
+                    "last"
+                };
+                let symbols = self.plan.symbols(&x).map(|i| self.plan.fits[i].kind);
+                let cut = symbols.is_some_and(|k| k != FitKind::Symbols(SymbolKind::Labels));
+                if axis.is_none() || cut {
+                    let (code, message, why) = match cut {
+                        true => (
+                            "data::chars-of-sequence",
+                            format!("{name}() of the symbols of a text"),
+                            "a text, cut",
+                        ),
+                        false => (
+                            "data::no-steps",
+                            format!("{name}() of what is one value already"),
+                            "there is one step only",
+                        ),
+                    };
+                    return Err(Diagnostic::error(code, message).label(e.span, why));
+                }
+                let end = match step {
+                    Step::First => End::First,
+                    _ => End::Last,
+                };
+                return Ok((node(NodeKind::One(x, end)), None));
             }
             Step::Pixels => match self.source {
                 Source::Tensors(_) => NodeKind::Pixels(x),

@@ -1,0 +1,61 @@
+//! The argument of `seqc predict` that names the input.
+//!
+//! In: a run and the arguments. Out: the command line as a source that errors point into; refusals of
+//! what cannot be read or must not be written.
+
+use std::path::Path;
+
+use crate::cli::Failure;
+use crate::cli::args::PredictArgs;
+use crate::cli::opened::Opened;
+use crate::data::spec::SourceKind;
+use crate::diagnostics::Diagnostic;
+use crate::span::Span;
+
+/// The command line as a source, so that errors about the input point at what was given. Returned is the
+/// place of the input's name.
+pub fn place(opened: &mut Opened, args: &PredictArgs) -> Span {
+    let before = format!("seqc predict {} ", args.run.display());
+    let text = format!("{before}{}", args.input.display());
+    let (start, end) = (before.len(), text.len());
+    let id = opened.loaded.sources.add("command line", text);
+    Span::new(id, start, end)
+}
+
+/// Refuses a folder, where one file is read, and to write the answers over what is read.
+pub fn refuse(opened: &Opened, args: &PredictArgs, span: Span) -> Result<(), Failure> {
+    let of = |d: Diagnostic| Failure::new(vec![d], opened.loaded.sources.clone());
+    let name = args.input.display();
+    let data = opened.loaded.experiment.data(&opened.block.settings.data);
+    let several = data.is_some_and(|d| matches!(d.spec.source.kind, SourceKind::Idx { .. }));
+    if args.input.is_dir() && !several {
+        let d = Diagnostic::error("data::not-a-file", format!("`{name}` is a folder"));
+        return Err(of(d.label(span, "one file is read")));
+    }
+    let real = |p: &Path| p.canonicalize().ok();
+    if let Some(output) = &args.output
+        && let (Some(from), Some(to)) = (real(&args.input), real(output))
+        && from == to
+    {
+        let message = format!("`{name}` would be written over by its own answers");
+        let d = Diagnostic::error("usage::same-file", message);
+        return Err(of(d.label(span, "read here").help("give -o another name")));
+    }
+    Ok(())
+}
+
+/// Puts the place of a source's files.
+pub fn read_at(kind: &mut SourceKind, at: Span) {
+    match kind {
+        SourceKind::Text(p)
+        | SourceKind::Lines(p)
+        | SourceKind::Jsonl(p)
+        | SourceKind::Tensors(p) => p.span = at,
+        SourceKind::Csv(t) | SourceKind::Tsv(t) => t.path.span = at,
+        SourceKind::Idx { images, labels } => {
+            images.span = at;
+            labels.iter_mut().for_each(|l| l.span = at);
+        }
+        SourceKind::Rows { .. } => {}
+    }
+}

@@ -1,0 +1,145 @@
+//! `seqc predict`: rows with gaps, blocks of rows, and what is said of the input.
+//!
+//! In: runs trained for a few steps. Out: a stream answered as its file is, sequences out of tables, and
+//! errors that point at what was given.
+
+use super::here::Here;
+use super::predict::{streamed, tabled};
+
+/// The cells of two tables, numbers to rounding.
+#[track_caller]
+fn same(a: &str, b: &str) {
+    assert_eq!(a.lines().count(), b.lines().count(), "{a}{b}");
+    let cells = |t: &str| -> Vec<String> {
+        let lines = t.lines().flat_map(|l| l.split(','));
+        lines.map(str::to_string).collect()
+    };
+    for (x, y) in cells(a).iter().zip(&cells(b)) {
+        match (x.parse::<f64>(), y.parse::<f64>()) {
+            (Ok(x), Ok(y)) => assert!((x - y).abs() <= 1e-6 * y.abs().max(1.0), "{x} {y}"),
+            _ => assert_eq!(x, y),
+        }
+    }
+}
+
+#[test]
+fn a_stream_with_gaps_is_predicted_as_the_file_is() {
+    // `a` lacks values in runs of one and two rows, `b` in rows of its own.
+    let row = |i: usize| {
+        let a = if i % 7 == 3 || i % 5 == 4 {
+            String::new()
+        } else {
+            format!("{i}")
+        };
+        let b = if i % 6 == 5 {
+            "NA".to_string()
+        } else {
+            format!("{}", i * i % 11)
+        };
+        format!("{a},{b}")
+    };
+    let table: Vec<String> = (0..40).map(row).collect();
+    let table = format!("a,b\n{}\n", table.join("\n"));
+    let series =
+        "  input x : [T, 1]\n  target y : [T, 1]\n  predict y = x |> scan GRU(3) |> Linear";
+    let windows =
+        "  input x : [T, 1]\n  target y : number\n  predict y = last(x |> scan GRU(3)) |> Linear";
+    for (model, columns) in [
+        (series, "  x = column(a, missing = previous)\n  y = next(x)"),
+        (series, "  x = column(a, missing = drop)\n  y = next(x)"),
+        (
+            windows,
+            "  x = (column(a, missing = previous) + column(b, missing = drop)) |> window(3)\n  y = next(column(b, missing = drop))",
+        ),
+    ] {
+        let here = tabled(row, "a,b", model, columns);
+        here.write("new.csv", &table);
+        let whole = here.run(&["predict", "run", "new.csv", "-q"]).exits(0).out;
+        assert!(whole.lines().count() > 20, "{whole}");
+        same(&streamed(&here, &table).exits(0).out, &whole);
+    }
+}
+
+#[test]
+fn what_a_block_has_once_is_a_class() {
+    let block = |i: usize| {
+        let who = ["ann", "bob"][i % 2];
+        (0..3 + i % 3)
+            .map(|t| format!("{who},{},{t}\n", i + t))
+            .collect::<String>()
+    };
+    let here = Here::new();
+    let blocks: Vec<String> = (0..20).map(block).collect();
+    here.write("who.csv", &format!("who,a,b\n{}", blocks.join("\n")));
+    let file = |who: &str| {
+        format!(
+            "time T\nmodel M {{\n  input x : [T, 2]\n  target who : class\n  predict who = last(x |> scan GRU(3)) |> \
+             Linear |> softmax\n}}\ndata d {{\n  from = csv(\"who.csv\", blocks = blank_line)\n  x = columns(a, b)\n  \
+             who = column(who) |> {who}\n}}\ntrain M on d {{\n  batch = 4\n  optimizer = adam(lr = 1e-2)\n  epochs = 1\n}}\n"
+        )
+    };
+    here.write("m.seq", &file("labels()"));
+    here.run(&["train", "m.seq", "--out", "run", "-q"])
+        .exits(1)
+        .says("`|> first()` or `|> last()`");
+    here.write("m.seq", &file("labels() |> last()"));
+    here.run(&["train", "m.seq", "--out", "ended", "-q"])
+        .exits(0);
+    here.write("m.seq", &file("first() |> labels()"));
+    here.run(&["train", "m.seq", "--out", "run", "-q"]).exits(0);
+    let new = "a,b\n1,0\n2,1\n\n5,0\n6,1\n7,2\n";
+    here.write("new.csv", new);
+    let whole = here.run(&["predict", "run", "new.csv", "-q"]).exits(0).out;
+    assert_eq!(whole.lines().count(), 3, "{whole}");
+    same(&streamed(&here, new).exits(0).out, &whole);
+}
+
+#[test]
+fn made_up_sequences_are_predicted_from_blocks_of_rows() {
+    let here = Here::new();
+    here.run(&["new", "top"]).exits(0);
+    here.run(&["train", "top.seq", "--out", "run", "--max-steps", "2", "-q"])
+        .exits(0);
+    let block = |k: usize| -> String { (0..10).map(|t| format!("0.{}\n", (t * k) % 10)).collect() };
+    let new = format!("x\n{}\n{}", block(3), block(7));
+    here.write("new.csv", &new);
+    let whole = here.run(&["predict", "run", "new.csv", "-q"]).exits(0).out;
+    assert_eq!(whole.lines().count(), 3, "{whole}");
+    same(&streamed(&here, &new).exits(0).out, &whole);
+    here.write("wide.csv", "x.0,x.1\n0.5,0.5\n");
+    here.run(&["predict", "run", "wide.csv"])
+        .exits(1)
+        .says("seqc predict run wide.csv");
+}
+
+#[test]
+fn what_is_wrong_with_the_input_is_said_of_the_input() {
+    let here = Here::new();
+    here.run(&[
+        "train",
+        "words.seq",
+        "--out",
+        "run",
+        "--max-steps",
+        "2",
+        "-q",
+    ])
+    .exits(0);
+    let lost = here.run(&["predict", "run", "lost.txt"]).exits(3);
+    let lost = lost.says("seqc predict run lost.txt");
+    assert!(
+        !lost.err.contains("--data") && !lost.err.contains("lines("),
+        "{}",
+        lost.err
+    );
+    // Not the training file of that name in it.
+    here.run(&["predict", "run", "."])
+        .exits(1)
+        .says("`.` is a folder");
+    here.write("new.txt", "ba\nda\n");
+    here.run(&["predict", "run", "new.txt", "-o", "./new.txt"])
+        .exits(2)
+        .says("usage::same-file");
+    let kept = std::fs::read_to_string(here.path().join("new.txt")).expect("there");
+    assert_eq!(kept, "ba\nda\n");
+}
