@@ -89,7 +89,21 @@ fn a_file_is_timed_against_its_own_cost() {
         let share = number(&train, &format!("/train/{share}"));
         assert!(share > 0.0 && share < 1.0, "{train}");
     }
-    let infer = bench(&["--infer"]);
+    // The kernels of a step: their products are the closed form's, their time is some of it.
+    let kernels = train["kernels"].as_array().expect("a list");
+    let products = kernels.iter().filter(|k| {
+        let line = k["kernel"].as_str().expect("a line");
+        line.starts_with("gemm")
+    });
+    let flops: f64 = products.map(|k| number(k, "/flops")).sum();
+    assert!(flops > 0.5 * all && flops <= all, "{train}");
+    let shares: f64 = kernels.iter().map(|k| number(k, "/share")).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{train}");
+    assert!(kernels.iter().any(|k| k["depth"] == 1), "{train}");
+    let from = |k: &Value| k["from"].as_str().expect("lines").contains("gru.seq:");
+    assert!(kernels.iter().any(from), "{train}");
+    let infer = bench(&["--infer", "--brief"]);
+    assert!(infer.get("kernels").is_none());
     assert!(number(&infer, "/infer/flops") < all / 2.0, "{infer}");
     let both = bench(&["--generate", "--infer", "--set", "generate.length=5"]);
     assert_eq!(number(&both, "/generate/symbols"), 5.0, "{both}");

@@ -47,7 +47,7 @@ class Programs:
 
 
 def bench_json(programs, case, threads, seconds, flags):
-    return json.loads(programs.run(case, "bench", "case.seq", "--json", "--threads", str(threads), "--seconds",
+    return json.loads(programs.run(case, "bench", "case.seq", "--json", "--brief", "--threads", str(threads), "--seconds",
                                    str(seconds), *flags))
 
 

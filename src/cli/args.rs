@@ -252,6 +252,9 @@ pub struct BenchArgs {
     /// Times writing as the generate block says, instead of a step of training.
     #[arg(long)]
     pub generate: bool,
+    /// Leaves out what each kernel takes.
+    #[arg(long)]
+    pub brief: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

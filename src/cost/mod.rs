@@ -7,6 +7,7 @@
 mod assume;
 mod count;
 mod formula;
+mod kernel;
 mod moved;
 mod pairs;
 mod points;
@@ -17,6 +18,7 @@ mod show;
 use std::fmt;
 
 pub use formula::Formula;
+pub use kernel::{KernelCost, kernel};
 pub use moved::Moved;
 pub use roofline::{Products, Work, products};
 

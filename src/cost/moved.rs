@@ -25,6 +25,14 @@ pub fn moved(program: &Program) -> Result<Moved, Overflow> {
     tasks(&program.tasks)
 }
 
+/// Of one task alone.
+///
+/// # Errors
+/// Overflow of a coefficient.
+pub fn moved_by(task: &Task) -> Result<Moved, Overflow> {
+    tasks(std::slice::from_ref(task))
+}
+
 fn tasks(list: &[Task]) -> Result<Moved, Overflow> {
     let mut all = Moved::default();
     for t in list {

@@ -5,12 +5,14 @@
 //! measured peak and of the roofline.
 //!
 //! ```text
-//! mod (what is measured) ─┬─ steps: training        ─┬─ bound: the roofline ─┐
-//!                         └─ calls: predict, write  ─┘                       └─▶ report: text or JSON
+//! mod (what is measured) ─┬─ steps: training       ─┬─ bound: the roofline ─┐
+//!                         ├─ calls: predict, write ─┘                       ├─▶ report: text or JSON
+//!                         └─ kernels: what each takes ──────────────────────┘
 //! ```
 
 mod bound;
 mod calls;
+mod kernels;
 mod report;
 mod steps;
 
@@ -25,6 +27,7 @@ use crate::check::settings::TrainBlock;
 use crate::data::{Batch, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Sym;
+use crate::lower::Options;
 use crate::settings::{Length, TrainSettings, Validate};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Signature;
@@ -136,13 +139,20 @@ impl<'a> Bench<'a> {
             train: None,
             infer: None,
             generate: None,
+            kernels: Vec::new(),
         };
         if let Some((train, work)) = train {
             report.sizes = work.sizes.clone();
+            if !self.args.brief {
+                report.kernels = self.kernels(Options::TRAIN, true)?;
+            }
             report.train = Some((train, report.machine.bound(&work, self.pool())));
         }
         if let Some((calls, work)) = infer {
             report.sizes = work.sizes.clone();
+            if !self.args.brief {
+                report.kernels = self.kernels(Options::PREDICT, false)?;
+            }
             report.infer = Some((calls, report.machine.bound(&work, self.pool())));
         }
         if let Some((written, work)) = generate {

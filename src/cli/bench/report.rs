@@ -67,6 +67,20 @@ pub struct Written {
     pub compile_ms: f64,
 }
 
+/// A kernel in a call.
+pub struct Row {
+    /// How many scans it is in.
+    pub depth: usize,
+    pub kernel: String,
+    /// Without the kernels in it.
+    pub seconds: f64,
+    pub runs: f64,
+    pub flops: f64,
+    pub bytes: f64,
+    /// Lines of source.
+    pub from: String,
+}
+
 pub struct Report {
     pub model: String,
     pub sizes: Vec<(String, usize)>,
@@ -74,6 +88,8 @@ pub struct Report {
     pub train: Option<(Training, Bound)>,
     pub infer: Option<(Predictions, Bound)>,
     pub generate: Option<(Written, Bound)>,
+    /// Of a step of training, or of a prediction; in the order in which they run.
+    pub kernels: Vec<Row>,
 }
 
 /// Of a time: its rate, its share of the peak, of the roofline.
@@ -150,6 +166,17 @@ impl Report {
             bound.put(&mut o, w.symbol.median, &self.machine);
             all["generate"] = o;
         }
+        if !self.kernels.is_empty() {
+            let all_ = self.kernels.iter().map(|k| k.seconds).sum::<f64>();
+            let row = |k: &Row| {
+                json!({
+                    "kernel": k.kernel, "depth": k.depth, "seconds": k.seconds,
+                    "share": k.seconds / all_, "runs": k.runs, "flops": k.flops,
+                    "bytes": k.bytes, "peak_share": self.of_peak(k), "from": k.from,
+                })
+            };
+            all["kernels"] = self.kernels.iter().map(row).collect();
+        }
         all
     }
 }
@@ -202,11 +229,53 @@ impl fmt::Display for Report {
             self.against(f, bound, w.symbol.median)?;
             writeln!(f, "compiled in  {:>11}", time(w.compile_ms / 1e3))?;
         }
-        Ok(())
+        match self.kernels.is_empty() {
+            true => Ok(()),
+            false => self.table(f),
+        }
     }
 }
 
 impl Report {
+    fn of_peak(&self, k: &Row) -> Option<f64> {
+        let known = k.flops > 0.0 && k.seconds > 0.0 && self.machine.peak > 0.0;
+        known.then(|| k.flops / k.seconds / self.machine.peak)
+    }
+
+    /// A line a kernel; what is indented runs at every step of the scan above, whose own line is the loop around.
+    fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: f64 = self.kernels.iter().map(|k| k.seconds).sum();
+        writeln!(
+            f,
+            "\n{:>10} {:>6} {:>9} {:>9} {:>7}  kernel",
+            "time", "share", "MFLOP", "MB", "of peak"
+        )?;
+        for k in &self.kernels {
+            let share = format!("{:.1}%", 100.0 * k.seconds / all.max(f64::MIN_POSITIVE));
+            let peak = self.of_peak(k);
+            let peak = peak.map_or(String::new(), |p| format!("{:.0}%", p * 100.0));
+            let millions = |x: f64| match x {
+                0.0 => String::new(),
+                x => format!("{:.2}", x / 1e6),
+            };
+            let from = match k.from.is_empty() {
+                true => String::new(),
+                false => format!("  [{}]", k.from),
+            };
+            writeln!(
+                f,
+                "{:>10} {share:>6} {:>9} {:>9} {peak:>7}  {:indent$}{}{from}",
+                time(k.seconds),
+                millions(k.flops),
+                millions(k.bytes),
+                "",
+                k.kernel,
+                indent = 2 * k.depth
+            )?;
+        }
+        Ok(())
+    }
+
     fn against(&self, f: &mut fmt::Formatter<'_>, bound: &Bound, seconds: f64) -> fmt::Result {
         let shares = bound.shares(seconds, &self.machine);
         let percent = |x: Option<f64>| x.map_or("?".into(), |x| format!("{:.0}%", x * 100.0));

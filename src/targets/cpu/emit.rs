@@ -62,6 +62,7 @@ pub fn texts(program: &Program, isa: Isa) -> Result<Texts, Diagnostic> {
         effort: Effort::default(),
         verify: cfg!(debug_assertions),
         texts: true,
+        profile: false,
     };
     let compiled = jit::compile(program, request, kernels, &Pool::new(1))?;
     let all = |text: fn(&jit::Text) -> &str| {

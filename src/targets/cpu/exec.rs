@@ -7,11 +7,13 @@
 //! nothing. Whatever the number of workers, the bits are the same: ranges divide rows or columns, never a sum.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::bind::{Binding, Launch};
 use super::isa::Isa;
 use super::jit::machine::Code;
 pub use super::jit::machine::Effort;
+use super::jit::probe::Probe;
 use super::jit::step::{Kind, Panel, Split, Step};
 use super::jit::table::{Cell, Table};
 use super::jit::{self, Request};
@@ -19,6 +21,7 @@ use super::kernels::Kernels;
 use super::memory;
 use super::pages::Buffer;
 use super::pool::Pool;
+use super::profile::Clocks;
 use super::share::share;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -45,6 +48,8 @@ pub struct Options {
     pub verify: bool,
     /// Divides every step among all workers, however little there is to do: tests show that no bit depends on it.
     pub always_divide: bool,
+    /// Times every task, which makes calls slower (see [`super::profile`]).
+    pub profile: bool,
 }
 
 impl Default for Options {
@@ -56,6 +61,7 @@ impl Default for Options {
             isa: Isa::detect(),
             verify: cfg!(debug_assertions),
             always_divide: false,
+            profile: false,
         }
     }
 }
@@ -91,11 +97,12 @@ pub fn compile_on(
         effort: options.effort,
         verify: options.verify,
         texts: false,
+        profile: options.profile,
     };
     let compiled = jit::compile(program, request, kernels, &pool)?;
     let workers = pool.workers();
     let empty = Buffer::zeroed(0).map_err(|e| memory::refused(e.bytes, None))?;
-    Ok(CpuExecutable {
+    let mut exec = CpuExecutable {
         binding,
         steps: compiled.steps,
         panels: compiled.panels,
@@ -107,14 +114,18 @@ pub fn compile_on(
         kernels,
         pool,
         always_divide: options.always_divide,
+        probes: compiled.probes,
+        clocks: options.profile.then(Clocks::default),
         _code: compiled.code,
-    })
+    };
+    exec.reset_clocks();
+    Ok(exec)
 }
 
 /// Machine code for a program, its memory and its threads.
 pub struct CpuExecutable {
     binding: Binding,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     panels: Vec<Panel>,
     products: Vec<[Dim; 2]>,
     table: Table,
@@ -124,8 +135,11 @@ pub struct CpuExecutable {
     tables: Vec<Vec<i64>>,
     arena: Buffer,
     kernels: &'static Kernels,
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     always_divide: bool,
+    pub(super) probes: Vec<Probe>,
+    /// Where tasks are timed.
+    pub(super) clocks: Option<Clocks>,
     /// Dropped last: the steps point into it.
     _code: Code,
 }
@@ -225,7 +239,7 @@ impl CpuExecutable {
             held.push(match cell {
                 Cell::Key => (u64::from(high) << 32 | u64::from(low)) as i64,
                 Cell::Step => call.draw.step as i64,
-                Cell::Scratch => 0,
+                Cell::Scratch | Cell::Counters => 0,
                 Cell::Buffer(b) => self.launch.buffers[b.0 as usize] as i64,
                 Cell::Panel(i) => placed.panels[*i].map_or(0, at),
                 Cell::Packed(i) => i64::from(placed.panels[*i].is_some()),
@@ -240,10 +254,15 @@ impl CpuExecutable {
                 Cell::Size(d) => d.eval(&value).ok_or_else(|| jit::table::too_large(d))?,
             });
         }
-        let scratch = self.table.cells().iter().position(|c| *c == Cell::Scratch);
+        let cells = self.table.cells();
+        let scratch = cells.iter().position(|c| *c == Cell::Scratch);
+        let counters = cells.iter().position(|c| *c == Cell::Counters);
         for (worker, table) in self.tables.iter_mut().enumerate() {
             if let Some(i) = scratch {
                 held[i] = at(placed.scratch + worker * placed.scratch_len);
+            }
+            if let (Some(i), Some(clocks)) = (counters, &mut self.clocks) {
+                held[i] = clocks.counters[worker].as_mut_ptr() as i64;
             }
             table.clear();
             table.extend(self.table.slots().iter().map(|i| held[*i]));
@@ -251,13 +270,14 @@ impl CpuExecutable {
         Ok(())
     }
 
-    fn run_steps(&self) {
+    fn run_steps(&mut self) {
         let value = self.binding.value(&self.launch.sizes);
         let extent = |s: &Option<Split>| {
             let n = s.as_ref().map_or(Some(1), |s| s.extent.eval(&value));
             n.and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
         };
-        for step in &self.steps {
+        for (number, step) in self.steps.iter().enumerate() {
+            let began = self.clocks.as_ref().map(|_| Instant::now());
             if let Kind::Pack(panel) = step.kind
                 && self.launch.arena.panels[panel].is_none()
             {
@@ -302,6 +322,11 @@ impl CpuExecutable {
                         run(worker, workers);
                     }
                 });
+            }
+            if let (Some(began), Some(clocks)) = (began, &mut self.clocks) {
+                let (nanoseconds, runs) = &mut clocks.steps[number];
+                *nanoseconds += began.elapsed().as_nanos() as u64;
+                *runs += 1;
             }
         }
     }

@@ -4,6 +4,7 @@
 //! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
 //!              └─▶ math ─▶ rows, columns ─────┴─▶ kernels: one table of C functions an instruction set
 //! pages: memory    pool, share: threads    random: draws for compiled code    limits: what the machine can do
+//! profile: what each kernel takes
 //!
 //! program ─▶ jit: machine code, calling kernels ─▶ exec (bind: arguments, memory: what is left) ─▶ an executable
 //!              └─▶ emit: plan and code as text
@@ -29,6 +30,7 @@ mod microkernel;
 mod pack;
 pub mod pages;
 pub mod pool;
+pub mod profile;
 pub mod random;
 mod rows;
 pub mod share;

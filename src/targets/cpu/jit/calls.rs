@@ -11,6 +11,7 @@ use cranelift_module::Module;
 use super::super::kernels::Kernels;
 use super::super::{random, top};
 use super::asm::Asm;
+use super::probe;
 use crate::diagnostics::Diagnostic;
 
 pub(crate) const SIN: &str = "sin_far";
@@ -28,6 +29,7 @@ pub(crate) const COPY_ROWS: &str = "copy_rows";
 pub(crate) const UNIFORM: &str = "fill_uniform";
 pub(crate) const NORMAL: &str = "fill_normal";
 pub(crate) const ZERO: &str = "zero";
+pub(crate) const PROBE: &str = "probe";
 
 /// sin of an argument too large for the vector code's reduction.
 extern "C" fn sin_far(x: f32) -> f32 {
@@ -122,6 +124,7 @@ pub(crate) fn register(builder: &mut JITBuilder, kernels: &Kernels) {
         (NORMAL, normal as *const u8),
         (ZERO, zero as *const u8),
         (TOP, top::top as *const u8),
+        (PROBE, probe::probe as *const u8),
     ] {
         builder.symbol(name, address);
     }

@@ -28,6 +28,7 @@ mod math;
 mod nest;
 mod points;
 mod power;
+pub(crate) mod probe;
 mod recast;
 mod routine;
 mod rowwise;
@@ -66,6 +67,8 @@ pub(crate) struct Request {
     pub(crate) verify: bool,
     /// Whether to keep each function's text.
     pub(crate) texts: bool,
+    /// Whether the code tells what its tasks take.
+    pub(crate) profile: bool,
 }
 
 /// A program's code and what a call has to do.
@@ -76,6 +79,8 @@ pub(crate) struct Compiled {
     /// Columns and inner dimension of every product that may pack as it goes.
     pub(crate) products: Vec<[crate::dim::Dim; 2]>,
     pub(crate) texts: Vec<Text>,
+    /// Tasks in scans, in code that is profiled.
+    pub(crate) probes: Vec<probe::Probe>,
     /// After what points into it.
     pub(crate) code: Code,
 }
@@ -103,6 +108,8 @@ pub(crate) fn compile(
         products: Vec::new(),
         drafts: Vec::new(),
         known: HashMap::new(),
+        probes: request.profile.then(Vec::new),
+        place: Vec::new(),
     };
     let steps = generator.steps()?;
     let drafts = std::mem::take(&mut generator.drafts);
@@ -115,6 +122,7 @@ pub(crate) fn compile(
         table: generator.table,
         products: generator.products,
         texts,
+        probes: generator.probes.unwrap_or_default(),
         code: Code::new(module),
     })
 }
@@ -134,6 +142,10 @@ pub(crate) struct Generator<'p> {
     drafts: Vec<Draft>,
     /// Functions so far by their code's hash: indices of `drafts`.
     known: HashMap<u64, Vec<usize>>,
+    /// Tasks in scans so far, where they are to be timed.
+    probes: Option<Vec<probe::Probe>>,
+    /// Where the task under construction stands.
+    place: Vec<usize>,
 }
 
 impl Generator<'_> {
@@ -201,10 +213,11 @@ impl Generator<'_> {
 pub(crate) struct Pending {
     task: TaskFn,
     kind: step::Kind,
+    place: usize,
 }
 
 impl Pending {
     fn at(self, module: &JITModule) -> Step {
-        Step::new(self.task, self.kind, module)
+        Step::new(self.task, self.kind, vec![self.place], module)
     }
 }

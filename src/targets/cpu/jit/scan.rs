@@ -9,6 +9,7 @@ use cranelift_codegen::ir::InstBuilder;
 use super::gemm::{self, Shape};
 use super::loops;
 use super::nest::Nest;
+use super::probe::{self, Probe};
 use super::recast;
 use super::step::{Function, Kind, Panel, Split, TaskFn, Work};
 use super::{Generator, Pending};
@@ -39,7 +40,7 @@ impl Generator<'_> {
     pub(super) fn steps(&mut self) -> Result<Vec<Pending>, Diagnostic> {
         let program = self.program;
         let mut steps = Vec::new();
-        for task in &program.tasks {
+        for (place, task) in program.tasks.iter().enumerate() {
             let kind = match task {
                 Task::Gemm(_) => Kind::Gemm,
                 Task::Loop(_) => Kind::Loop,
@@ -47,12 +48,13 @@ impl Generator<'_> {
                 Task::Routine { .. } => Kind::Routine,
             };
             let mut packs = Vec::new();
+            self.place = vec![place];
             let task = self.task(task, &Around::Top, &mut packs)?;
             for (panel, task) in packs {
                 let kind = Kind::Pack(panel);
-                steps.push(Pending { task, kind });
+                steps.push(Pending { task, kind, place });
             }
-            steps.push(Pending { task, kind });
+            steps.push(Pending { task, kind, place });
         }
         Ok(steps)
     }
@@ -244,8 +246,19 @@ impl Generator<'_> {
             turns,
         };
         let mut body = Vec::new();
-        for task in &s.body {
-            body.push(self.task(task, &inside, packs)?);
+        let mut probes = Vec::new();
+        for (place, task) in s.body.iter().enumerate() {
+            self.place.push(place);
+            let task = self.task(task, &inside, packs)?;
+            if let Some(all) = &mut self.probes {
+                probes.push(all.len());
+                all.push(Probe {
+                    place: self.place.clone(),
+                    line: task.lines[0].clone(),
+                });
+            }
+            self.place.pop();
+            body.push(task);
         }
         let calls: Vec<(Function, Option<Dim>, Option<Dim>)> = body
             .iter()
@@ -277,14 +290,20 @@ impl Generator<'_> {
                 ranges.push((code.id, table, lo, hi, columns));
             }
             let last = asm.b.ins().iadd_imm_s(turns, -1);
+            if !probes.is_empty() {
+                probe::emit(asm, None)?;
+            }
             asm.count(zero, turns, |asm, i| {
                 let t = if reverse {
                     asm.b.ins().isub(last, i)
                 } else {
                     i
                 };
-                for (id, table, lo, hi, columns) in ranges {
+                for (i, (id, table, lo, hi, columns)) in ranges.into_iter().enumerate() {
                     asm.call(id, &[table, t, lo, hi, zero, columns]);
+                    if let Some(probe) = probes.get(i) {
+                        probe::emit(asm, Some(*probe))?;
+                    }
                 }
                 Ok(())
             })

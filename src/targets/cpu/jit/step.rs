@@ -103,14 +103,26 @@ pub(crate) struct Panel {
 pub(crate) struct Step {
     pub(crate) run: Run,
     pub(crate) kind: Kind,
+    /// The task in the program that it is, or packs for.
+    pub(crate) place: Vec<usize>,
     pub(crate) task: TaskFn,
 }
 
 impl Step {
-    pub(crate) fn new(task: TaskFn, kind: Kind, module: &JITModule) -> Step {
+    pub(crate) fn new(task: TaskFn, kind: Kind, place: Vec<usize>, module: &JITModule) -> Step {
         let address = module.get_finalized_function(task.code.id);
         // SAFETY: every task's function is compiled with this signature.
         let run = unsafe { std::mem::transmute::<*const u8, Run>(address) };
-        Step { run, kind, task }
+        Step {
+            run,
+            kind,
+            place,
+            task,
+        }
+    }
+
+    /// Whether it packs a matrix.
+    pub(crate) fn pack(&self) -> bool {
+        matches!(self.kind, Kind::Pack(_))
     }
 }

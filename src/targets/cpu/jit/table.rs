@@ -18,6 +18,8 @@ pub(crate) enum Cell {
     Step,
     /// The worker's own scratch memory, for matrix products that pack as they go.
     Scratch,
+    /// The address of the worker's own counters, in code that is profiled.
+    Counters,
     /// Address of a buffer's first element.
     Buffer(BufferId),
     /// Address of the packed panels of this index.
