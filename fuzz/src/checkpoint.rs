@@ -50,7 +50,7 @@ impl Bench {
         let slots = vec![slot("rnn.W", &[2, 3], 0), slot("rnn.b", &[2], 6)];
         let arena = vec![0.5; 8];
         let constant = Schedule::Constant { warmup: 0 };
-        let mut progress = Progress::new(1, constant, 10, "digest".to_string());
+        let mut progress = Progress::new(1, constant, 10, "digest".to_string(), "data".to_string());
         progress.step = 1;
         let intact = Checkpoint {
             optimizer: ARENAS.map(|n| (n.to_string(), arena.clone())).into(),

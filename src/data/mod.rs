@@ -12,6 +12,7 @@ mod bpe;
 mod bpe;
 mod column;
 mod columns;
+mod content;
 mod dataset;
 pub mod fit;
 mod fitting;

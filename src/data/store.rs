@@ -18,6 +18,8 @@ pub struct Store {
     blocks: Vec<Block>,
     len: usize,
     place: Place,
+    /// Of the numbers, as they were added.
+    hash: blake3::Hasher,
 }
 
 /// Where a block begins, and the bytes of each of its numbers: 1, 2 or 4.
@@ -65,6 +67,7 @@ impl Filling {
                 blocks: Vec::new(),
                 len: 0,
                 place,
+                hash: blake3::Hasher::new(),
             },
             last: Vec::with_capacity(BLOCK),
             bytes: 0,
@@ -100,6 +103,8 @@ impl Filling {
             width: width as u8,
         });
         self.bytes += bytes.len() as u64;
+        self.store.hash.update(&[width as u8]);
+        self.store.hash.update(&bytes);
         self.last.clear();
         match &mut self.store.place {
             Place::Memory(all) => all.extend(bytes),
@@ -118,6 +123,11 @@ impl Filling {
 }
 
 impl Store {
+    /// BLAKE3 of all numbers.
+    pub fn digest(&self) -> blake3::Hash {
+        self.hash.finalize()
+    }
+
     /// Appends the numbers at these places to `out`, each as `of` makes it.
     pub fn read<T>(
         &self,

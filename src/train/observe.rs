@@ -169,6 +169,8 @@ pub struct Summary {
     /// The last measurement.
     pub valid: Option<Measured>,
     pub best: Option<Best>,
+    /// What was told at its start.
+    pub notices: Vec<String>,
     /// Of this session.
     pub usage: Usage,
 }
@@ -190,6 +192,7 @@ impl Summary {
         put("items_per_second", self.usage.items_per_second.into());
         put("cores", self.usage.cores.into());
         put("peak_bytes", self.usage.peak_bytes.into());
+        put("notices", self.notices.clone().into());
         put("train.loss", self.train_loss.into());
         if let Some(valid) = &self.valid {
             put("valid.loss", valid.loss.into());

@@ -63,10 +63,19 @@ pub struct Progress {
     pub seconds: f64,
     /// BLAKE3 of the `.seq` text.
     pub source: String,
+    /// [`Dataset::digest`](crate::data::Dataset::digest); empty in runs of before it was kept.
+    #[serde(default)]
+    pub data: String,
 }
 
 impl Progress {
-    pub fn new(seed: u64, schedule: Schedule, total_steps: u64, source: String) -> Progress {
+    pub fn new(
+        seed: u64,
+        schedule: Schedule,
+        total_steps: u64,
+        source: String,
+        data: String,
+    ) -> Progress {
         Progress {
             step: 0,
             epoch: 0,
@@ -83,6 +92,7 @@ impl Progress {
             since_validation: Mean::default(),
             seconds: 0.0,
             source,
+            data,
         }
     }
 
@@ -140,7 +150,13 @@ mod tests {
 
     #[test]
     fn the_best_is_kept_and_the_worse_are_counted() {
-        let mut p = Progress::new(1, Schedule::Constant { warmup: 0 }, 10, String::new());
+        let mut p = Progress::new(
+            1,
+            Schedule::Constant { warmup: 0 },
+            10,
+            String::new(),
+            String::new(),
+        );
         let mut seen = Vec::new();
         for (step, value) in [(1, 3.0), (2, 2.0), (3, 2.0), (4, 2.5), (5, 1.0)] {
             p.step = step;
@@ -160,7 +176,13 @@ mod tests {
 
     #[test]
     fn every_bit_survives_json() {
-        let mut p = Progress::new(u64::MAX, Schedule::Constant { warmup: 0 }, 10, "x".into());
+        let mut p = Progress::new(
+            u64::MAX,
+            Schedule::Constant { warmup: 0 },
+            10,
+            "x".into(),
+            "y".into(),
+        );
         for i in 1..2000u32 {
             p.logged.add(1.0 / f64::from(i), 0.1);
             let json = serde_json::to_string(&p).unwrap();

@@ -37,6 +37,10 @@ const LOG_LINES: u64 = 1000;
 const CHANGED: &str = "the program has changed since the run's last checkpoint: its model and data \
                        count, `train` and `generate` stay as the run began";
 
+/// Its data are others.
+const OTHER_DATA: &str = "the data have changed since the run's last checkpoint: it goes on with \
+                          them as they are, its vocabularies and statistics stay as it began";
+
 /// A run under way.
 pub(super) struct Run<'a> {
     pub plan: Plan<'a>,
@@ -64,6 +68,7 @@ pub(super) struct Run<'a> {
     pub data_wait: DataWait,
     pub last_train: Option<f64>,
     pub last_valid: Option<Measured>,
+    notices: Vec<String>,
 }
 
 /// Of this session's steps: the time spent waiting for batches, and all of it.
@@ -121,7 +126,7 @@ impl<'a> Run<'a> {
         let (slots, len) = (&signature.params, signature.param_len);
         let names = state_names(&settings.optimizer);
         let saved = checkpoint::load(&run_path, Which::Latest, slots, len, names)?;
-        let source = plan.folder.source_digest();
+        let (source, data) = (plan.folder.source_digest(), dataset.digest());
         let mut notices = Vec::new();
         let (weights, carried, progress) = match saved {
             Some(Checkpoint {
@@ -133,6 +138,12 @@ impl<'a> Run<'a> {
                 if progress.source != source {
                     notices.push(CHANGED.to_string());
                     progress.source = source;
+                }
+                if progress.data != data {
+                    if !progress.data.is_empty() {
+                        notices.push(OTHER_DATA.to_string());
+                    }
+                    progress.data = data;
                 }
                 progress.total_steps = total_steps;
                 progress.schedule = settings.schedule;
@@ -146,7 +157,8 @@ impl<'a> Run<'a> {
                         begin::begin(path, &mut weights, slots, plan.params, settings, dataset)?;
                     notices.push(told);
                 }
-                let progress = Progress::new(settings.seed, settings.schedule, total_steps, source);
+                let (seed, schedule) = (settings.seed, settings.schedule);
+                let progress = Progress::new(seed, schedule, total_steps, source, data);
                 (weights, BTreeMap::new(), progress)
             }
         };
@@ -168,8 +180,8 @@ impl<'a> Run<'a> {
             step,
         };
         plan.observer.event(&event);
-        for notice in notices {
-            plan.observer.event(&Event::Notice(notice));
+        for notice in &notices {
+            plan.observer.event(&Event::Notice(notice.clone()));
         }
         let fields: Vec<FieldInfo> = dataset.columns().iter().map(FieldInfo::from).collect();
         let given = plan.generate.map_or(&[][..], |g| &g.given);
@@ -202,6 +214,7 @@ impl<'a> Run<'a> {
             data_wait: DataWait::default(),
             last_train: None,
             last_valid: None,
+            notices,
             slots: signature.params,
             plan,
         })
@@ -328,6 +341,7 @@ impl<'a> Run<'a> {
                 })
             }),
             best: self.best(),
+            notices: std::mem::take(&mut self.notices),
             usage: self.whole.read(),
         };
         self.plan.observer.event(&Event::Finished(&summary));

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::here::{Here, LINE, WORDS, keys};
+use crate::here::{Here, LINE, Ran, WORDS, keys};
 
 /// Two columns of words; the program reads the first.
 fn two_columns(here: &Here) -> String {
@@ -291,4 +291,37 @@ fn a_log_tells_of_every_measurement_and_names_the_best() {
         last.contains("best valid.accuracy ") && last.contains("% at step"),
         "{last}"
     );
+}
+
+#[test]
+fn a_run_that_goes_on_with_other_data_says_so() {
+    let here = Here::new();
+    let steps = |n: &str| {
+        let args = ["train", "run", "--resume", "--json", "--max-steps", n];
+        here.run(&args).exits(0)
+    };
+    let notices = |ran: &Ran| ran.json()["notices"].as_array().map(Vec::len);
+    for (file, data) in [("words.seq", "words.txt"), ("long.seq", "long.txt")] {
+        let text = "a long text of some words\n".repeat(20);
+        here.write("long.txt", &text);
+        here.write(
+            "long.seq",
+            &WORDS
+                .replace("lines(\"words.txt\")", "\"long.txt\"")
+                .replace("epochs    = 2", "epochs = 2\n  bptt = 8"),
+        );
+        here.run(&["train", file, "--out", "run", "--max-steps", "2"])
+            .exits(0);
+        let same = steps("3");
+        assert_eq!(notices(&same), Some(0), "{}", same.err);
+        let path = here.path().join(data);
+        let words = fs::read_to_string(&path).expect("words");
+        let turned: Vec<&str> = words.lines().rev().chain(["kab"]).collect();
+        here.write(data, &turned.join("\n"));
+        let other = steps("4").says("the data have changed since the run's last checkpoint");
+        assert_eq!(notices(&other), Some(1));
+        // Told once: these are its data now.
+        assert_eq!(notices(&steps("5")), Some(0));
+        fs::remove_dir_all(here.path().join("run")).expect("removed");
+    }
 }

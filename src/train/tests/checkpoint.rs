@@ -21,7 +21,7 @@ fn slots() -> Vec<ParamSlot> {
 fn checkpoint(step: u64) -> Checkpoint {
     let arena = |scale: f32| (0..8).map(|i| scale * i as f32 / 3.0).collect::<Vec<f32>>();
     let schedule = Schedule::Constant { warmup: 0 };
-    let mut progress = Progress::new(7, schedule, 100, "digest".into());
+    let mut progress = Progress::new(7, schedule, 100, "digest".into(), "data".into());
     progress.step = step;
     Checkpoint {
         weights: arena(step as f32),

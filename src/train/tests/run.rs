@@ -322,7 +322,7 @@ fn it_learns_and_says_so() {
     assert!(!session.samples.is_empty());
     let json = summary.json();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-    let want = "best.loss best.step compile_ms cores data_wait epochs first_step_ms items_per_second params peak_bytes run \
+    let want = "best.loss best.step compile_ms cores data_wait epochs first_step_ms items_per_second notices params peak_bytes run \
                 seconds steps train.loss valid.copied valid.loss valid.perplexity valid.rival valid.versus";
     assert_eq!(keys, want.split_whitespace().collect::<Vec<_>>());
 }
