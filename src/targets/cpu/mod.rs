@@ -6,7 +6,7 @@
 //! pages: memory    pool, share: threads    random: draws for compiled code    limits: what the machine can do
 //! profile: what each kernel takes
 //!
-//! program ─▶ jit: machine code, calling kernels ─▶ exec (bind: arguments, memory: what is left) ─▶ an executable
+//! program ─▶ jit (wide: rows of full width): machine code, calling kernels ─▶ exec (bind: arguments, memory: what is left) ─▶ an executable
 //!              └─▶ emit: plan and code as text
 //! ```
 
@@ -40,3 +40,4 @@ mod simd_neon;
 #[cfg(target_arch = "x86_64")]
 mod simd_x86;
 mod top;
+mod wide;

@@ -17,6 +17,7 @@ use cranelift_module::{FuncId, Linkage, Module};
 
 use super::machine::internal;
 use super::table::{Cell, Size, Table};
+use super::wide::Rows;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 
@@ -84,6 +85,7 @@ pub(crate) struct Asm<'a, 'f> {
     pub(crate) table: &'a mut Table,
     pub(crate) params: Params,
     pub(crate) fma: bool,
+    pub(crate) rows: &'a mut Rows,
     /// Cells read at the function's entry.
     cells: BTreeMap<usize, Value>,
     calls: BTreeMap<FuncId, FuncRef>,
@@ -99,6 +101,7 @@ impl<'a, 'f> Asm<'a, 'f> {
         module: &'a mut JITModule,
         table: &'a mut Table,
         fma: bool,
+        rows: &'a mut Rows,
     ) -> Asm<'a, 'f> {
         let entry = b.create_block();
         b.append_block_params_for_function_params(entry);
@@ -118,6 +121,7 @@ impl<'a, 'f> Asm<'a, 'f> {
             table,
             params,
             fma,
+            rows,
             cells: BTreeMap::new(),
             calls: BTreeMap::new(),
             constants: BTreeMap::new(),

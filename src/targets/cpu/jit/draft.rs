@@ -14,8 +14,12 @@ use cranelift_jit::JITModule;
 use cranelift_module::{FuncId, Module, ModuleReloc};
 
 use super::super::pool::Pool;
+use super::super::wide::Row;
 use super::machine::internal;
 use crate::diagnostics::Diagnostic;
+
+/// Rows stand at multiples of a cache line, and so do their constants.
+const ROW_ALIGN: u64 = 64;
 
 /// A function's CLIF as it was emitted and its assembly.
 #[derive(Clone, Debug)]
@@ -37,6 +41,7 @@ pub(super) struct Draft {
 /// Compiles all drafts and makes them executable.
 pub(super) fn define(
     drafts: Vec<Draft>,
+    rows: Vec<(FuncId, String, Row)>,
     module: &mut JITModule,
     isa: &dyn TargetIsa,
     pool: &Pool,
@@ -88,6 +93,19 @@ pub(super) fn define(
                 clif: named(module, func, clif),
                 asm: named(module, func, asm),
                 name: draft.name,
+            });
+        }
+    }
+    let shown = !texts.is_empty();
+    for (id, name, row) in rows {
+        module
+            .define_function_bytes(id, ROW_ALIGN, &row.bytes, &[])
+            .map_err(|e| internal(&e))?;
+        if shown {
+            texts.push(Text {
+                name,
+                clif: String::new(),
+                asm: row.text,
             });
         }
     }

@@ -135,3 +135,13 @@ impl Emitter<'_, '_, '_, '_> {
         Ok(partial)
     }
 }
+
+/// Partial results out of a loop that carried them one after the other.
+pub(super) fn regroup(flat: &[Value], shape: &[usize]) -> Partial {
+    let mut at = 0;
+    let group = |n: &usize| {
+        at += n;
+        flat[at - n..at].to_vec()
+    };
+    shape.iter().map(group).collect()
+}

@@ -19,7 +19,7 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::address::{Place, Pointers};
 use super::asm::{Asm, Width};
-use super::folds::Partial;
+use super::folds::{Partial, regroup};
 use super::machine::internal;
 use super::nest::Nest;
 use super::points::{Computed, operands, weight};
@@ -74,6 +74,8 @@ pub(crate) struct Emitter<'a, 'x, 'f, 'l> {
     pub(super) sizes: Vec<Value>,
     pub(super) bounds: (Value, Value),
     pub(super) vectors: usize,
+    /// Whether the innermost axis runs as rows of full width.
+    wide: bool,
 }
 
 /// Emits the whole group into the function that `asm` has begun. `elems` are the types of the loads.
@@ -130,8 +132,10 @@ pub(crate) fn emit(
         sizes,
         bounds,
         vectors: unroll(l, columns),
+        wide: false,
     };
     e.analyse()?;
+    e.wide = e.is_wide();
     e.level(0, &state, Vec::new())?;
     Ok(())
 }
@@ -228,7 +232,17 @@ impl Emitter<'_, '_, '_, '_> {
                 s.computed[i] = Some(c);
             }
         }
-        if depth == self.nest.first_reduced && self.is_fold() {
+        if depth == self.nest.first_reduced
+            && self.is_fold()
+            && self.wide
+            && depth + 1 == self.nest.axes.len()
+        {
+            let range = self.range(depth);
+            for (k, total) in self.wide_row(&s, range)?.into_iter().enumerate() {
+                self.store(&s, k, 0, total);
+            }
+            Ok(partial)
+        } else if depth == self.nest.first_reduced && self.is_fold() {
             let start = self.start(&s);
             let end = self.around(depth, &s, start)?;
             self.store_folds(&s, end)?;
@@ -238,7 +252,7 @@ impl Emitter<'_, '_, '_, '_> {
         }
     }
 
-    fn is_fold(&self) -> bool {
+    pub(super) fn is_fold(&self) -> bool {
         matches!(self.l.effects.first(), Some(Effect::Fold { .. }))
     }
 
@@ -253,11 +267,11 @@ impl Emitter<'_, '_, '_, '_> {
         if depth == self.nest.axes.len() {
             return self.effects(s, partial);
         }
-        let (from, to) = if depth == 0 && self.nest.split.is_some() {
-            self.bounds
-        } else {
-            (self.asm.int(0), self.sizes[depth])
-        };
+        let (from, to) = self.range(depth);
+        if self.wide && self.nest.vector == Some(depth) {
+            self.wide_row(s, (from, to))?;
+            return Ok(partial);
+        }
         if self.nest.vector == Some(depth) {
             return self.vector_loop(depth, s, partial, (from, to));
         }
@@ -269,6 +283,15 @@ impl Emitter<'_, '_, '_, '_> {
             return Ok(self.combine(s.block.width, partial, inner));
         }
         self.plain_loop(depth, s, partial, (from, to))
+    }
+
+    /// The loop at `depth` runs over these.
+    fn range(&mut self, depth: usize) -> (Value, Value) {
+        if depth == 0 && self.nest.split.is_some() {
+            self.bounds
+        } else {
+            (self.asm.int(0), self.sizes[depth])
+        }
     }
 
     fn plain_loop(
@@ -372,13 +395,4 @@ impl Emitter<'_, '_, '_, '_> {
         }
         Ok(partial)
     }
-}
-
-fn regroup(flat: &[Value], shape: &[usize]) -> Partial {
-    let mut at = 0;
-    let group = |n: &usize| {
-        at += n;
-        flat[at - n..at].to_vec()
-    };
-    shape.iter().map(group).collect()
 }

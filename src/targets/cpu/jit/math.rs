@@ -20,11 +20,11 @@ const ROUND: f32 = 12_582_912.0;
 const ROUND_BITS: i32 = 0x4b40_0000;
 
 /// ln 2 in two parts: the first has nine bits, so its product with an exponent is exact.
-pub(super) const LN2_HIGH: f32 = 0.693_359_4;
-pub(super) const LN2_LOW: f32 = -2.121_944_4e-4;
+pub(crate) const LN2_HIGH: f32 = 0.693_359_4;
+pub(crate) const LN2_LOW: f32 = -2.121_944_4e-4;
 
 /// exp r = 1 + r + r²·P(r) on |r| ≤ ½ ln 2, within 3.1·10⁻⁹.
-const EXP: [f32; 5] = [
+pub(crate) const EXP: [f32; 5] = [
     0.499_999_94,
     0.166_665_21,
     0.041_668_39,
@@ -33,7 +33,7 @@ const EXP: [f32; 5] = [
 ];
 
 /// log(1 + r) = r − r²/2 + r³·P(r) on √½ − 1 ≤ r ≤ √2 − 1, within 5.9·10⁻⁹.
-const LOG: [f32; 8] = [
+pub(crate) const LOG: [f32; 8] = [
     0.333_333_3,
     -0.250_008_2,
     0.200_012_28,
@@ -45,14 +45,14 @@ const LOG: [f32; 8] = [
 ];
 
 /// tanh x = x·P(x²)/Q(x²) on |x| ≤ 9.01, within 2.1·10⁻⁸. All terms are positive: nothing cancels.
-const TANH_P: [f32; 5] = [
+pub(crate) const TANH_P: [f32; 5] = [
     1.0,
     0.133_803_71,
     0.003_494_81,
     2.059_625_8e-5,
     1.333_682_9e-8,
 ];
-const TANH_Q: [f32; 5] = [
+pub(crate) const TANH_Q: [f32; 5] = [
     1.0,
     0.467_136_86,
     0.025_874_023,
@@ -60,7 +60,7 @@ const TANH_Q: [f32; 5] = [
     7.769_275e-7,
 ];
 /// From here on tanh rounds to 1.
-const TANH_END: f32 = 9.01;
+pub(crate) const TANH_END: f32 = 9.01;
 
 /// sin r = r + r³·P(r²) and cos r = 1 − r²/2 + r⁴·P(r²) on |r| ≤ π/4, within 3.9·10⁻⁹ and 1.2·10⁻¹⁰.
 const SIN: [f32; 3] = [-0.166_666_55, 0.008_332_156, -1.951_463_2e-4];
@@ -71,7 +71,7 @@ const HALF_PI: [f32; 3] = [1.570_312_5, 4.837_513e-4, 7.549_79e-8];
 const TURNS_END: f32 = 8192.0;
 
 /// erf x = x·P(x²) on |x| ≤ 1, within 1.3·10⁻⁹.
-const ERF: [f32; 7] = [
+pub(crate) const ERF: [f32; 7] = [
     std::f32::consts::FRAC_2_SQRT_PI,
     -0.376_126_26,
     0.112_835_854,
@@ -81,7 +81,7 @@ const ERF: [f32; 7] = [
     7.853_861e-5,
 ];
 /// log(1 − erf x) on 1 ≤ x ≤ 3.95, erf within 1.1·10⁻⁹.
-const ERFC: [f32; 7] = [
+pub(crate) const ERFC: [f32; 7] = [
     -3.415_45e-4,
     -1.127_089_1,
     -0.638_144_97,
@@ -91,7 +91,7 @@ const ERFC: [f32; 7] = [
     1.863_771_5e-4,
 ];
 /// From here on erf rounds to 1.
-const ERF_END: f32 = 3.95;
+pub(crate) const ERF_END: f32 = 3.95;
 
 impl Asm<'_, '_> {
     /// c₀ + c₁x + c₂x² + …, by Horner's rule.

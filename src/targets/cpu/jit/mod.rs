@@ -6,7 +6,7 @@
 //! ```text
 //!                                                            points (math, power)
 //! program ─ table (what code reads of a call) ─┬─ nest ─ loops ─ lanes (address) ─┐
-//!                                              │                folds            │
+//!                                              │           folds, wide (wide_ops)│
 //!                                              ├─ gemm ──────────────────────────┼─▶ machine (module, code)
 //!                                              └─ scan, routine (rowwise) ───────┘
 //! ```
@@ -24,7 +24,7 @@ mod gemm;
 mod lanes;
 mod loops;
 pub(crate) mod machine;
-mod math;
+pub(crate) mod math;
 mod nest;
 mod points;
 mod power;
@@ -36,6 +36,8 @@ mod scan;
 mod sequence;
 pub(crate) mod step;
 pub(crate) mod table;
+mod wide;
+mod wide_ops;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -110,11 +112,16 @@ pub(crate) fn compile(
         known: HashMap::new(),
         probes: request.profile.then(Vec::new),
         place: Vec::new(),
+        rows: wide::Rows {
+            on: request.isa == Isa::Avx512 && cfg!(target_arch = "x86_64"),
+            ..wide::Rows::default()
+        },
     };
     let steps = generator.steps()?;
     let drafts = std::mem::take(&mut generator.drafts);
+    let rows = std::mem::take(&mut generator.rows.all);
     let mut module = generator.module;
-    let texts = draft::define(drafts, &mut module, &*isa, pool)?;
+    let texts = draft::define(drafts, rows, &mut module, &*isa, pool)?;
     let steps = steps.into_iter().map(|s| s.at(&module)).collect();
     Ok(Compiled {
         steps,
@@ -146,6 +153,7 @@ pub(crate) struct Generator<'p> {
     probes: Option<Vec<probe::Probe>>,
     /// Where the task under construction stands.
     place: Vec<usize>,
+    rows: wide::Rows,
 }
 
 impl Generator<'_> {
@@ -176,7 +184,13 @@ impl Generator<'_> {
         context.func.name = UserFuncName::testcase(name.as_bytes());
         let slots = self.table.begin();
         let builder = FunctionBuilder::new(&mut context.func, &mut self.context);
-        let mut asm = Asm::begin(builder, &mut self.module, &mut self.table, self.fma);
+        let mut asm = Asm::begin(
+            builder,
+            &mut self.module,
+            &mut self.table,
+            self.fma,
+            &mut self.rows,
+        );
         emit(&mut asm)?;
         asm.finish();
         let mut hasher = DefaultHasher::new();

@@ -1,0 +1,396 @@
+//! A row's instructions to bytes, for machines with AVX-512F.
+//!
+//! In: [`Code`]. Out: [`Row`]: a function `(args, n)` by the System V convention, free of absolute addresses; and its text.
+//!
+//! ```text
+//! rdi  arguments        rax  points done      k1  comparisons        zmm31…  folds
+//! rsi  points           r11  scratch          k2  the row's end      others  vectors
+//! ```
+//!
+//! Whole vectors first, then the rest in one masked vector: the same instructions, loads and stores masked. Constants
+//! stand behind the code, and instructions read them from there into every lane.
+
+use iced_x86::{Code as Op, IcedError, Instruction, MemoryOperand, Register};
+
+use super::allot::{Step, allot};
+use super::code::{Code, FoldKind, Inst, One, Src, V};
+use super::layout::{Item, Label, Row, lay};
+use super::operands::{
+    BYTES, ORDERED, Operand, argument, fold_register, fused, predicate, spilled, two, zmm,
+};
+
+/// Points of a vector.
+const LANES: i32 = 16;
+/// Registers of addresses; rows with more read the others when they need them.
+const POINTERS: [Register; 11] = [
+    Register::RCX,
+    Register::RDX,
+    Register::R8,
+    Register::R9,
+    Register::R10,
+    Register::RBX,
+    Register::RBP,
+    Register::R12,
+    Register::R13,
+    Register::R14,
+    Register::R15,
+];
+/// Of these, those before are the caller's to save.
+const SAVED: usize = 5;
+
+pub(super) struct Encode<'c> {
+    pub(super) code: &'c Code,
+    items: Vec<Item>,
+    pool: Vec<u32>,
+    masked: bool,
+}
+
+pub(super) type Made = Result<(), IcedError>;
+
+/// Encodes a row.
+///
+/// # Errors
+///
+/// An instruction that the encoder refuses: a fault of this file.
+pub(crate) fn encode(code: &Code) -> Result<Row, String> {
+    let mut e = Encode {
+        code,
+        items: Vec::new(),
+        // Sixteen lanes' numbers, for coordinates.
+        pool: (0..LANES as u32).collect(),
+        masked: false,
+    };
+    e.all().map_err(|e| e.to_string())?;
+    lay(&e.items, &e.pool).map_err(|e| e.to_string())
+}
+
+impl Encode<'_> {
+    pub(super) fn plain(&mut self, made: Result<Instruction, IcedError>) -> Made {
+        self.items.push(Item::Plain(made?));
+        Ok(())
+    }
+
+    fn all(&mut self) -> Made {
+        use Register::{EAX, ESI, K2, R11D, RAX, RSI, RSP};
+        let folds = self.code.folds.len() as u32;
+        let allotted = allot(self.code, 32 - folds);
+        let used = self.code.pointers.min(POINTERS.len());
+        let stack = (allotted.slots as i64 * BYTES) as i32;
+        let saved: Vec<Register> = POINTERS[..used].iter().skip(SAVED).copied().collect();
+        for r in &saved {
+            self.plain(Instruction::with1(Op::Push_r64, *r))?;
+        }
+        if stack > 0 {
+            self.plain(Instruction::with2(Op::Sub_rm64_imm32, RSP, stack))?;
+        }
+        for (i, r) in POINTERS[..used].iter().enumerate() {
+            let from = argument(i);
+            self.plain(Instruction::with2(Op::Mov_r64_rm64, *r, from))?;
+        }
+        for (i, (kind, _)) in self.code.folds.clone().into_iter().enumerate() {
+            let neutral = match kind {
+                FoldKind::Sum => 0.0f32,
+                FoldKind::Max => f32::NEG_INFINITY,
+            };
+            self.splat(fold_register(i), Src::Const(neutral.to_bits()))?;
+        }
+        self.plain(Instruction::with2(Op::Xor_r32_rm32, EAX, EAX))?;
+        self.plain(Instruction::with2(Op::Sub_rm64_imm8, RSI, LANES))?;
+        self.items.push(Item::Branch(Op::Jl_rel32_64, Label::Rest));
+        self.items.push(Item::Here(Label::Loop));
+        self.steps(&allotted.steps)?;
+        self.plain(Instruction::with2(Op::Add_rm64_imm8, RAX, LANES))?;
+        self.plain(Instruction::with2(Op::Cmp_r64_rm64, RAX, RSI))?;
+        self.items.push(Item::Branch(Op::Jle_rel32_64, Label::Loop));
+        self.items.push(Item::Here(Label::Rest));
+        // k2 = the lowest n − done bits, of which there are fewer than sixteen.
+        self.plain(Instruction::with2(Op::Add_rm64_imm8, RSI, LANES))?;
+        self.plain(Instruction::with2(Op::Sub_r64_rm64, RSI, RAX))?;
+        self.items.push(Item::Branch(Op::Jle_rel32_64, Label::End));
+        self.plain(Instruction::with2(Op::Mov_r32_imm32, R11D, -1))?;
+        self.plain(Instruction::with3(
+            Op::VEX_Bzhi_r32_rm32_r32,
+            R11D,
+            R11D,
+            ESI,
+        ))?;
+        self.plain(Instruction::with2(Op::VEX_Kmovw_kr_r32, K2, R11D))?;
+        self.masked = true;
+        self.steps(&allotted.steps)?;
+        self.items.push(Item::Here(Label::End));
+        self.results()?;
+        self.plain(Ok(Instruction::with(Op::VEX_Vzeroupper)))?;
+        if stack > 0 {
+            self.plain(Instruction::with2(Op::Add_rm64_imm32, RSP, stack))?;
+        }
+        for r in saved.iter().rev() {
+            self.plain(Instruction::with1(Op::Pop_r64, *r))?;
+        }
+        self.plain(Ok(Instruction::with(Op::Retnq)))
+    }
+
+    fn steps(&mut self, steps: &[Step]) -> Made {
+        for step in steps {
+            match step {
+                Step::Spill { from, slot } => {
+                    let to = spilled(*slot);
+                    self.plain(Instruction::with2(
+                        Op::EVEX_Vmovups_zmmm512_k1z_zmm,
+                        to,
+                        zmm(*from),
+                    ))?;
+                }
+                Step::Reload { to, slot } => {
+                    let from = spilled(*slot);
+                    self.plain(Instruction::with2(
+                        Op::EVEX_Vmovups_zmm_k1z_zmmm512,
+                        zmm(*to),
+                        from,
+                    ))?;
+                }
+                Step::Run(inst) => self.inst(inst)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The constant's place in the pool.
+    fn pooled(&mut self, bits: u32) -> usize {
+        let first = LANES as usize;
+        match self.pool[first..].iter().position(|b| *b == bits) {
+            Some(i) => first + i,
+            None => {
+                self.pool.push(bits);
+                self.pool.len() - 1
+            }
+        }
+    }
+
+    /// An instruction whose last operand may be a register or one number for every lane.
+    fn with(
+        &mut self,
+        src: Src,
+        make: impl Fn(Operand) -> Result<Instruction, IcedError> + 'static,
+    ) -> Made {
+        match src {
+            Src::Reg(v) => self.plain(make(Operand::Register(zmm(v)))),
+            Src::Arg(i) => {
+                let m = MemoryOperand::new(
+                    Register::RDI,
+                    Register::None,
+                    1,
+                    (i * 8) as i64,
+                    1,
+                    true,
+                    Register::None,
+                );
+                self.plain(make(Operand::Memory(m)))
+            }
+            Src::Const(bits) => {
+                let at = self.pooled(bits);
+                let make = move |m| make(Operand::Memory(m));
+                self.items.push(Item::Constant(Box::new(make), at, true));
+                Ok(())
+            }
+        }
+    }
+
+    fn splat(&mut self, to: Register, from: Src) -> Made {
+        match from {
+            Src::Reg(v) => self.plain(Instruction::with2(
+                Op::EVEX_Vmovaps_zmm_k1z_zmmm512,
+                to,
+                zmm(v),
+            )),
+            Src::Arg(i) => self.plain(Instruction::with2(
+                Op::EVEX_Vbroadcastss_zmm_k1z_xmmm32,
+                to,
+                argument(i),
+            )),
+            Src::Const(0) => self.plain(Instruction::with3(
+                Op::EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32,
+                to,
+                to,
+                to,
+            )),
+            Src::Const(bits) => {
+                let at = self.pooled(bits);
+                let make = move |m| Instruction::with2(Op::EVEX_Vbroadcastss_zmm_k1z_xmmm32, to, m);
+                self.items.push(Item::Constant(Box::new(make), at, false));
+                Ok(())
+            }
+        }
+    }
+
+    /// Element `rax` of a row, `bytes` further.
+    fn element(&mut self, pointer: usize, bytes: i32) -> Result<MemoryOperand, IcedError> {
+        let base = match POINTERS.get(pointer) {
+            Some(r) => *r,
+            None => {
+                self.plain(Instruction::with2(
+                    Op::Mov_r64_rm64,
+                    Register::R11,
+                    argument(pointer),
+                ))?;
+                Register::R11
+            }
+        };
+        Ok(MemoryOperand::new(
+            base,
+            Register::RAX,
+            4,
+            i64::from(bytes),
+            1,
+            false,
+            Register::None,
+        ))
+    }
+
+    fn inst(&mut self, inst: &Inst) -> Made {
+        use Register::{EAX, K1, K2, R11D};
+        match *inst {
+            Inst::Load {
+                to,
+                pointer,
+                bytes,
+                int,
+            } => {
+                let from = self.element(pointer, bytes)?;
+                let op = match int {
+                    false => Op::EVEX_Vmovups_zmm_k1z_zmmm512,
+                    true => Op::EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er,
+                };
+                let mut made = Instruction::with2(op, zmm(to), from)?;
+                if self.masked {
+                    made.set_op_mask(K2);
+                    made.set_zeroing_masking(true);
+                }
+                self.plain(Ok(made))
+            }
+            Inst::Splat { to, from } => self.splat(zmm(to), from),
+            Inst::Index { to, first } => {
+                let to = zmm(to);
+                self.plain(Instruction::with2(Op::Mov_r32_rm32, R11D, argument(first)))?;
+                self.plain(Instruction::with2(Op::Add_r32_rm32, R11D, EAX))?;
+                self.plain(Instruction::with2(
+                    Op::EVEX_Vpbroadcastd_zmm_k1z_r32,
+                    to,
+                    R11D,
+                ))?;
+                let op = Op::EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32;
+                let make = move |m| Instruction::with3(op, to, to, m);
+                // All lanes of the pool's first vector.
+                self.items.push(Item::Constant(Box::new(make), 0, false));
+                self.plain(Instruction::with2(
+                    Op::EVEX_Vcvtdq2ps_zmm_k1z_zmmm512b32_er,
+                    to,
+                    to,
+                ))
+            }
+            Inst::One { op, to, a } => self.one(op, zmm(to), zmm(a)),
+            Inst::Two { op, to, a, b } => {
+                let (op, to, a) = (two(op), zmm(to), zmm(a));
+                self.with(b, move |b| b.third(op, to, a))
+            }
+            Inst::Fma {
+                to,
+                a,
+                b,
+                c,
+                minus_product,
+                minus_c,
+            } => self.fma(to, (a, b), c, (minus_product, minus_c)),
+            Inst::Select {
+                to,
+                cmp,
+                x,
+                y,
+                yes,
+                no,
+            } => {
+                let (x, imm) = (zmm(x), predicate(cmp));
+                self.with(y, move |y| y.compare(x, imm))?;
+                let op = Op::EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32;
+                let mut made = Instruction::with3(op, zmm(to), zmm(no), zmm(yes))?;
+                made.set_op_mask(K1);
+                self.plain(Ok(made))
+            }
+            Inst::Store {
+                from,
+                pointer,
+                bytes,
+            } => {
+                let to = self.element(pointer, bytes)?;
+                let op = Op::EVEX_Vmovups_zmmm512_k1z_zmm;
+                let mut made = Instruction::with2(op, to, zmm(from))?;
+                if self.masked {
+                    made.set_op_mask(K2);
+                }
+                self.plain(Ok(made))
+            }
+            Inst::Fold { fold, kind, a, b } => {
+                let (to, a, masked) = (fold_register(fold), zmm(a), self.masked);
+                let end = move |mut made: Instruction| {
+                    if masked {
+                        made.set_op_mask(K2);
+                    }
+                    made
+                };
+                match (kind, b) {
+                    (FoldKind::Sum, Some(b)) => self.with(b, move |b| {
+                        b.third(Op::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er, to, a)
+                            .map(end)
+                    }),
+                    (FoldKind::Sum, None) => {
+                        let op = Op::EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er;
+                        self.plain(Instruction::with3(op, to, to, a).map(end))
+                    }
+                    (FoldKind::Max, _) => {
+                        // Where the fold is NaN it stays; where the operand is, the machine takes that.
+                        let compare = Operand::Register(to).compare(to, ORDERED)?;
+                        let mut compare = compare;
+                        if masked {
+                            compare.set_op_mask(K2);
+                        }
+                        self.plain(Ok(compare))?;
+                        let op = Op::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae;
+                        let mut made = Instruction::with3(op, to, to, a)?;
+                        made.set_op_mask(K1);
+                        self.plain(Ok(made))
+                    }
+                }
+            }
+        }
+    }
+
+    fn one(&mut self, op: One, to: Register, a: Register) -> Made {
+        let round = Op::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae;
+        self.plain(match op {
+            One::Sqrt => Instruction::with2(Op::EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er, to, a),
+            One::Round => Instruction::with3(round, to, a, 8),
+            One::Floor => Instruction::with3(round, to, a, 9),
+            One::Exponent => Instruction::with2(Op::EVEX_Vgetexpps_zmm_k1z_zmmm512b32_sae, to, a),
+            One::Mantissa => {
+                Instruction::with3(Op::EVEX_Vgetmantps_zmm_k1z_zmmm512b32_imm8_sae, to, a, 0)
+            }
+        })
+    }
+
+    /// Fused operations overwrite an operand: the one that ends here, else a copy.
+    fn fma(&mut self, to: V, (a, b): (V, Src), c: V, minus: (bool, bool)) -> Made {
+        let [f132, f231] = fused(minus);
+        let (first, factor) = match b {
+            Src::Reg(b) if b == to && c != to => (b, Src::Reg(a)),
+            _ => (a, b),
+        };
+        if first == to && c != to {
+            let (to, c) = (zmm(to), zmm(c));
+            return self.with(factor, move |b| b.third(f132, to, c));
+        }
+        if c != to {
+            self.splat(zmm(to), Src::Reg(c))?;
+        }
+        let (to, a) = (zmm(to), zmm(a));
+        self.with(b, move |b| b.third(f231, to, a))
+    }
+}

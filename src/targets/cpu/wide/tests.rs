@@ -1,0 +1,174 @@
+//! Rows' functions, run and held against arithmetic one number at a time.
+
+use cranelift_codegen::ir::AbiParam;
+use cranelift_codegen::ir::types::I64;
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{Linkage, Module, default_libcall_names};
+
+use super::super::isa::Isa;
+use super::code::{Cmp, Code, FoldKind, Src, Two};
+use super::{encode, float};
+
+/// Runs a row over `n` points with these arguments; `false`, said aloud, where the machine cannot.
+fn run(code: &Code, arguments: &mut [u64], n: usize) -> bool {
+    if !Isa::available().contains(&Isa::Avx512) {
+        println!("not run: this machine has no AVX-512");
+        return false;
+    }
+    let row = encode(code).expect("all instructions are known");
+    let builder = JITBuilder::new(default_libcall_names()).expect("a machine");
+    let mut module = JITModule::new(builder);
+    let mut signature = module.make_signature();
+    signature.params.extend([AbiParam::new(I64); 2]);
+    let id = module
+        .declare_function("row", Linkage::Export, &signature)
+        .expect("a name");
+    module
+        .define_function_bytes(id, 64, &row.bytes, &[])
+        .expect("bytes");
+    module.finalize_definitions().expect("memory");
+    let address = module.get_finalized_function(id);
+    // SAFETY: the bytes are a function of this signature by the System V convention, and the machine has its instructions.
+    let f: extern "sysv64" fn(*mut u64, i64) = unsafe { std::mem::transmute(address) };
+    f(arguments.as_mut_ptr(), n as i64);
+    // SAFETY: nothing of it runs any more.
+    unsafe { module.free_memory() };
+    true
+}
+
+fn number(x: f32) -> u64 {
+    u64::from(x.to_bits())
+}
+
+/// More values at once than there are registers, from more rows than there are registers for addresses.
+#[test]
+fn values_without_a_register_are_kept_elsewhere() {
+    const ROWS: usize = 60;
+    let mut code = Code::new(ROWS + 1);
+    let mut all = Vec::new();
+    for k in 0..ROWS {
+        let x = code.load(k, 0, false);
+        all.push(code.two(Two::Mul, Src::Reg(x), Src::Arg(ROWS + 1)));
+    }
+    let mut sum = float(0.5);
+    for v in all.iter().rev() {
+        sum = Src::Reg(code.fma((sum, float(0.75)), Src::Reg(*v), false, true));
+    }
+    let sum = code.reg(sum);
+    code.store(sum, ROWS, 0);
+    for n in (0..40).chain([64, 100]) {
+        let value = |k: usize, i: usize| ((k * 31 + i * 7) % 23) as f32 - 11.0;
+        let rows: Vec<Vec<f32>> = (0..ROWS)
+            .map(|k| (0..n).map(|i| value(k, i)).collect())
+            .collect();
+        let mut out = vec![-1.0f32; n + 1];
+        let mut arguments: Vec<u64> = rows.iter().map(|r| r.as_ptr() as u64).collect();
+        arguments.push(out.as_mut_ptr() as u64);
+        arguments.push(number(1.5));
+        if !run(&code, &mut arguments, n) {
+            return;
+        }
+        for i in 0..n {
+            let mut sum = 0.5f32;
+            for k in (0..ROWS).rev() {
+                sum = sum.mul_add(0.75, -(value(k, i) * 1.5));
+            }
+            assert_eq!(out[i], sum, "{i} of {n}");
+        }
+        assert_eq!(out[n], -1.0, "past the end of {n}");
+    }
+}
+
+/// A row that is overwritten is read before, also where its old value is stored elsewhere.
+#[test]
+fn what_is_overwritten_is_read_first() {
+    let mut code = Code::new(2);
+    let x = code.load(0, 0, false);
+    let y = code.two(Two::Add, Src::Reg(x), float(1.0));
+    let index = code.index(2);
+    let z = code.two(Two::Mul, Src::Reg(x), Src::Reg(index));
+    code.store(y, 0, 0);
+    code.store(x, 1, 0);
+    code.store(z, 1, 4 * 40);
+    let mut a: Vec<f32> = (0..37).map(|i| i as f32).collect();
+    let mut b = vec![0.0f32; 80];
+    let mut arguments = [a.as_mut_ptr() as u64, b.as_mut_ptr() as u64, 100];
+    if run(&code, &mut arguments, 37) {
+        for i in 0..37 {
+            let x = i as f32;
+            assert_eq!([a[i], b[i], b[40 + i]], [x + 1.0, x, x * (x + 100.0)]);
+        }
+        assert_eq!([b[37], b[77]], [0.0; 2]);
+    }
+}
+
+#[test]
+fn folds_take_all_points_and_no_more() {
+    let mut code = Code::new(1);
+    let x = code.load(0, 0, false);
+    let inverse = code.two(Two::Div, float(1.0), Src::Reg(x));
+    code.fold(FoldKind::Sum, 1, Src::Reg(x), Some(float(2.0)));
+    code.fold(FoldKind::Max, 2, Src::Reg(x), None);
+    // Lanes past the end divide by zero.
+    code.fold(FoldKind::Sum, 3, Src::Reg(inverse), None);
+    for n in 0..50usize {
+        let mut x: Vec<f32> = (0..n).map(|i| ((i * 13) % 17) as f32 - 30.0).collect();
+        let mut arguments = [x.as_ptr() as u64, 0, 0, 0];
+        if !run(&code, &mut arguments, n) {
+            return;
+        }
+        let result = |a: &[u64; 4], i: usize| f32::from_bits(a[i] as u32);
+        let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        assert_eq!(result(&arguments, 1), 2.0 * x.iter().sum::<f32>(), "{n}");
+        assert_eq!(result(&arguments, 2), largest, "{n}");
+        let inverses: f32 = x.iter().map(|x| 1.0 / x).sum();
+        assert!((result(&arguments, 3) - inverses).abs() < 1e-5, "{n}");
+        for i in 0..n {
+            let old = std::mem::replace(&mut x[i], f32::NAN);
+            arguments[0] = x.as_ptr() as u64;
+            run(&code, &mut arguments, n);
+            assert!(result(&arguments, 2).is_nan(), "{i} of {n}");
+            x[i] = old;
+        }
+    }
+}
+
+/// Every comparison, also with NaN on either side.
+#[test]
+fn comparisons_are_false_for_nan_and_difference_is_true() {
+    let values = [-1.0f32, 0.0, 2.0, f32::NAN, f32::INFINITY];
+    let all = [
+        Cmp::Less,
+        Cmp::LessEqual,
+        Cmp::Equal,
+        Cmp::NotEqual,
+        Cmp::Unordered,
+    ];
+    let mut code = Code::new(3);
+    let (x, y) = (code.load(0, 0, false), code.load(1, 0, false));
+    for (k, cmp) in all.into_iter().enumerate() {
+        let v = code.select(cmp, Src::Reg(x), Src::Reg(y), float(1.0), float(0.0));
+        code.store(v, 2, (k * 25 * 4) as i32);
+    }
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for x in values {
+        for y in values {
+            a.push(x);
+            b.push(y);
+        }
+    }
+    let mut out = vec![0.0f32; 125];
+    let mut arguments = [
+        a.as_ptr() as u64,
+        b.as_ptr() as u64,
+        out.as_mut_ptr() as u64,
+    ];
+    if run(&code, &mut arguments, 25) {
+        for (i, (x, y)) in a.iter().zip(&b).enumerate() {
+            let expected = [x < y, x <= y, x == y, x != y, x.is_nan() || y.is_nan()];
+            for (k, e) in expected.into_iter().enumerate() {
+                assert_eq!(out[k * 25 + i] == 1.0, e, "{x} {:?} {y}", all[k]);
+            }
+        }
+    }
+}
