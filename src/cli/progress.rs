@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::{Common, LogFormat};
+use super::args::LogFormat;
 use super::events;
 use super::render::printable;
 use super::told::{amount, loss, measured, time};
@@ -46,8 +46,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(common: &Common, format: LogFormat, settings: &TrainSettings) -> Progress {
-        let quiet = common.quiet;
+    pub fn new(quiet: bool, format: LogFormat, settings: &TrainSettings) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let text = format == LogFormat::Text;
         let bar = (terminal && text && !quiet).then(|| {

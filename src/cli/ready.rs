@@ -1,14 +1,16 @@
 //! What is asked of a program and its data before they are trained or measured.
 //!
 //! In: a checked file, a train block of it, where its data are. Out: the data, loaded; or why there is
-//! nothing to begin with.
+//! nothing to begin with, and what is better known before.
 
 use super::Failure;
 use super::load::Loaded;
 use super::session;
+use crate::check::program::{Model, Var};
 use crate::check::settings::TrainBlock;
-use crate::data::{Dataset, LoadOptions};
+use crate::data::{Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
+use crate::dim::{Dim, DimTable, Role, Sym};
 use crate::train::evaluate;
 
 /// What `check` only warns of stops training.
@@ -64,4 +66,37 @@ pub fn dataset(
     let cut = dataset.check_plan(&plan, block.span);
     cut.map_err(|d| failed(vec![d]))?;
     Ok(dataset)
+}
+
+/// Steps that a model may attend over at once without a word about it: a million pairs.
+const ATTENDED: usize = 1000;
+
+/// A model that compares each step with every other, given a long text in long runs: what a step of
+/// training takes grows with the square of a run.
+pub fn long_attention(model: &Model, block: &TrainBlock, dataset: &Dataset) -> Option<Diagnostic> {
+    let settings = &block.settings;
+    if !dataset.is_long() || settings.window.is_some() {
+        return None;
+    }
+    let whole = dataset.len(Part::Train);
+    let steps = settings.bptt.map_or(whole, |n| whole.min(n as usize));
+    if steps <= ATTENDED || !model.vars.iter().any(|v| compares_steps(v, &model.dims)) {
+        return None;
+    }
+    let message = format!("attention over {steps} steps at once, and no `window`");
+    let d = Diagnostic::warning("train::long-attention", message)
+        .label(block.span, "each step is compared with all of them");
+    Some(d.help("`window = 128` makes runs of 128 steps, each an example of its own"))
+}
+
+/// Whether a value has two axes along one time: a number for each pair of steps.
+fn compares_steps(var: &Var, dims: &DimTable) -> bool {
+    let is_time = |s: &&Sym| dims.get(s).is_some_and(|d| d.role == Role::Time);
+    let times: Vec<&Sym> = var
+        .shape
+        .iter()
+        .filter_map(Dim::as_sym)
+        .filter(is_time)
+        .collect();
+    (1..times.len()).any(|i| times[..i].contains(&times[i]))
 }

@@ -8,7 +8,7 @@ use super::args::{Common, LogFormat, TrainArgs};
 use super::interrupt::Interrupt;
 use super::load::{Loaded, load, load_text, sets};
 use super::progress::Progress;
-use super::ready::{dataset, refuse_leaks, refuse_unavailable};
+use super::ready::{dataset, long_attention, refuse_leaks, refuse_unavailable};
 use super::room::{refuse_batch, refuse_weights};
 use super::session::{self, Backend, Compiler};
 use super::{Failure, Within, from_training, opened, render, stdout};
@@ -110,6 +110,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         block,
         dataset: &dataset,
         generate,
+        silent: common.quiet,
         max_steps: args.max_steps,
         format: args.log_format,
     };
@@ -153,6 +154,7 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
         block: &block,
         dataset: &dataset,
         generate: record.generate.as_ref(),
+        silent: common.quiet,
         max_steps: args.max_steps,
         format: args.log_format,
     };
@@ -203,6 +205,8 @@ struct Job<'a> {
     block: &'a TrainBlock,
     dataset: &'a Dataset,
     generate: Option<&'a GenerateSettings>,
+    /// Its progress is not told.
+    silent: bool,
     max_steps: Option<u64>,
     format: LogFormat,
 }
@@ -233,10 +237,12 @@ impl Job<'_> {
         let functions = compiler.functions(predictions, generates, settings.window, part);
         let functions = functions.within(sources)?;
         refuse_batch(functions.train.start.as_ref(), self.dataset, settings)?;
+        let slow = long_attention(&model, self.block, self.dataset);
+        render::show(slow.as_slice(), sources, self.common);
         let folder = folder()?;
         let path = folder.path().to_path_buf();
         let interrupt = Interrupt::watch()?;
-        let mut progress = Progress::new(self.common, self.format, settings);
+        let mut progress = Progress::new(self.silent, self.format, settings);
         let start = settings.weights.as_ref().map_or(Start::Initial, |w| {
             Start::Weights(folder.record.base.join(w))
         });
@@ -304,16 +310,13 @@ fn once(
 ) -> Result<u8, Failure> {
     let mut block = block.clone();
     block.settings.validate = crate::settings::Validate::EveryEpoch;
-    let quiet = Common {
-        quiet: true,
-        ..common.clone()
-    };
     let job = Job {
-        common: &quiet,
+        common,
         loaded,
         block: &block,
         dataset,
         generate: None,
+        silent: true,
         max_steps: Some(1),
         format: LogFormat::Text,
     };

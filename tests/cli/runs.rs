@@ -325,3 +325,31 @@ fn a_run_that_goes_on_with_other_data_says_so() {
         fs::remove_dir_all(here.path().join("run")).expect("removed");
     }
 }
+
+#[test]
+fn attention_along_a_long_text_is_warned_of() {
+    let here = Here::new();
+    here.write("long.txt", &"a long text of some words\n".repeat(100));
+    let text = WORDS
+        .replace("lines(\"words.txt\")", "\"long.txt\"")
+        .replace("scan GRU(6)", "CausalMultiHead(4, heads = 2)");
+    here.write("long.seq", &text);
+    let warned = |file: &str, more: &[&str]| {
+        let args = [&["train", file, "--dry-run"], more].concat();
+        let ran = here.run(&args).exits(0);
+        ran.err.contains("train::long-attention")
+    };
+    assert!(warned("long.seq", &[]));
+    for setting in ["train.window=16", "train.bptt=16"] {
+        assert!(!warned("long.seq", &["--set", setting]), "{setting}");
+    }
+    // Recurrent layers look back at no cost; nor is a line long.
+    here.write(
+        "gru.seq",
+        &text.replace("CausalMultiHead(4, heads = 2)", "scan GRU(6)"),
+    );
+    assert!(!warned("gru.seq", &[]));
+    let lines = text.replace("\"long.txt\"", "lines(\"words.txt\")");
+    here.write("lines.seq", &lines);
+    assert!(!warned("lines.seq", &[]));
+}
