@@ -1,4 +1,4 @@
-//! What can be typed: verbs and flags.
+//! What can be typed: verbs and flags. Long because it lists them all.
 
 use std::path::PathBuf;
 
