@@ -74,7 +74,7 @@ pub enum Verb {
     /// Turns weights of other programs into those of a model.
     Import(ImportArgs),
     /// Times what a file costs on this machine, against what the machine can do.
-    Bench(BenchArgs),
+    Bench(super::bench::args::BenchArgs),
     /// Prints a stage of the compiler.
     Emit(EmitArgs),
     /// Compares stages of the compiler with recorded ones; fails where they changed.
@@ -235,26 +235,6 @@ pub struct TrainArgs {
     /// How progress is told on stderr.
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
-}
-
-#[derive(clap::Args, Debug, Clone)]
-pub struct BenchArgs {
-    /// A `.seq` file with a train block, whose data and batches are used.
-    pub file: PathBuf,
-    /// Which model's train block, where there are several.
-    pub model: Option<String>,
-    /// How long to measure.
-    #[arg(long, value_name = "S", default_value_t = 2.0)]
-    pub seconds: f64,
-    /// Times predicting for a batch, instead of a step of training.
-    #[arg(long)]
-    pub infer: bool,
-    /// Times writing as the generate block says, instead of a step of training.
-    #[arg(long)]
-    pub generate: bool,
-    /// Leaves out what each kernel takes.
-    #[arg(long)]
-    pub brief: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

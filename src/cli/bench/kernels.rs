@@ -1,13 +1,13 @@
 //! What each kernel of a call takes.
 //!
-//! In: a [`Bench`]. Out: [`Row`]s: time, arithmetic, bytes, and the lines of source that a kernel came from. The function
+//! In: a [`Bench`]. Out: [`Row`]s: time (the median over calls), arithmetic, bytes, and the lines of source that a kernel came from. The function
 //! is compiled a second time for this, with readings of the clock between kernels; no other figure is taken from it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::Bench;
-use super::report::Row;
+use super::report::{Row, Times};
 use crate::cli::Failure;
 use crate::cli::session::Backend;
 use crate::cost::kernel;
@@ -16,7 +16,7 @@ use crate::lower::Options;
 use crate::pipeline::{self, Build};
 use crate::schedule::schedule;
 use crate::span::{Sources, Span};
-use crate::targets::cpu::profile::Profiled;
+use crate::targets::cpu::profile::{Kernel, Profiled};
 use crate::targets::executable::{Draw, Executable};
 use crate::train::feed::{Carried, Feed};
 use crate::train::init;
@@ -53,29 +53,30 @@ impl Bench<'_> {
         for _ in 0..WARM {
             call(&mut exec)?;
         }
-        exec.reset();
         let length = Duration::from_secs_f64(self.args.seconds * SHARE);
-        let (began, mut calls) = (Instant::now(), 0);
-        while calls < CALLS || began.elapsed() < length {
+        let (began, mut calls) = (Instant::now(), Vec::new());
+        while calls.len() < CALLS || began.elapsed() < length {
+            exec.reset();
             call(&mut exec)?;
-            calls += 1;
+            calls.push(exec.kernels());
         }
         let size = |s: &Sym| self.size(s);
-        let row = |k: crate::targets::cpu::profile::Kernel| {
+        let seconds = |i: usize| Times::of(calls.iter().map(|c| c[i].seconds).collect()).median;
+        let row = |(i, k): (usize, &Kernel)| {
             // What a matrix is packed for has its cost; packing has none of its own.
             let cost = kernel(&program, &k.place, &size).unwrap_or_default();
             Row {
                 depth: k.place.len() - 1,
                 kernel: k.line.split_whitespace().collect::<Vec<_>>().join(" "),
-                seconds: k.seconds / calls as f64,
-                runs: k.runs / calls as f64,
+                seconds: seconds(i),
+                runs: k.runs,
                 flops: if k.pack { 0.0 } else { cost.flops },
                 bytes: if k.pack { 0.0 } else { cost.bytes },
                 from: places(&cost.spans, &self.loaded.sources),
             }
         };
         // Packing is left out where a call needs none.
-        let ran = exec.kernels().into_iter().filter(|k| k.runs > 0.0);
+        let ran = calls[0].iter().enumerate().filter(|(_, k)| k.runs > 0.0);
         Ok(ran.map(row).collect())
     }
 }
@@ -88,7 +89,13 @@ fn places(spans: &[Span], sources: &Sources) -> String {
             continue;
         };
         let before = source.text.get(..span.start as usize).unwrap_or("");
-        let name = source.name.rsplit('/').next().unwrap_or(&source.name);
+        // Of the library's files the whole name, which no file of a user has.
+        let own = source
+            .name
+            .rsplit('/')
+            .next()
+            .filter(|_| !source.name.starts_with('<'));
+        let name = own.unwrap_or(&source.name);
         lines
             .entry(name)
             .or_default()
@@ -116,9 +123,9 @@ mod tests {
     fn lines_that_follow_each_other_are_one_range() {
         let mut sources = Sources::default();
         let a = sources.add("dir/a.seq", "1\n2\n3\n4\n5\n");
-        let b = sources.add("b.seq", "x\ny\n");
+        let b = sources.add("<library>/b.seq", "x\ny\n");
         let at = |file, start| Span::new(file, start, start + 1);
         let spans = [at(b, 2), at(a, 4), at(a, 0), at(a, 2), at(a, 8), at(a, 0)];
-        assert_eq!(places(&spans, &sources), "a.seq:1-3,5 b.seq:2");
+        assert_eq!(places(&spans, &sources), "<library>/b.seq:2 a.seq:1-3,5");
     }
 }

@@ -10,13 +10,14 @@
 //!                         └─ kernels: what each takes ──────────────────────┘
 //! ```
 
+pub mod args;
 mod bound;
 mod calls;
 mod kernels;
 mod report;
 mod steps;
 
-use super::args::{BenchArgs, Common};
+use super::args::Common;
 use super::load::{Loaded, load};
 use super::ready::{dataset, refuse_unavailable};
 use super::room::refuse_weights;
@@ -33,6 +34,7 @@ use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Signature;
 use crate::train::evaluate;
 use crate::train::init::ParamSpec;
+use args::BenchArgs;
 use bound::Machine;
 use report::Report;
 

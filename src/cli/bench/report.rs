@@ -81,6 +81,9 @@ pub struct Row {
     pub from: String,
 }
 
+/// The share of all time below which a kernel has no line of text.
+const LEAST: f64 = 2e-3;
+
 pub struct Report {
     pub model: String,
     pub sizes: Vec<(String, usize)>,
@@ -250,7 +253,8 @@ impl Report {
             "\n{:>10} {:>6} {:>9} {:>9} {:>7}  kernel",
             "time", "share", "MFLOP", "MB", "of peak"
         )?;
-        for k in &self.kernels {
+        let few = |k: &&Row| k.seconds < LEAST * all;
+        for k in self.kernels.iter().filter(|k| !few(k)) {
             let share = format!("{:.1}%", 100.0 * k.seconds / all.max(f64::MIN_POSITIVE));
             let peak = self.of_peak(k);
             let peak = peak.map_or(String::new(), |p| format!("{:.0}%", p * 100.0));
@@ -272,6 +276,12 @@ impl Report {
                 k.kernel,
                 indent = 2 * k.depth
             )?;
+        }
+        let rest: Vec<f64> = self.kernels.iter().filter(few).map(|k| k.seconds).collect();
+        if !rest.is_empty() {
+            let (n, rest) = (rest.len(), rest.iter().sum::<f64>());
+            let share = format!("{:.1}%", 100.0 * rest / all);
+            writeln!(f, "{:>10} {share:>6} {:>27}  {n} more", time(rest), "")?;
         }
         Ok(())
     }

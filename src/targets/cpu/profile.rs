@@ -22,7 +22,7 @@ pub struct Kernel {
     pub pack: bool,
     /// Its line in the plan: what it is, its name, its sizes.
     pub line: String,
-    /// Of all calls, the mean over the workers that took part, without kernels listed by themselves.
+    /// Of all calls since it was reset; the mean over the workers that took part, without kernels listed by themselves.
     pub seconds: f64,
     /// How often it was run in all calls, by one worker.
     pub runs: f64,
@@ -39,6 +39,8 @@ pub(super) struct Clocks {
 
 pub struct Profiled {
     exec: CpuExecutable,
+    /// Nanoseconds that a reading of the clock adds.
+    overhead: f64,
 }
 
 impl Profiled {
@@ -55,6 +57,7 @@ impl Profiled {
         };
         Ok(Profiled {
             exec: compile_on(program, &options, pool)?,
+            overhead: probe::overhead(),
         })
     }
 
@@ -65,7 +68,7 @@ impl Profiled {
 
     /// The kernels in the order in which they run.
     pub fn kernels(&self) -> Vec<Kernel> {
-        self.exec.kernels(probe::overhead())
+        self.exec.kernels(self.overhead)
     }
 }
 
