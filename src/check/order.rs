@@ -13,6 +13,11 @@ impl Names<'_> {
     /// file where that leaves a choice. A cycle is reported once and its names are marked.
     pub fn sort(&mut self, out: &mut Vec<Diagnostic>) {
         self.cyclic.extend(self.unprimed.iter().cloned());
+        // What is declared has no equation: the clash is told, and the declared value stands.
+        let declared = |n: &String| self.decls.iter().any(|d| d.name.node == *n);
+        let made = self.equations.iter().flat_map(|e| e.names).map(key);
+        let clashing: Vec<String> = made.filter(declared).collect();
+        self.cyclic.extend(clashing);
         let mut maker: BTreeMap<String, usize> = BTreeMap::new();
         for (i, eq) in self.equations.iter().enumerate() {
             for left in eq.names {

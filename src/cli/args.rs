@@ -368,8 +368,10 @@ pub struct PredictArgs {
     pub input: PathBuf,
     /// The form of the result. csv: a line for each example and step; a class or token `y` gives the
     /// likeliest label `y` and its probability `y.p`. jsonl: an object for each example, or for each step
-    /// of a series. npz: an array `[example, step, value]` for each prediction; npy: the only one. Numbers
-    /// are in the unit of their column of the data. safetensors: as npz, as the model computes them.
+    /// of a series. npz: an array `[example, step, value]` for each prediction; npy: the only one. Of a class
+    /// or token `y` the values are the probabilities of all labels, which are named in order in the array
+    /// `y.labels`. Numbers are in the unit of their column of the data. safetensors: as npz, as the model
+    /// computes them.
     #[arg(long, value_enum, default_value = "csv")]
     pub to: Format,
     /// Gives the probability of every label too: columns `y.<label>`, in JSON an object `y.all`.

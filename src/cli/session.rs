@@ -12,7 +12,7 @@ use super::{Failure, from_training};
 use crate::check::program::{self, Model};
 use crate::check::settings::{TrainBlock, apply_adapters, apply_losses};
 use crate::data::{Dataset, LoadOptions};
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, nearest};
 use crate::ir::Func;
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
@@ -359,7 +359,20 @@ pub fn train_block<'a>(loaded: &'a Loaded, model: Option<&str>) -> Result<&'a Tr
             Some(m) => format!("the file has no train block for {m}"),
             None => "the file has no train block".to_string(),
         };
-        Diagnostic::error("usage::no-train", message).into()
+        let d = Diagnostic::error("usage::no-train", message);
+        let trains = loaded
+            .experiment
+            .trains
+            .iter()
+            .map(|t| t.settings.model.as_str());
+        let names: Vec<&str> = trains.collect();
+        match model.and_then(|m| nearest(m, names.iter().copied())) {
+            Some(near) => d.help(format!("did you mean {near}?")).into(),
+            None if names.is_empty() => d.into(),
+            None => d
+                .help(format!("it has those of {}", names.join(", ")))
+                .into(),
+        }
     })
 }
 

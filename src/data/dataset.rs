@@ -107,7 +107,9 @@ impl Dataset {
         };
         let dataset = match &source {
             Source::Text(files) => super::long_text::load(&load, files)?,
-            Source::Records(_) | Source::Rows { .. } | Source::Tensors(_) => load.rows()?,
+            Source::Records(_) | Source::Rows { .. } | Source::Tensors(_) => {
+                load.rows().map_err(super::gather::gathered)?
+            }
         };
         let long = dataset.too_long();
         match long.is_empty() {

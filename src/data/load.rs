@@ -17,8 +17,8 @@ use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
 use super::split::{Part, split};
 use crate::diagnostics::Diagnostic;
 
-/// The most errors reported about rows.
-pub(super) const MAX_ERRORS: usize = 20;
+/// The most rows with errors that are looked at; what is alike is told once.
+pub(super) const MAX_ERRORS: usize = 1000;
 
 /// What was fitted, by position in [`Plan::fits`].
 type Fitted = Vec<Option<Fit>>;

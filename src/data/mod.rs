@@ -16,6 +16,7 @@ mod content;
 mod dataset;
 pub mod fit;
 mod fitting;
+mod gather;
 pub mod guarded;
 mod guess;
 mod intern;

@@ -82,8 +82,11 @@ pub(super) fn first_batch(
         let given = request.given.iter().rev().find(|(g, _)| g == name);
         let (Some(field), Some((_, given))) = (field, given) else {
             let message = format!("the model reads `{name}`, and nothing gives it a value");
-            return Err(Failure::usage("generate::needs-given", message)
-                .help(format!("write `given {name} = …` in the generate block")));
+            return Err(
+                Failure::usage("generate::needs-given", message).help(format!(
+                    "give --given {name}=TEXT, or write `given {name} = …` in the generate block"
+                )),
+            );
         };
         if field.time.is_some() && field.time.as_deref() == own {
             let message = format!("`{name}` goes step by step with the target; it cannot be given");

@@ -92,6 +92,12 @@ impl Scanner<'_> {
         }
         self.at = start + wrong_end;
         let finite = tail[..end].parse::<f64>().is_ok_and(f64::is_finite);
+        // `for i in 0..3`: what is wrong is the loop, of which the parser tells.
+        let line = &self.text[self.text[..start].rfind('\n').map_or(0, |n| n + 1)..start];
+        let looping = line.trim_start().starts_with("for ") && tail[..wrong_end].contains("..");
+        if looping {
+            return;
+        }
         if wrong_end > end || whole == 0 || !finite {
             let span = self.span(start, start + wrong_end);
             self.error(start, wrong::number(&tail[..wrong_end], end, span));

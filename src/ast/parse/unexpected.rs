@@ -172,7 +172,7 @@ fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) ->
         };
     }
     if has(Expected::Type) {
-        return Diagnostic::error(
+        let d = Diagnostic::error(
             "syntax::missing-type",
             format!("expected a type after {after}, found {shown}"),
         )
@@ -180,6 +180,12 @@ fn describe(found: Option<&str>, line: &str, tried: &[Expected], place: Span) ->
             place,
             "a type is `[T, E]`, `token`, `class`, `number`, `binary`, or both",
         );
+        let units = ["token", "class", "number", "binary"];
+        let near = found.and_then(|f| nearest(f, units));
+        return match near {
+            Some(near) => d.help(format!("did you mean `{near}`?")).fix(place, near),
+            None => d,
+        };
     }
     if has(Expected::Equals) {
         if let Some(help) = foreign_word(last) {
@@ -229,7 +235,7 @@ fn foreign_word(word: &str) -> Option<&'static str> {
             "`choose(condition, a, b)` picks one of two values"
         }
         "for" | "while" | "loop" | "repeat" => {
-            "a `scan` runs a cell along a time; `sum(…) over i` adds up"
+            "a `scan` runs a cell along a time; `Repeat(3, Layer)` stacks; `sum(…) over i` adds up"
         }
         "let" | "var" | "const" | "def" | "func" | "function" => {
             "an equation is just `name = value`"

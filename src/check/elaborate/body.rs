@@ -163,6 +163,13 @@ impl Elab<'_, '_> {
     pub(super) fn equations(&mut self, f: &mut Frame, names: &Names, states: &[(String, usize)]) {
         for eq in &names.equations {
             if eq.names.iter().any(|l| names.cyclic.contains(&key(l))) {
+                // Nothing is said of what reads a name with two meanings; a state's is known.
+                for name in eq.names.iter().map(|l| &l.name.node) {
+                    let declared = names.decls.iter().find(|d| d.name.node == *name);
+                    if declared.is_some_and(|d| d.kind != DeclKind::State) {
+                        f.names.insert(name.clone(), Binding::Unknown);
+                    }
+                }
                 continue;
             }
             self.equation(f, eq, states);

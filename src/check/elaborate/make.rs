@@ -161,7 +161,12 @@ impl Elab<'_, '_> {
                         format!("no layer or function is called `{callee}`"),
                     )
                     .label(span, "unknown");
-                    if let Some(near) = nearest(callee, known.iter().map(String::as_str)) {
+                    let near = match callee {
+                        "Dense" | "FullyConnected" => Some("Linear"),
+                        "Embedding" => Some("Embed"),
+                        _ => nearest(callee, known.iter().map(String::as_str)),
+                    };
+                    if let Some(near) = near {
                         d = d.help(format!("did you mean `{near}`?")).fix(span, near);
                     }
                     self.error(d);

@@ -22,6 +22,7 @@ mod cell;
 mod condition;
 mod contraction;
 mod diagonal;
+mod ending;
 mod expr;
 mod finish;
 mod function;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::body::{unit, variable};
+use super::ending::{always_one, last_span, not_the_end};
 use super::input::expand;
 use super::value::{Tensor, Tokens, Value};
 use super::{Binding, Elab, Frame, LayerId};
@@ -232,18 +233,20 @@ impl Elab<'_, '_> {
                     self.numeric(t, end)?;
                     return None;
                 }
-                let one = |this: &Self, d: &Dim| {
-                    (this.solver.resolve(d)).is_ok_and(|d| d.as_const() == Some(1))
-                };
                 let last = t.expr.shape.last().cloned();
                 let x = self.meet(t.expr, &shape, &name, end, false)?;
-                if has == Some("softmax") && last.is_some_and(|d| one(self, &d)) {
+                if has == Some("softmax") && self.is_one(last.as_ref()) {
                     self.error(always_one(&name, end));
                     return None;
                 }
                 Some((Head::Value(x), Loss::Mse))
             }
         }
+    }
+
+    fn is_one(&self, d: Option<&Dim>) -> bool {
+        let d = d.and_then(|d| self.solver.resolve(d).ok());
+        d.is_some_and(|d| d.as_const() == Some(1))
     }
 
     /// A prediction in the shape of its target; one feature equals a number.
@@ -256,8 +259,10 @@ impl Elab<'_, '_> {
         classes: bool,
     ) -> Option<Expr> {
         let one = Dim::constant(1);
+        // What does not fit must decide no size: a second error would tell of that.
         if e.shape.len() == wanted.len() + 1
-            && self.agree(&e.shape, &[wanted, std::slice::from_ref(&one)].concat())
+            && self.agree(&e.shape[..wanted.len()], wanted)
+            && self.agree(&e.shape[wanted.len()..], std::slice::from_ref(&one))
         {
             let axis = wanted.len();
             let at = e.span;
@@ -272,6 +277,7 @@ impl Elab<'_, '_> {
             });
         }
         if e.shape.len() + 1 == wanted.len()
+            && self.is_one(wanted.last())
             && self.agree(
                 &[e.shape.as_slice(), std::slice::from_ref(&one)].concat(),
                 wanted,
@@ -293,9 +299,21 @@ impl Elab<'_, '_> {
             format!("target `{name}` is {wants}, its prediction is {is}"),
         )
         .label(span, is);
-        self.error(match classes && same_time {
-            true => d.help("`Linear` without a size takes the number of classes from the data"),
-            false => d,
+        let d = match self
+            .inputs
+            .iter()
+            .find(|i| self.vars[i.var.0 as usize].name == name)
+        {
+            Some(target) if target.span.file == span.file => d.label(target.span, wants),
+            _ => d,
+        };
+        let timed = |s: &[Dim]| s.first().is_some_and(|d| self.solver.is_time(d));
+        self.error(if classes && same_time {
+            d.help("`Linear` without a size takes the number of classes from the data")
+        } else if timed(&e.shape) && !timed(wanted) {
+            d.help("`last(…)` takes one step of a sequence")
+        } else {
+            d
         });
         None
     }
@@ -321,77 +339,5 @@ impl Elab<'_, '_> {
             return None;
         }
         Some(t.expr)
-    }
-}
-
-/// A prediction that ends in another way than its target needs: `has` is the probability it ends in.
-fn not_the_end(
-    what: &str,
-    name: &str,
-    e: &node::Expr,
-    has: Option<&str>,
-    with: &str,
-) -> Diagnostic {
-    const CODE: &str = "predict::not-a-probability";
-    let end = last_span(e);
-    let Some(has) = has else {
-        let message = format!("{what} target `{name}` needs a probability at the end");
-        let after = Span {
-            start: e.span.end,
-            ..e.span
-        };
-        return Diagnostic::error(CODE, message)
-            .label(end, "ends in a plain value")
-            .help(format!("end with `|> {with}`"))
-            .fix(after, format!(" |> {with}"));
-    };
-    let message = format!("{what} target `{name}` ends in `{with}`, not in `{has}`");
-    let why = match has {
-        "softmax" => "probabilities of several, that add up to 1",
-        "σ" => "a probability for each value by itself",
-        _ => "0 or 1, no probability",
-    };
-    let d = Diagnostic::error(CODE, message).label(end, why);
-    // Where the end is a name, another line says what it is.
-    match last_name(e) {
-        Some(("softmax" | "σ" | "sigmoid" | "step", at)) => {
-            (d.help(format!("`{with}` in place of `{has}`"))).fix(at, with)
-        }
-        _ => d,
-    }
-}
-
-/// A number as the share of one value among one.
-fn always_one(name: &str, end: Span) -> Diagnostic {
-    let message = format!("`{name}` is one number, and `softmax` of one value is always 1");
-    Diagnostic::error("predict::constant", message)
-        .label(end, "the same answer for every input")
-        .help("a number needs no end; `σ` keeps it between 0 and 1")
-}
-
-/// The function that a prediction ends in.
-fn last_name(e: &node::Expr) -> Option<(&str, Span)> {
-    match &e.kind {
-        node::ExprKind::Pipe { stage, .. } => match &stage.call.kind {
-            node::ExprKind::Name(n) => Some((n, stage.call.span)),
-            _ => last_name(&stage.call),
-        },
-        node::ExprKind::Paren(x) => last_name(x),
-        node::ExprKind::Call { callee, .. } => match &callee.kind {
-            node::ExprKind::Name(n) => Some((n, callee.span)),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The last stage of a pipe, which decides how the prediction ends.
-fn last_span(e: &node::Expr) -> Span {
-    match &e.kind {
-        node::ExprKind::Pipe { stage, .. } => stage.call.span,
-        node::ExprKind::Paren(x) => last_span(x),
-        node::ExprKind::Call { callee, .. } => callee.span,
-        node::ExprKind::Binary { op_span, .. } => *op_span,
-        _ => e.span,
     }
 }

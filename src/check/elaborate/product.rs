@@ -84,7 +84,18 @@ impl Elab<'_, '_> {
             )
             .label(span, "joins the last axis of each side");
             let d = labels(self, d);
-            return self.error(d);
+            // A matrix for rows, as other libraries have it, fits the other way round.
+            let first = a
+                .expr
+                .shape
+                .first()
+                .filter(|_| a.weight && a.expr.shape.len() == 2);
+            let swapped =
+                first.is_some_and(|d| self.solver.resolve(d) == self.solver.resolve(&last));
+            return self.error(match swapped {
+                true => d.help("a weight's first size is what it gives, its last what it reads"),
+                false => d,
+            });
         }
         if let ExprKind::Param(p) = a.expr.kind {
             let applied = match (&b.beside, b.recurrent) {

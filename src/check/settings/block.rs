@@ -8,7 +8,7 @@ use crate::ast::node::Setting;
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::settings::checked::{Checked, Choice};
 use crate::settings::read::{self, clip, unavailable, unknown};
-use crate::settings::schema::{self, Block, Built, Entry};
+use crate::settings::schema::{self, Block, Built, Entry, Kind, Variant};
 use crate::span::{Span, Spanned};
 
 /// One setting that was read.
@@ -149,12 +149,47 @@ impl Entries {
     }
 }
 
+/// How a name is written that is a value of one of the block's settings, or an argument of one:
+/// `optimizer = adam(lr = …)` for `lr`.
+fn within(block: Block, name: &str) -> Option<String> {
+    let name = match name {
+        "learning_rate" | "rate" => "lr",
+        "weight_decay" => "decay",
+        other => other,
+    };
+    for e in schema::entries(block) {
+        let (Kind::Choice(variants) | Kind::NumberOr { variants, .. }) = e.kind else {
+            continue;
+        };
+        if let Some(v) = variants.iter().find(|v| v.name == name) {
+            let form = match v.args.is_empty() {
+                true => String::new(),
+                false => "(…)".to_string(),
+            };
+            return Some(format!("{} = {name}{form}", e.name));
+        }
+        let has = |v: &&Variant| v.args.iter().any(|a| a.name == name);
+        let usual = variants
+            .iter()
+            .filter(|v| e.default == Some(v.name) || v.name == "adam");
+        if let Some(v) = usual.chain(variants).find(has) {
+            return Some(format!("{} = {}({name} = …)", e.name, v.name));
+        }
+    }
+    None
+}
+
 fn no_setting(block: Block, name: &Spanned<String>) -> Diagnostic {
     let message = format!("`{block}` has no setting `{}`", clip(&name.node));
     let names = || schema::entries(block).map(|e| e.name);
     let elsewhere = Block::ALL
         .into_iter()
         .find(|b| *b != Block::Data && schema::find(*b, &name.node).is_some());
+    if let (None, Some(within)) = (nearest(&name.node, names()), within(block, &name.node)) {
+        return Diagnostic::error("setting::unknown", message)
+            .label(name.span, "not known")
+            .help(format!("write `{within}`"));
+    }
     if let (None, Some(other)) = (nearest(&name.node, names()), elsewhere) {
         return Diagnostic::error("setting::unknown", message)
             .label(name.span, format!("a setting of `{other}`"));

@@ -111,6 +111,20 @@ pub fn check(wanted: &Wanted, data: &DataSpec, at: Span, report: &mut Vec<Diagno
             continue;
         };
         let given = gives(data, &column.value, 0);
+        if given.is_text() && matches!(field.unit, Unit::Token | Unit::Class) {
+            let message = format!("`{}` is text without a vocabulary", clip(&field.name));
+            let step = match (field.unit, given) {
+                (Unit::Token, Gives::Text) => "`|> chars()`, `|> words()` or `|> labels()`",
+                _ => "`|> labels()`",
+            };
+            report.push(
+                Diagnostic::error("data::no-vocabulary", message)
+                    .label(column.value.span, "text, of which nothing makes symbols")
+                    .label(field.span, format!("the model's {what}"))
+                    .help(format!("add {step}")),
+            );
+            continue;
+        }
         if !given.fits(field.unit) {
             report.push(
                 Diagnostic::error(
@@ -155,7 +169,7 @@ fn missing(data: &DataSpec, field: &Field, what: &str, at: Span) -> Diagnostic {
 /// What a column's values are, as far as the block alone says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gives {
-    /// A cell of a file: a number or a text.
+    /// A cell of a table: a text, that may be read as a number.
     Cell,
     Text,
     Symbols,
@@ -167,10 +181,10 @@ enum Gives {
 impl Gives {
     fn fits(self, unit: Unit) -> bool {
         match (self, unit) {
-            (Gives::Cell, Unit::Token) => true,
-            (Gives::Cell | Gives::Text, Unit::Class) => true,
+            // Numbered by `chars()`, `labels()` and the like alone.
+            (Gives::Cell | Gives::Text, Unit::Token | Unit::Class) => false,
             (Gives::Cell, Unit::Number | Unit::Binary) => true,
-            (Gives::Text, Unit::Token | Unit::Number | Unit::Binary) => false,
+            (Gives::Text, Unit::Number | Unit::Binary) => false,
             (Gives::Symbols, Unit::Token | Unit::Class) => true,
             (Gives::Symbols, Unit::Number | Unit::Binary) => false,
             (Gives::Class, Unit::Class | Unit::Token) => true,
@@ -178,6 +192,10 @@ impl Gives {
             // Whole numbers may name tokens and classes.
             (Gives::Number | Gives::Binary, _) => true,
         }
+    }
+
+    fn is_text(self) -> bool {
+        matches!(self, Gives::Cell | Gives::Text)
     }
 
     fn text(self) -> &'static str {
@@ -203,12 +221,10 @@ fn gives(data: &DataSpec, e: &ColumnExpr, depth: usize) -> Gives {
         },
         ColumnKind::Whole | ColumnKind::Column(_) => match data.source.kind {
             SourceKind::Text(_) | SourceKind::Lines(_) => Gives::Text,
-            SourceKind::Csv(_)
-            | SourceKind::Tsv(_)
-            | SourceKind::Jsonl(_)
-            | SourceKind::Tensors(_)
-            | SourceKind::Idx { .. }
-            | SourceKind::Rows { .. } => Gives::Cell,
+            SourceKind::Csv(_) | SourceKind::Tsv(_) | SourceKind::Jsonl(_) => Gives::Cell,
+            SourceKind::Tensors(_) | SourceKind::Idx { .. } | SourceKind::Rows { .. } => {
+                Gives::Number
+            }
         },
         ColumnKind::Step { input, step } => match step {
             Step::Chars | Step::Words { .. } | Step::Bpe(_) | Step::Tokenizer { .. } => {

@@ -8,7 +8,7 @@ use crate::ast::node::{File, Item, Setting, Settings, SettingsKind};
 use crate::ast::parse;
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::settings::read::clip;
-use crate::settings::schema::{self, Block};
+use crate::settings::schema::{self, Block, Kind};
 use crate::span::{FileId, Sources, Span};
 
 const KINDS: [(&str, SettingsKind); 4] = [
@@ -30,7 +30,7 @@ pub fn apply_override(
     text: &str,
 ) -> Result<(), Vec<Diagnostic>> {
     let at = |id: FileId, text: &str| Span::new(id, 0, text.len());
-    let Some((path, _)) = text.split_once('=') else {
+    let Some((path, value)) = text.split_once('=') else {
         let id = sources.add("--set", text);
         return Err(vec![malformed(at(id, text))]);
     };
@@ -76,6 +76,15 @@ pub fn apply_override(
     }
     let head = format!("{word} M {{");
     let blanks = " ".repeat(start.saturating_sub(head.len()));
+    // A text needs no quotes within those of a shell.
+    let block = Block::ALL.into_iter().find(|b| b.to_string() == *word);
+    let setting = block.and_then(|b| schema::find(b, key));
+    let bare = value.trim();
+    let is_text = setting.is_some_and(|s| s.kind == Kind::Text) && !bare.is_empty();
+    let after = match is_text && !bare.contains(['"', '\\', '\n']) {
+        true => format!("=\"{bare}\""),
+        false => after.to_string(),
+    };
     let parsed = parse(&format!("{head}{blanks}{entry}{after} }}"), id)?;
     let [Item::Settings(Settings { entries, .. })] = parsed.items.as_slice() else {
         return Err(vec![malformed(at(id, &shown))]);

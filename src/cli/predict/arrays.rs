@@ -92,14 +92,23 @@ pub fn npy(all: &[Vec<Rows>], names: &[String]) -> Result<Vec<u8>, Failure> {
     Ok(arrays.first().map(encoded).unwrap_or_default())
 }
 
-/// Every array in a file of its own, not compressed.
-pub fn npz(all: &[Vec<Rows>], names: &[String]) -> Result<Vec<u8>, Failure> {
+/// Every array in a file of its own, not compressed; `labels` are the names of a distribution's classes,
+/// in their order, as texts in `<name>.labels`.
+pub fn npz(
+    all: &[Vec<Rows>],
+    names: &[String],
+    labels: &[(String, Vec<String>)],
+) -> Result<Vec<u8>, Failure> {
     let write = || -> zip::result::ZipResult<Vec<u8>> {
         let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         for array in arrays(all, names) {
             archive.start_file(format!("{}.npy", array.name), options)?;
             archive.write_all(&encoded(&array))?;
+        }
+        for (name, labels) in labels {
+            archive.start_file(format!("{name}.labels.npy"), options)?;
+            archive.write_all(&texts(labels))?;
         }
         Ok(archive.finish()?.into_inner())
     };
@@ -111,9 +120,32 @@ pub fn npz(all: &[Vec<Rows>], names: &[String]) -> Result<Vec<u8>, Failure> {
 
 /// An array as an npy file, little-endian and row-major.
 fn encoded(array: &Array) -> Vec<u8> {
-    let sizes: Vec<String> = array.shape.iter().map(|n| format!("{n},")).collect();
+    let mut out = begun("<f4", &array.shape);
+    out.extend(array.values.iter().flat_map(|v| v.to_le_bytes()));
+    out
+}
+
+/// Texts as an npy file: UTF-32, each filled up with zeros to the longest.
+fn texts(all: &[String]) -> Vec<u8> {
+    let width = all
+        .iter()
+        .map(|t| t.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    let mut out = begun(&format!("<U{width}"), &[all.len()]);
+    for text in all {
+        let codes = text.chars().map(u32::from).chain(std::iter::repeat(0));
+        out.extend(codes.take(width).flat_map(u32::to_le_bytes));
+    }
+    out
+}
+
+/// The head of an npy file.
+fn begun(kind: &str, shape: &[usize]) -> Vec<u8> {
+    let sizes: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
     let mut header = format!(
-        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}",
+        "{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}",
         sizes.join(" ")
     );
     // Before it stand the six bytes of the mark, two of the version and two of its length.
@@ -123,13 +155,21 @@ fn encoded(array: &Array) -> Vec<u8> {
     let mut out = b"\x93NUMPY\x01\x00".to_vec();
     out.extend((header.len() as u16).to_le_bytes());
     out.extend(header.as_bytes());
-    out.extend(array.values.iter().flat_map(|v| v.to_le_bytes()));
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_as_wide_as_the_longest() {
+        let bytes = texts(&["ab".to_string(), "ü".to_string()]);
+        let text = std::str::from_utf8(&bytes[10..128]).unwrap();
+        assert!(text.starts_with("{'descr': '<U2', 'fortran_order': False, 'shape': (2,), }"));
+        assert_eq!(bytes.len(), 128 + 16);
+        assert_eq!(bytes[128..], *b"a\0\0\0b\0\0\0\xfc\0\0\0\0\0\0\0");
+    }
 
     #[test]
     fn an_array_begins_with_its_type_and_shape() {

@@ -163,7 +163,16 @@ fn encoded(
         }
         Format::Jsonl => Ok(objects().into_bytes()),
         Format::Npy => arrays::npy(&all, &names),
-        Format::Npz => arrays::npz(&all, &names),
+        Format::Npz => {
+            let wide = |i: usize| all.first().and_then(|e| e.get(i)).map(|r| r.width);
+            let of = |(i, c): (usize, &rows::Column<'_>)| {
+                let known = c.labels.filter(|v| wide(i) == Some(v.len()))?;
+                let each = (0..known.len()).map(|k| known.symbol(k as i32));
+                Some((c.name.clone(), each.map(str::to_string).collect()))
+            };
+            let labels: Vec<_> = text.columns.iter().enumerate().filter_map(of).collect();
+            arrays::npz(&all, &names, &labels)
+        }
         Format::Safetensors => arrays::safetensors(&all, &names),
     }
 }

@@ -134,7 +134,7 @@ pub fn encoded(to: Format, target: &str, all: &[Generated]) -> Result<Vec<u8>, F
             lines.collect::<String>().into()
         }
         Format::Npy => arrays::npy(&arrays()?, &names)?,
-        Format::Npz => arrays::npz(&arrays()?, &names)?,
+        Format::Npz => arrays::npz(&arrays()?, &names, &[])?,
         Format::Safetensors => arrays::safetensors(&arrays()?, &names)?,
     })
 }
