@@ -69,7 +69,7 @@ pub fn decode(
     let inputs = inputs_of(&signatures, fields, target.time.as_deref(), batch, copies)?;
     let prompt = match target.vocabulary {
         Some(_) => Prompt::Symbols(Vec::new()),
-        None => Prompt::Numbers(Vec::new()),
+        None => Prompt::Numbers(Vec::new(), Vec::new()),
     };
     if let Some(beam) = &how.beam {
         let search = beam::Search {

@@ -162,7 +162,8 @@ impl FieldInfo {
 /// A prompt in the units the model reads.
 fn prompt(target: &FieldInfo, text: &str) -> Result<Prompt, Failure> {
     let Some(vocabulary) = &target.vocabulary else {
-        return Ok(Prompt::Numbers(numbers(target, text)?));
+        let (read, given) = numbers(target, text)?;
+        return Ok(Prompt::Numbers(read, given));
     };
     let text = &*Prepare::all(&target.prepared, text);
     // A label is one symbol, also where it is empty: no prompt is none.

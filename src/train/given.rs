@@ -22,12 +22,12 @@ fn scaled(field: &FieldInfo, feature: usize, value: f64) -> f32 {
 }
 
 /// The prompt of a numeric target, in the units the model reads.
-pub(super) fn numbers(target: &FieldInfo, prompt: &str) -> Result<Vec<f32>, Failure> {
+pub(super) fn numbers(target: &FieldInfo, prompt: &str) -> Result<(Vec<f32>, Vec<f64>), Failure> {
     let width = target.width();
     let parts = prompt
         .split([' ', ',', '\t', '\n'])
         .filter(|p| !p.is_empty());
-    let mut out = Vec::new();
+    let (mut out, mut given) = (Vec::new(), Vec::new());
     for part in parts {
         let Ok(value) = part.parse::<f64>() else {
             let message = format!("`{}` has numbers, the prompt {part:.20?}", target.name);
@@ -35,6 +35,7 @@ pub(super) fn numbers(target: &FieldInfo, prompt: &str) -> Result<Vec<f32>, Fail
         };
         let feature = out.len() % width;
         out.push(scaled(target, feature, value));
+        given.push(value);
     }
     if out.len() % width != 0 {
         let message = format!(
@@ -44,7 +45,7 @@ pub(super) fn numbers(target: &FieldInfo, prompt: &str) -> Result<Vec<f32>, Fail
         );
         return Err(Failure::usage("generate::not-a-step", message));
     }
-    Ok(out)
+    Ok((out, given))
 }
 
 impl FieldInfo {

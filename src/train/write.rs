@@ -22,8 +22,8 @@ use crate::philox::{Domain, Place, key, path_hash};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Prompt {
     Symbols(Vec<i32>),
-    /// Features, step after step.
-    Numbers(Vec<f32>),
+    /// Features, step after step: as the model reads them, and as they were given.
+    Numbers(Vec<f32>, Vec<f64>),
 }
 
 /// The sequences that are being written, in the units the model reads.
@@ -77,7 +77,7 @@ pub(super) fn write(
     let (n, width) = (batch.rows, target.width());
     let (mut written, prompt_steps) = match prompt {
         Prompt::Symbols(p) => (Written::Symbols(vec![p.clone(); n]), p.len()),
-        Prompt::Numbers(p) => (Written::Numbers(vec![p.clone(); n]), p.len() / width),
+        Prompt::Numbers(p, _) => (Written::Numbers(vec![p.clone(); n]), p.len() / width),
     };
     let end = target.vocabulary.as_ref().and_then(|v| v.end());
     let unknown = target.vocabulary.as_ref().and_then(|v| v.unknown());
@@ -134,7 +134,17 @@ pub(super) fn write(
             break;
         }
     }
-    Ok((finish(written, target), outgrown))
+    let mut all = finish(written, target);
+    // What was given is not read back from what the model reads, which is rounded.
+    if let Prompt::Numbers(_, given) = prompt {
+        for one in &mut all {
+            if let Generated::Numbers(steps) = one {
+                let values = steps.iter_mut().flatten().zip(given);
+                values.for_each(|(value, given)| *value = *given);
+            }
+        }
+    }
+    Ok((all, outgrown))
 }
 
 /// Probabilities with that of `<unknown>` left out: it is read, never written.

@@ -417,12 +417,12 @@ mod command_line {
             (
                 "train.batch=1 } train N on d { batch = 2",
                 "override::malformed: `--set` takes `block.name=value`, such as `train.batch=16` \
-                 @ train M { batch = 1 } train N on d { batch = 2 }",
+                 @ --set train.batch=1 } train N on d { batch = 2",
             ),
             (
                 "generate.length=3",
                 "override::no-block: the file has no `generate` block to set `length` in \
-                 @ generate M { length = 3 }",
+                 @ --set generate.length=3",
             ),
         ];
         for (arg, expected) in cases {

@@ -16,7 +16,7 @@ use super::super::spec::Binary;
 use super::super::vocabulary::words;
 use super::fill::is_missing;
 use super::numbers::{Numbers, beside, binary, fail, lift, not_a_number, reduce, unary};
-use super::plan::{End, Node, NodeKind, Plan};
+use super::plan::{Node, NodeKind, Plan};
 use crate::diagnostics::Diagnostic;
 
 /// The value of a column for one example.
@@ -29,32 +29,6 @@ pub enum Value<'a> {
     /// One text a step.
     Texts(Vec<Cow<'a, str>>),
     Numbers(Numbers),
-}
-
-impl Value<'_> {
-    /// A value of an end of the sequence that this is; `None` where it has no step.
-    fn one(self, end: End) -> Option<Self> {
-        Some(match self {
-            Value::Texts(mut all) => Value::Text(match end {
-                End::First => all.drain(..).next()?,
-                End::Last => all.pop()?,
-            }),
-            Value::Numbers(n) => {
-                let mut steps = n.data.chunks_exact(n.width.max(1));
-                let step = match end {
-                    End::First => steps.next()?,
-                    End::Last => steps.next_back()?,
-                };
-                Value::Numbers(Numbers {
-                    data: step.to_vec(),
-                    steps: None,
-                    width: n.width,
-                })
-            }
-            // Planned where the input is no text.
-            Value::Text(_) | Value::Chars(_) => self,
-        })
-    }
 }
 
 pub struct Evaluator<'a> {

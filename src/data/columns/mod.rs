@@ -4,6 +4,7 @@
 //! [`eval::Evaluator`].
 
 mod build;
+mod ends;
 pub mod eval;
 mod fill;
 pub mod fitted;
