@@ -87,10 +87,10 @@ fn what_a_block_has_once_is_a_class() {
         .exits(0);
     here.write("m.seq", &file("first() |> labels()"));
     here.run(&["train", "m.seq", "--out", "run", "-q"]).exits(0);
-    let new = "a,b\n1,0\n2,1\n\n5,0\n6,1\n7,2\n";
+    let new = "a,b\n1,0\n2,1\n\n5,0\n6,1\n7,2\n\n3,3\n";
     here.write("new.csv", new);
     let whole = here.run(&["predict", "run", "new.csv", "-q"]).exits(0).out;
-    assert_eq!(whole.lines().count(), 3, "{whole}");
+    assert_eq!(whole.lines().count(), 4, "{whole}");
     same(&streamed(&here, new).exits(0).out, &whole);
 }
 

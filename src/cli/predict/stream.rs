@@ -13,7 +13,7 @@ use std::io::{self, BufRead, Write};
 use super::near::Near;
 use super::rows::{self, columns, in_units};
 use super::text::{Lines, Text};
-use super::units::{NAME, Units, cut};
+use super::units::{NAME, Units, cut, head};
 use super::written::{self, Writer};
 use super::{inputs, show_given, show_unseen};
 use crate::cli::args::{Common, Format, PredictArgs};
@@ -65,7 +65,7 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
         shown: 0,
         unseen: 0,
     };
-    let mut units = Units::new(io::stdin().lock(), cut);
+    let mut units = Units::new(io::stdin().lock(), head(&spec), cut);
     let ended = stream.follow(&mut units);
     if !common.quiet {
         show_unseen(stream.unseen);

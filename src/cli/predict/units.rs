@@ -41,6 +41,15 @@ pub fn cut(spec: &DataSpec) -> Result<Cut, Diagnostic> {
     })
 }
 
+/// How the row of names before the first unit is cut off, where there is one.
+pub fn head(spec: &DataSpec) -> Option<Cut> {
+    match &spec.source.kind {
+        SourceKind::Csv(t) if t.header => Some(Cut::Quoted),
+        SourceKind::Tsv(t) if t.header => Some(Cut::Lines),
+        _ => None,
+    }
+}
+
 /// Whether a text is cut into its symbols at every character alike.
 fn by_character(e: &ColumnExpr) -> bool {
     let step = match &e.kind {
@@ -53,14 +62,21 @@ fn by_character(e: &ColumnExpr) -> bool {
 /// The units of a stream.
 pub struct Units<R> {
     from: R,
+    /// How the first unit is cut, where that is another way.
+    head: Option<Cut>,
     cut: Cut,
     /// Lines read so far.
     line: usize,
 }
 
 impl<R: BufRead> Units<R> {
-    pub fn new(from: R, cut: Cut) -> Units<R> {
-        Units { from, cut, line: 0 }
+    pub fn new(from: R, head: Option<Cut>, cut: Cut) -> Units<R> {
+        Units {
+            from,
+            head,
+            cut,
+            line: 0,
+        }
     }
 
     /// The next unit that is not blank, and the number of its first line; `None` at the end.
@@ -68,7 +84,8 @@ impl<R: BufRead> Units<R> {
         let cannot = |e: io::Error| {
             Diagnostic::error("io::read", format!("{NAME} cannot be read: {}", plain(&e)))
         };
-        if self.cut == Cut::Chars {
+        let cut = self.head.take().unwrap_or(self.cut);
+        if cut == Cut::Chars {
             let first = self.line + 1;
             let bytes = self.come().map_err(cannot)?;
             self.line += bytes.iter().filter(|b| **b == b'\n').count();
@@ -86,7 +103,7 @@ impl<R: BufRead> Units<R> {
             let line = &unit[begins..];
             let blank = line.iter().all(u8::is_ascii_whitespace);
             quotes += line.iter().filter(|b| **b == b'"').count();
-            match self.cut {
+            match cut {
                 Cut::Lines | Cut::Chars if !blank => break,
                 Cut::Quoted if !blank && quotes % 2 == 0 => break,
                 Cut::Quoted if quotes % 2 == 1 => {}
@@ -126,7 +143,7 @@ mod tests {
     use super::*;
 
     fn cut(cut: Cut, text: &str) -> Vec<(String, usize)> {
-        let mut units = Units::new(text.as_bytes(), cut);
+        let mut units = Units::new(text.as_bytes(), None, cut);
         let mut all = Vec::new();
         while let Some((bytes, first)) = units.next().unwrap() {
             all.push((String::from_utf8(bytes).unwrap(), first));
@@ -143,6 +160,10 @@ mod tests {
         assert_eq!(quoted, [unit("1,\"a\n\nb\"\n", 2), unit("2,c\n", 5)]);
         let blocks = cut(Cut::Blocks, "\na\nb\n\n\nc\n");
         assert_eq!(blocks, [unit("a\nb\n\n", 2), unit("c\n", 6)]);
+        let text = "h\na\nb\n\nc\n".as_bytes();
+        let mut named = Units::new(text, Some(Cut::Quoted), Cut::Blocks);
+        assert_eq!(named.next().unwrap(), Some((b"h\n".to_vec(), 1)));
+        assert_eq!(named.next().unwrap(), Some((b"a\nb\n\n".to_vec(), 2)));
         assert_eq!(cut(Cut::Chars, "é\r\nb"), [unit("é\r\nb", 1)]);
     }
 
@@ -151,7 +172,7 @@ mod tests {
         // One byte at a time.
         let bytes = "é\r\n".as_bytes();
         let from = io::BufReader::with_capacity(1, bytes);
-        let mut units = Units::new(from, Cut::Chars);
+        let mut units = Units::new(from, None, Cut::Chars);
         assert_eq!(units.next().unwrap(), Some(("é".as_bytes().to_vec(), 1)));
         assert_eq!(units.next().unwrap(), Some((b"\r\n".to_vec(), 1)));
         assert_eq!(units.next().unwrap(), None);
