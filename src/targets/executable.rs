@@ -100,6 +100,11 @@ pub trait Executable: Send {
     /// arguments that do not fit the signature.
     fn run(&mut self, call: Call<'_>) -> Result<(), Diagnostic>;
 
+    /// Says that all calls from the next one on have the same weights, so that what is made of them
+    /// alone can be made once; with `false`, that they may change again. Said anew, they may have
+    /// changed in between.
+    fn hold_params(&mut self, _held: bool) {}
+
     /// Bytes of temporaries that a call with these sizes holds at its peak.
     fn peak_bytes(&self, sizes: &[usize]) -> Option<u64>;
 }

@@ -70,6 +70,7 @@ impl<'a> Reader<'a> {
             batch.steps.retain(|(n, _)| n != name);
             batch.steps.push((name.clone(), room));
         }
+        generator.step.hold_params(true);
         let (mut feed, mut start) = (Feed::default(), Carried::new());
         if let Some(setup) = &mut generator.setup {
             let draw = Draw::default();

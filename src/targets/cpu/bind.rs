@@ -5,7 +5,7 @@
 //! Compiled code trusts its addresses, so everything that could lead one astray is checked here: the lengths of all
 //! slices, the example lengths against their time axis. Indices are checked by the routines that use them.
 
-use super::exec::Arena;
+use super::arena::Arena;
 use super::jit::table::too_large;
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, Sym};

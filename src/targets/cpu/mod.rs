@@ -6,10 +6,12 @@
 //! pages: memory    pool, share: threads    random: draws for compiled code    limits: what the machine can do
 //! profile: what each kernel takes
 //!
-//! program ─▶ jit (wide: rows of full width): machine code, calling kernels ─▶ exec (bind: arguments, memory: what is left) ─▶ an executable
+//! program ─▶ jit (wide: rows of full width): machine code, calling kernels ─▶ exec ─▶ an executable
+//!                 (bind: arguments, arena, memory: what is left, plan: workers, weights: what is made once)
 //!              └─▶ emit: plan and code as text
 //! ```
 
+mod arena;
 mod bind;
 mod columns;
 pub mod emit;
@@ -29,6 +31,7 @@ pub mod memory;
 mod microkernel;
 mod pack;
 pub mod pages;
+mod plan;
 pub mod pool;
 pub mod profile;
 pub mod random;
@@ -40,4 +43,5 @@ mod simd_neon;
 #[cfg(target_arch = "x86_64")]
 mod simd_x86;
 mod top;
+mod weights;
 mod wide;

@@ -1,6 +1,7 @@
 //! Programs built by hand, run and compared with plain loops in f64.
 
 mod folds;
+mod held;
 mod launch;
 mod maps;
 mod math;

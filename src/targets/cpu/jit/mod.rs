@@ -39,7 +39,7 @@ pub(crate) mod table;
 mod wide;
 mod wide_ops;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use cranelift_codegen::Context;
@@ -58,7 +58,7 @@ use super::isa::Isa;
 use super::kernels::Kernels;
 use super::pool::Pool;
 use crate::diagnostics::Diagnostic;
-use crate::schedule::program::Program;
+use crate::schedule::program::{BufferId, Program};
 
 /// What the code generator is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,8 @@ pub(crate) struct Request {
 pub(crate) struct Compiled {
     pub(crate) steps: Vec<Step>,
     pub(crate) panels: Vec<Panel>,
+    /// Right operands that some product reads as they lie.
+    pub(crate) direct: BTreeSet<BufferId>,
     pub(crate) table: Table,
     /// Columns and inner dimension of every product that may pack as it goes.
     pub(crate) products: Vec<[crate::dim::Dim; 2]>,
@@ -107,6 +109,7 @@ pub(crate) fn compile(
         module: JITModule::new(builder),
         context: FunctionBuilderContext::new(),
         panels: Vec::new(),
+        direct: BTreeSet::new(),
         products: Vec::new(),
         drafts: Vec::new(),
         known: HashMap::new(),
@@ -126,6 +129,7 @@ pub(crate) fn compile(
     Ok(Compiled {
         steps,
         panels: generator.panels,
+        direct: generator.direct,
         table: generator.table,
         products: generator.products,
         texts,
@@ -144,6 +148,7 @@ pub(crate) struct Generator<'p> {
     module: JITModule,
     context: FunctionBuilderContext,
     panels: Vec<Panel>,
+    direct: BTreeSet<BufferId>,
     products: Vec<[crate::dim::Dim; 2]>,
     /// Functions so far.
     drafts: Vec<Draft>,

@@ -142,6 +142,7 @@ impl Generator<'_> {
         packs: &mut Vec<(usize, TaskFn)>,
     ) -> Result<TaskFn, Diagnostic> {
         if let Some(l) = recast::dot(g, &self.table)? {
+            self.direct.insert(g.rhs.buffer);
             return self.fused(&l, around);
         }
         let uses = match around {
@@ -155,6 +156,9 @@ impl Generator<'_> {
             let (panel, pack) = self.panel(g, &shape, uses)?;
             shape.panel = Some(panel);
             packs.extend(pack.map(|task| (panel, task)));
+        }
+        if shape.panel.is_none() {
+            self.direct.insert(g.rhs.buffer);
         }
         let code = self.function("gemm", &g.name, |asm| gemm::emit(asm, &shape))?;
         let [m, n, k] = shape.kernel();
@@ -213,6 +217,7 @@ impl Generator<'_> {
             blocks: blocks.clone(),
             uses: vec![uses],
             key,
+            source: g.rhs.buffer,
         });
         let code = self.function("pack", &g.name, |asm| gemm::emit_pack(asm, shape))?;
         let rhs = &self.program.buffer(g.rhs.buffer).name;

@@ -6,6 +6,7 @@ use cranelift_jit::JITModule;
 use cranelift_module::FuncId;
 
 use crate::dim::{Dim, Sym};
+use crate::schedule::program::BufferId;
 
 /// A task's function: `(table, time, lo, hi, column_lo, column_hi)`, the table from the task's first slot on.
 ///
@@ -98,6 +99,8 @@ pub(crate) struct Panel {
     pub(crate) uses: Vec<Vec<Dim>>,
     /// What tells one right operand from another.
     pub(crate) key: String,
+    /// The right operand's memory.
+    pub(crate) source: BufferId,
 }
 
 pub(crate) struct Step {

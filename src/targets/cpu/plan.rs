@@ -1,0 +1,70 @@
+//! How a step's work is divided among workers, for one set of sizes.
+//!
+//! In: a step and the sizes of a call. Out: [`Plan`]: what each worker gets. A call with the sizes of the last one
+//! need not ask again.
+
+use super::jit::step::{Split, Step};
+use super::share::share;
+use crate::dim::Sym;
+
+/// Work of less than this many nanoseconds is not worth another worker.
+const WORKER_NS: f64 = 30_000.0;
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    rows: usize,
+    columns: usize,
+    row_grain: usize,
+    column_grain: usize,
+    by_rows: bool,
+    /// Workers that it is worth.
+    pub(super) workers: usize,
+}
+
+impl Plan {
+    /// `always` divides among all, however little there is to do.
+    pub(super) fn of(
+        step: &Step,
+        value: &dyn Fn(&Sym) -> Option<i64>,
+        all: usize,
+        always: bool,
+    ) -> Plan {
+        let extent = |s: &Option<Split>| {
+            let n = s.as_ref().map_or(Some(1), |s| s.extent.eval(value));
+            n.and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+        };
+        let (rows, columns) = (extent(&step.task.rows), extent(&step.task.columns));
+        let grain = |s: &Option<Split>| s.as_ref().map(|s| s.grain);
+        let (row_grain, column_grain) = (grain(&step.task.rows), grain(&step.task.columns));
+        let work = step.task.work.nanoseconds(value);
+        let workers = match always {
+            true => all,
+            false => ((work / WORKER_NS) as usize).clamp(1, all),
+        };
+        let parts = |n: usize, grain: Option<usize>| grain.map_or(0, |g| n.div_ceil(g));
+        Plan {
+            by_rows: parts(rows, row_grain) >= parts(columns, column_grain).min(workers),
+            workers: if rows == 0 && columns == 0 {
+                1
+            } else {
+                workers
+            },
+            rows,
+            columns,
+            row_grain: row_grain.unwrap_or(1),
+            column_grain: column_grain.unwrap_or(1),
+        }
+    }
+
+    /// `[row_lo, row_hi, column_lo, column_hi]` of a worker; `None` where nothing is left for it.
+    pub(super) fn share(&self, worker: usize, workers: usize) -> Option<[i64; 4]> {
+        let (mut r, mut c) = (0..self.rows, 0..self.columns);
+        if self.by_rows {
+            r = share(self.rows, self.row_grain, worker, workers);
+        } else {
+            c = share(self.columns, self.column_grain, worker, workers);
+        }
+        let none = r.is_empty() && self.rows > 0 || c.is_empty() && self.columns > 0;
+        (!none).then(|| [r.start, r.end, c.start, c.end].map(|n| n as i64))
+    }
+}
