@@ -68,6 +68,22 @@ pub fn each_batch(
     part: Part,
     plan: &BatchPlan,
     stop: &AtomicBool,
+    show: impl FnMut(&Batch, &Feed) -> Result<(), Failure>,
+) -> Result<bool, Failure> {
+    stage.hold_params(true);
+    let all = with_one_set(stage, weights, dataset, part, plan, stop, show);
+    stage.hold_params(false);
+    all
+}
+
+/// The calls of [`each_batch`], by a stage that holds the weights.
+fn with_one_set(
+    stage: &mut Stage,
+    weights: &[f32],
+    dataset: &Dataset,
+    part: Part,
+    plan: &BatchPlan,
+    stop: &AtomicBool,
     mut show: impl FnMut(&Batch, &Feed) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
     let mut feed = Feed::default();

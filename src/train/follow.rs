@@ -43,6 +43,7 @@ impl<'a> Follower<'a> {
             let f = Failure::program("predict::needs-window", message);
             return Err(f.help("a model trained with `window` reads so many at a time"));
         }
+        generator.step.hold_params(true);
         let mut start = Carried::new();
         if let Some(setup) = &mut generator.setup {
             let mut feed = Feed::default();

@@ -40,6 +40,14 @@ impl Stage {
             _ => self.start.as_mut(),
         }
     }
+
+    /// [`Executable::hold_params`] of both forms.
+    pub fn hold_params(&mut self, held: bool) {
+        self.start.hold_params(held);
+        if let Some(resume) = &mut self.resume {
+            resume.hold_params(held);
+        }
+    }
 }
 
 /// The compiled functions of a model.

@@ -32,6 +32,8 @@ impl Bench<'_> {
         let mut stage = compiler.stage(Options::PREDICT, false)?;
         let signature = stage.start.signature().clone();
         let weights = init::arena(&signature, &self.params, &self.settings);
+        // As `seqc predict` does.
+        stage.hold_params(true);
         let (mut feed, none) = (Feed::default(), Carried::new());
         let times = self.repeat(&mut |_| {
             let function = stage.form(false);

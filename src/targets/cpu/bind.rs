@@ -229,28 +229,33 @@ impl Binding {
                 return Err(bad(format!("a call needs at least one step along {time}")));
             }
         }
-        let want = |what: &str, want: usize, got: usize| {
+        let want = |what: &dyn Fn() -> String, want: usize, got: usize| {
             if want == got {
                 return Ok(());
             }
+            let what = what();
             Err(bad(format!("{what}: {want} are wanted, {got} are given")))
         };
-        want("weights", s.param_len, call.params.len())?;
+        want(&|| "weights".to_string(), s.param_len, call.params.len())?;
         let grads = if s.has_grads { s.param_len } else { 0 };
-        want("gradients", grads, call.grads.len())?;
-        want("inputs", s.inputs.len(), call.inputs.len())?;
-        want("outputs", s.outputs.len(), call.outputs.len())?;
+        want(&|| "gradients".to_string(), grads, call.grads.len())?;
+        want(&|| "inputs".to_string(), s.inputs.len(), call.inputs.len())?;
+        want(
+            &|| "outputs".to_string(),
+            s.outputs.len(),
+            call.outputs.len(),
+        )?;
         for (i, (slot, arg)) in s.inputs.iter().zip(call.inputs).enumerate() {
-            let name = name(&slot.role);
+            let name = || name(&slot.role);
             let len = self.len(self.inputs[i], sizes)?;
             match (slot.elem, arg) {
                 (Elem::F32, Arg::F32(x)) => want(&name, len, x.len())?,
                 (Elem::I32, Arg::I32(x)) => want(&name, len, x.len())?,
                 (Elem::F32, Arg::I32(_)) => {
-                    return Err(bad(format!("{name} holds numbers, integers are given")));
+                    return Err(bad(format!("{} holds numbers, integers are given", name())));
                 }
                 (Elem::I32, Arg::F32(_)) => {
-                    return Err(bad(format!("{name} holds integers, numbers are given")));
+                    return Err(bad(format!("{} holds integers, numbers are given", name())));
                 }
             }
             if let (Some(extent), Arg::I32(x)) = (&self.extents[i], arg) {
@@ -258,6 +263,7 @@ impl Binding {
                     .eval(&self.value(sizes))
                     .ok_or_else(|| too_large(extent))?;
                 if let Some(l) = x.iter().find(|l| !(0..=steps).contains(&i64::from(**l))) {
+                    let name = name();
                     return Err(bad(format!("{name}: {l} is outside 0 to {steps} steps")));
                 }
             }
