@@ -152,7 +152,7 @@ fn smoothed(eps: f64) -> f64 {
 #[test]
 fn smoothing_is_for_training_and_unlabelled_rows_count_nowhere() {
     let body = "input x : [4]\ntarget y : class\npredict y = x |> Linear(bias = no) |> softmax";
-    let columns = "x = columns(1, 2, 3, 4)\ny = column(5)";
+    let columns = "x = columns(1, 2, 3, 4)\ny = column(5) |> labels()";
     for (loss, eps) in [
         ("cross_entropy", 0.0),
         ("cross_entropy(0.1)", 0.1),
@@ -171,7 +171,7 @@ fn smoothing_is_for_training_and_unlabelled_rows_count_nowhere() {
 /// Every loss on sequences of three lengths, of one feature and of two.
 #[test]
 fn gradients_equal_differences() {
-    let columns = "x = column(1)\ny = column(2)";
+    let numbers = "x = column(1)\ny = column(2)";
     let labels: Vec<f64> = (0..B * T).map(|i| (i % 5 - 1) as f64).collect();
     let yes_no: Vec<f64> = (0..2 * B * T).map(|i| (i * i % 3 % 2) as f64).collect();
     let number = "target y : [T, 2]\npredict y = x |> tanh |> Linear(2)";
@@ -190,7 +190,11 @@ fn gradients_equal_differences() {
     ];
     for (end, loss, y) in cases {
         let body = format!("input x : [T, 3]\n{end}");
-        let m = model(&body, columns, &format!("loss = {loss}"));
+        let columns = match end == class {
+            true => format!("{numbers} |> labels()"),
+            false => numbers.to_string(),
+        };
+        let m = model(&body, &columns, &format!("loss = {loss}"));
         let func = function(&m, Options::TRAIN);
         let given: Vec<(&str, &[f64])> = y.iter().map(|y| ("y", *y)).collect();
         let (sizes, inputs) = (sizes(&func), inputs(&func, &given));
