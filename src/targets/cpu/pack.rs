@@ -63,6 +63,23 @@ pub unsafe fn pack_b(
     }
 }
 
+/// Rows between what is copied and what is asked for: rows far apart lie in other pages, where the machine's own guess
+/// of what comes next ends.
+const AHEAD: usize = 8;
+
+/// Asks for a cache line; the address need not be valid.
+#[inline(always)]
+fn prefetch(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every x86-64 machine has it, and it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// Packs A[m, k], whose element (m, k) is at `a + m·a_rs + k·a_ks`, into blocks of `MR` rows, k outside, rows inside.
 /// The last block holds the rows that are left over, without filling up; block i starts at `dst + i·MR·k`.
 ///
@@ -85,6 +102,9 @@ pub(crate) unsafe fn pack_a<const MR: usize>(
         if a_rs == 1 {
             for kk in 0..k {
                 let src = a.add(kk * a_ks);
+                for row in (0..m).step_by(STRIP) {
+                    prefetch(src.wrapping_add(AHEAD * a_ks + row));
+                }
                 for block in 0..whole {
                     let to = dst.add(block * MR * k + kk * MR);
                     std::ptr::copy_nonoverlapping(src.add(block * MR), to, MR);
