@@ -377,6 +377,10 @@ pub struct PredictArgs {
     /// Gives the probability of every label too: columns `y.<label>`, in JSON an object `y.all`.
     #[arg(long)]
     pub probabilities: bool,
+    /// Gives the line of INPUT that each answer is for, as `line`: where windows, `next` or
+    /// `missing = drop` leave rows without an answer, their count is not the answers'. csv and jsonl.
+    #[arg(long)]
+    pub lines: bool,
     /// Writes here instead of stdout.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,

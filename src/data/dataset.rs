@@ -42,6 +42,8 @@ pub struct LoadOptions<'a> {
     pub behind: usize,
     /// The symbols of a text of up to this many bytes are held in memory.
     pub held: u64,
+    /// Whether [`Dataset::line`] is asked for.
+    pub lines: bool,
 }
 
 impl<'a> LoadOptions<'a> {
@@ -55,6 +57,7 @@ impl<'a> LoadOptions<'a> {
             given: None,
             behind: 0,
             held: HELD,
+            lines: false,
         }
     }
 }
@@ -85,6 +88,8 @@ pub struct Dataset {
     pub(super) lengths: Vec<Vec<u32>>,
     /// The number in the source of each example (or step).
     pub(super) rows: Vec<usize>,
+    /// The line of its file on which each begins, where it was asked for and there are lines.
+    pub(super) lines: Vec<usize>,
     pub(super) fits: Fits,
 }
 
@@ -200,6 +205,14 @@ impl Dataset {
     pub fn source_row(&self, part: Part, i: usize) -> Option<usize> {
         let at = self.parts[part as usize].clone().nth(i)?;
         Some(self.rows.get(at).copied().unwrap_or(at))
+    }
+
+    /// The line of its file, from 1, on which the `i`-th example of a part begins, or the row where it
+    /// stands where it reads others too. `None` unless [`LoadOptions::lines`] asked for it, and for what
+    /// has no lines: tensors, made-up examples, the characters of one long text.
+    pub fn line(&self, part: Part, i: usize) -> Option<usize> {
+        let at = self.parts[part as usize].clone().nth(i)?;
+        self.lines.get(at).copied()
     }
 
     /// What was fitted, to be stored with a run.

@@ -85,6 +85,10 @@ impl<'a> Load<'a> {
             return Err(errors);
         }
         self.check_parts(&parts)?;
+        let lines = match self.source {
+            Source::Records(r) if self.options.lines => r.lines(&rows),
+            _ => Vec::new(),
+        };
         Ok(Dataset {
             columns: filling.columns,
             times: self.wanted.times.clone(),
@@ -92,6 +96,7 @@ impl<'a> Load<'a> {
             long,
             lengths: filling.lengths,
             rows,
+            lines,
             fits: fits.1,
         })
     }
@@ -111,6 +116,7 @@ impl<'a> Load<'a> {
             long: true,
             lengths: Vec::new(),
             rows: Vec::new(),
+            lines: Vec::new(),
             fits,
         })
     }

@@ -93,13 +93,13 @@ fn classes_are_predicted_by_name_without_the_answers() {
 
 /// What `seqc predict run -` writes for a text on standard input.
 pub fn streamed(here: &Here, text: &str) -> Ran {
-    streamed_to(here, text, "csv")
+    streamed_as(here, text, &["--to", "csv"])
 }
 
-/// The same in another form.
-fn streamed_to(here: &Here, text: &str, form: &str) -> Ran {
+/// The same with more arguments.
+pub fn streamed_as(here: &Here, text: &str, more: &[&str]) -> Ran {
     use std::io::Write as _;
-    let args = ["predict", "run", "-", "--to", form];
+    let args = [&["predict", "run", "-"], more].concat();
     let mut child = here
         .command(&args)
         .stdin(Stdio::piped())
@@ -211,10 +211,15 @@ fn objects_on_standard_input_are_predicted_as_a_file_of_them_is() {
     here.run(&["train", "m.seq", "--out", "run", "-q"]).exits(0);
     let new = "{\"a\": 1}\n\n{\"a\": 2.5}\n{\"a\": -3}\n";
     here.write("new.jsonl", new);
-    let whole = here.run(&["predict", "run", "new.jsonl", "--to", "jsonl"]);
-    let told = streamed_to(&here, new, "jsonl").exits(0).out;
+    let whole = here.run(&["predict", "run", "new.jsonl", "--to", "jsonl", "--lines"]);
+    let told = streamed_as(&here, new, &["--to", "jsonl", "--lines"])
+        .exits(0)
+        .out;
     assert_eq!(told, whole.exits(0).out);
-    assert_eq!(told.lines().count(), 3, "{told}");
+    let line =
+        |l: &str| serde_json::from_str::<serde_json::Value>(l).expect("an object")["line"].as_u64();
+    let lines: Vec<Option<u64>> = told.lines().map(line).collect();
+    assert_eq!(lines, [Some(1), Some(3), Some(4)], "{told}");
     let broken = new.replace("2.5", "\"two\"");
     streamed(&here, &broken).exits(1).says("<stdin>:3");
 }

@@ -4,7 +4,7 @@
 //! errors that point at what was given.
 
 use super::here::Here;
-use super::predict::{streamed, tabled};
+use super::predict::{streamed, streamed_as, tabled};
 
 /// The cells of two tables, numbers to rounding.
 #[track_caller]
@@ -44,19 +44,44 @@ fn a_stream_with_gaps_is_predicted_as_the_file_is() {
         "  input x : [T, 1]\n  target y : [T, 1]\n  predict y = x |> scan GRU(3) |> Linear";
     let windows =
         "  input x : [T, 1]\n  target y : number\n  predict y = last(x |> scan GRU(3)) |> Linear";
-    for (model, columns) in [
-        (series, "  x = column(a, missing = previous)\n  y = next(x)"),
-        (series, "  x = column(a, missing = drop)\n  y = next(x)"),
+    // The lines of the rows that have an answer: the first stands on line 2.
+    let (whole, given): (fn(usize) -> bool, fn(usize) -> bool) =
+        (|_| true, |i| i % 7 != 3 && i % 5 != 4);
+    for (model, columns, kept, back) in [
+        (
+            series,
+            "  x = column(a, missing = previous)\n  y = next(x)",
+            whole,
+            0,
+        ),
+        (
+            series,
+            "  x = column(a, missing = drop)\n  y = next(x)",
+            given,
+            0,
+        ),
         (
             windows,
             "  x = (column(a, missing = previous) + column(b, missing = drop)) |> window(3)\n  y = next(column(b, missing = drop))",
+            |i| i % 6 != 5,
+            2,
         ),
     ] {
         let here = tabled(row, "a,b", model, columns);
         here.write("new.csv", &table);
-        let whole = here.run(&["predict", "run", "new.csv", "-q"]).exits(0).out;
-        assert!(whole.lines().count() > 20, "{whole}");
-        same(&streamed(&here, &table).exits(0).out, &whole);
+        let whole = here.run(&["predict", "run", "new.csv", "-q", "--lines"]);
+        let whole = whole.exits(0).out;
+        same(
+            &streamed_as(&here, &table, &["--lines"]).exits(0).out,
+            &whole,
+        );
+        let answered = (0..40).filter(|i| kept(*i)).skip(back).map(|i| i + 2);
+        let lines = whole.lines().skip(1).map(|l| l.split(',').nth(1));
+        let lines: Vec<usize> = lines
+            .map(|l| l.expect("a line").parse().expect("a number"))
+            .collect();
+        assert!(lines.len() > 20, "{whole}");
+        assert_eq!(lines, answered.take(lines.len()).collect::<Vec<usize>>());
     }
 }
 
@@ -92,6 +117,13 @@ fn what_a_block_has_once_is_a_class() {
     let whole = here.run(&["predict", "run", "new.csv", "-q"]).exits(0).out;
     assert_eq!(whole.lines().count(), 4, "{whole}");
     same(&streamed(&here, new).exits(0).out, &whole);
+    let placed = here.run(&["predict", "run", "new.csv", "-q", "--lines"]);
+    let placed = placed.exits(0).out;
+    let lines: Vec<&str> = placed.lines().filter_map(|l| l.split(',').nth(1)).collect();
+    assert_eq!(lines, ["line", "2", "5", "9"]);
+    here.run(&["predict", "run", "new.csv", "--lines", "--to", "npz"])
+        .exits(2)
+        .says("usage::no-lines");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::cli::Failure;
-use crate::cli::args::PredictArgs;
+use crate::cli::args::{Common, Format, PredictArgs};
 use crate::cli::opened::Opened;
 use crate::data::spec::SourceKind;
 use crate::diagnostics::Diagnostic;
@@ -42,6 +42,24 @@ pub fn refuse(opened: &Opened, args: &PredictArgs, span: Span) -> Result<(), Fai
         return Err(of(d.label(span, "read here").help("give -o another name")));
     }
     Ok(())
+}
+
+/// Refuses lines of the input in what has no text.
+pub fn refuse_lines(common: &Common, args: &PredictArgs) -> Result<(), Failure> {
+    let text = common.json || matches!(args.to, Format::Csv | Format::Jsonl);
+    match args.lines && !text {
+        true => {
+            let message = "--lines is of csv and jsonl; arrays have no place for it";
+            Err(Diagnostic::error("usage::no-lines", message).into())
+        }
+        false => Ok(()),
+    }
+}
+
+/// The error for an input without lines.
+pub fn no_lines(span: Span) -> Diagnostic {
+    let message = "--lines: each answer is for an example that has no line";
+    Diagnostic::error("usage::no-lines", message).label(span, "tensors, pictures or one long text")
 }
 
 /// Puts the place of a source's files.

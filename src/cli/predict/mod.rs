@@ -35,11 +35,13 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
         return stream::run(common, args, &opened, at);
     }
     argument::refuse(&opened, args, at)?;
+    argument::refuse_lines(common, args)?;
     if let Some(mut writer) = Writer::new(&opened, args)? {
         let dataset = dataset(common, args, &opened, Some(&writer.target), at)?;
         let all = writer.all(&opened, &dataset)?;
         let to = if common.json { Format::Jsonl } else { args.to };
-        let bytes = written::encoded(to, &writer.target, &all)?;
+        let places = places(args, &dataset, at, &opened)?;
+        let bytes = written::encoded(to, &writer.target, &all, places.as_deref())?;
         return output(args, whole(common, bytes)).map(|()| 0);
     }
     let dataset = dataset(common, args, &opened, None, at)?;
@@ -73,15 +75,32 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
         true => vec![rows::joined(pieces)],
         false => pieces.collect(),
     };
-    let bytes = encoded(
-        common,
-        args,
-        &opened,
-        &dataset,
-        all,
-        columns(&signature, &opened.record),
-    )?;
+    let columns = columns(&signature, &opened.record);
+    let places = places(args, &dataset, at, &opened)?;
+    let bytes = encoded(common, args, &opened, &dataset, all, columns, places)?;
     output(args, whole(common, bytes)).map(|()| 0)
+}
+
+/// The line of the input on which each example, or each step of one series, begins. Errors: what has no
+/// lines.
+fn places(
+    args: &PredictArgs,
+    dataset: &Dataset,
+    at: Span,
+    opened: &Opened,
+) -> Result<Option<Vec<Option<usize>>>, Failure> {
+    if !args.lines {
+        return Ok(None);
+    }
+    let all = (0..dataset.len(Part::Test)).map(|i| dataset.line(Part::Test, i));
+    let all: Vec<Option<usize>> = all.collect();
+    match all.iter().all(Option::is_some) {
+        true => Ok(Some(all)),
+        false => Err(Failure::new(
+            vec![argument::no_lines(at)],
+            opened.loaded.sources.clone(),
+        )),
+    }
 }
 
 /// With `--json` one object, of which the lines are parts.
@@ -130,6 +149,7 @@ fn encoded(
     dataset: &Dataset,
     mut all: Vec<Vec<Rows>>,
     columns: Vec<rows::Column<'_>>,
+    places: Option<Vec<Option<usize>>>,
 ) -> Result<Vec<u8>, Failure> {
     let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
     if args.to == Format::Safetensors && !common.json {
@@ -142,10 +162,16 @@ fn encoded(
         columns,
         lines: Lines::of(dataset.is_long(), all.first().map(Vec::as_slice)),
         probabilities: args.probabilities,
+        numbered: places.is_some(),
+    };
+    let places = places.unwrap_or_default();
+    let of = |i: usize| match dataset.is_long() {
+        true => &places[..],
+        false => places.get(i..=i).unwrap_or_default(),
     };
     let objects = || {
-        all.iter()
-            .map(|example| text.jsonl(example))
+        let each = all.iter().enumerate();
+        each.map(|(i, example)| text.jsonl(example, of(i)))
             .collect::<String>()
     };
     if common.json {
@@ -157,7 +183,7 @@ fn encoded(
                 .first()
                 .map_or(String::new(), |first| text.header(first));
             for (i, example) in all.iter().enumerate() {
-                out.push_str(&text.csv(i, example));
+                out.push_str(&text.csv(i, example, of(i)));
             }
             Ok(out.into_bytes())
         }
@@ -191,6 +217,7 @@ fn dataset(
     let name = opened.block.settings.data.clone();
     options.bindings.insert(name, args.input.clone());
     options.only = Some(Part::Test);
+    options.lines = args.lines;
     options.fits = Some(&opened.record.fits);
     let sources = &opened.loaded.sources;
     let dataset = Dataset::load(&spec, &wanted, &options).map_err(|mut found| {

@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 
+use super::argument;
 use super::near::Near;
 use super::rows::{self, columns, in_units};
 use super::text::{Lines, Text};
@@ -44,6 +45,10 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
         t.sort = None;
     }
     let cut = cut(&spec)?;
+    if args.lines && matches!(spec.source.kind, SourceKind::Text(_)) {
+        let sources = opened.loaded.sources.clone();
+        return Err(Failure::new(vec![argument::no_lines(at)], sources));
+    }
     if !common.quiet && writer.is_none() {
         show_given(opened);
     }
@@ -64,6 +69,7 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
         text: None,
         shown: 0,
         unseen: 0,
+        line: None,
     };
     let mut units = Units::new(io::stdin().lock(), head(&spec), cut);
     let ended = stream.follow(&mut units);
@@ -105,6 +111,8 @@ struct Stream<'a> {
     /// Examples or steps written.
     shown: usize,
     unseen: usize,
+    /// The line on which the row begins that is answered, where that is asked for.
+    line: Option<usize>,
 }
 
 impl<'a> Stream<'a> {
@@ -143,6 +151,7 @@ impl<'a> Stream<'a> {
             let at = format!("it stands at {NAME}:{line}");
             self.unseen += inputs::unseen(&dataset, &|_| at.clone())?;
             near.pass();
+            self.line = self.args.lines.then_some(line);
             self.show(&dataset)?;
         }
         Ok(())
@@ -166,11 +175,15 @@ impl<'a> Stream<'a> {
                 for written in writer.all(self.opened, dataset)? {
                     let mut out = String::new();
                     if self.shown == 0 && self.args.to == Format::Csv {
-                        out.push_str(&written::header(&writer.target, &written));
+                        out.push_str(&written::header(
+                            &writer.target,
+                            &written,
+                            self.line.is_some(),
+                        ));
                     }
                     out.push_str(&match self.args.to {
-                        Format::Jsonl => written::jsonl(&writer.target, &written),
-                        _ => written::csv(self.shown, &written),
+                        Format::Jsonl => written::jsonl(&writer.target, &written, self.line),
+                        _ => written::csv(self.shown, &written, self.line),
                     });
                     self.write(&out)?;
                 }
@@ -209,6 +222,7 @@ impl<'a> Stream<'a> {
             columns,
             lines: Lines::of(long, None),
             probabilities: self.args.probabilities,
+            numbered: self.args.lines,
         });
         Ok(model)
     }
@@ -242,6 +256,10 @@ impl<'a> Stream<'a> {
 
     fn series(&mut self, follower: &mut Follower<'_>, dataset: &Dataset) -> Result<(), Failure> {
         let ahead = follower.is_ahead();
+        if ahead {
+            // What is answered is the row to come.
+            self.line = None;
+        }
         let plan = BatchPlan {
             batch: BatchSize::Rows(1),
             bptt: Some(1),
@@ -306,8 +324,8 @@ impl<'a> Stream<'a> {
             }
         }
         out.push_str(&match self.args.to {
-            Format::Jsonl => text.jsonl(&example),
-            _ => text.csv(self.shown, &example),
+            Format::Jsonl => text.jsonl(&example, &[self.line]),
+            _ => text.csv(self.shown, &example, &[self.line]),
         });
         self.write(&out)
     }

@@ -4,7 +4,8 @@
 //!
 //! A number `y` is the column `y`, or `y.0`, `y.1`, … where it has several features. A class or token
 //! `y` is `y`, the likeliest label, and `y.p`, its probability; where all probabilities are asked for,
-//! a column `y.<label>` follows for each label, in JSON one object `y.all`.
+//! a column `y.<label>` follows for each label, in JSON one object `y.all`. Where it is asked for, `line`
+//! is the line of the input on which the example, or the row of a series, begins.
 
 use std::fmt::Write as _;
 
@@ -37,6 +38,8 @@ pub struct Text<'r> {
     pub lines: Lines,
     /// Of every label, not of the likeliest alone.
     pub probabilities: bool,
+    /// With the line of the input.
+    pub numbered: bool,
 }
 
 impl Text<'_> {
@@ -52,6 +55,9 @@ impl Text<'_> {
             Lines::Steps => "example,step",
             Lines::Series => "step",
         });
+        if self.numbered {
+            out.push_str(",line");
+        }
         for (c, r) in self.columns.iter().zip(example) {
             let name = &c.name;
             let labels = c.labels.filter(|_| Self::labelled(c, r.width));
@@ -77,8 +83,9 @@ impl Text<'_> {
         out
     }
 
-    /// The lines of an example, or of the steps of a series from `first` on.
-    pub fn csv(&self, first: usize, example: &[Rows]) -> String {
+    /// The lines of an example, or of the steps of a series from `first` on. `places`: where the example, or
+    /// each step of the series, begins in the input.
+    pub fn csv(&self, first: usize, example: &[Rows], places: &[Option<usize>]) -> String {
         let mut out = String::new();
         let steps = example.iter().filter(|r| r.timed).map(Rows::steps).max();
         for t in 0..steps.unwrap_or(1) {
@@ -87,12 +94,24 @@ impl Text<'_> {
                 Lines::Steps => write!(out, "{first},{t}"),
                 Lines::Series => write!(out, "{}", first + t),
             };
+            if self.numbered {
+                out.push(',');
+                if let Some(line) = self.place(places, t) {
+                    let _ = write!(out, "{line}");
+                }
+            }
             for (c, r) in self.columns.iter().zip(example) {
                 self.cells(c, r, t, &mut out);
             }
             out.push('\n');
         }
         out
+    }
+
+    /// The line of step `t`.
+    fn place(&self, places: &[Option<usize>], t: usize) -> Option<usize> {
+        let i = if self.lines == Lines::Series { t } else { 0 };
+        places.get(i).copied().flatten()
     }
 
     fn cells(&self, column: &Column<'_>, r: &Rows, t: usize, out: &mut String) {
@@ -114,7 +133,7 @@ impl Text<'_> {
     }
 
     /// An object for an example; for each step of a series.
-    pub fn jsonl(&self, example: &[Rows]) -> String {
+    pub fn jsonl(&self, example: &[Rows], places: &[Option<usize>]) -> String {
         let mut out = String::new();
         let steps = match self.lines {
             Lines::Series => example.iter().map(Rows::steps).max().unwrap_or(0),
@@ -122,6 +141,9 @@ impl Text<'_> {
         };
         for t in 0..steps {
             let mut o = serde_json::Map::new();
+            if self.numbered {
+                o.insert("line".to_string(), self.place(places, t).into());
+            }
             for (c, r) in self.columns.iter().zip(example) {
                 let listed = r.timed && self.lines != Lines::Series;
                 let rows: Vec<&[f32]> = match listed {

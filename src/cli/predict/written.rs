@@ -63,28 +63,30 @@ impl Writer {
 }
 
 /// The first line of a CSV file.
-pub fn header(target: &str, written: &Generated) -> String {
+pub fn header(target: &str, written: &Generated, numbered: bool) -> String {
     let target = quoted(target);
+    let line = if numbered { ",line" } else { "" };
     match written {
-        Generated::Text(_) => format!("example,{target}\n"),
+        Generated::Text(_) => format!("example{line},{target}\n"),
         Generated::Numbers(steps) => match steps.first().map_or(1, Vec::len) {
-            1 => format!("example,step,{target}\n"),
+            1 => format!("example,step{line},{target}\n"),
             n => {
                 let columns: Vec<String> = (0..n).map(|k| format!("{target}.{k}")).collect();
-                format!("example,step,{}\n", columns.join(","))
+                format!("example,step{line},{}\n", columns.join(","))
             }
         },
     }
 }
 
-/// The lines of example `i`.
-pub fn csv(i: usize, written: &Generated) -> String {
+/// The lines of example `i`; `place`: where it begins in the input, if that is asked for.
+pub fn csv(i: usize, written: &Generated, place: Option<usize>) -> String {
+    let place = place.map_or(String::new(), |line| format!(",{line}"));
     match written {
-        Generated::Text(text) => format!("{i},{}\n", quoted(text)),
+        Generated::Text(text) => format!("{i}{place},{}\n", quoted(text)),
         Generated::Numbers(steps) => {
             let line = |(t, step): (usize, &Vec<f64>)| {
                 let values: Vec<String> = step.iter().map(f64::to_string).collect();
-                format!("{i},{t},{}\n", values.join(","))
+                format!("{i},{t}{place},{}\n", values.join(","))
             };
             steps.iter().enumerate().map(line).collect()
         }
@@ -92,7 +94,7 @@ pub fn csv(i: usize, written: &Generated) -> String {
 }
 
 /// An object with the text, or with a list of steps.
-pub fn jsonl(target: &str, written: &Generated) -> String {
+pub fn jsonl(target: &str, written: &Generated, place: Option<usize>) -> String {
     let value: serde_json::Value = match written {
         Generated::Text(text) => text.as_str().into(),
         Generated::Numbers(steps) => {
@@ -103,11 +105,22 @@ pub fn jsonl(target: &str, written: &Generated) -> String {
             steps.iter().map(step).collect()
         }
     };
-    format!("{}\n", serde_json::json!({ target: value }))
+    let mut o = serde_json::Map::new();
+    if let Some(line) = place {
+        o.insert("line".to_string(), line.into());
+    }
+    o.insert(target.to_string(), value);
+    format!("{}\n", serde_json::Value::Object(o))
 }
 
-/// Everything in one of the forms of a file.
-pub fn encoded(to: Format, target: &str, all: &[Generated]) -> Result<Vec<u8>, Failure> {
+/// Everything in one of the forms of a file. `places`: where each example begins in the input.
+pub fn encoded(
+    to: Format,
+    target: &str,
+    all: &[Generated],
+    places: Option<&[Option<usize>]>,
+) -> Result<Vec<u8>, Failure> {
+    let place = |i: usize| places.and_then(|p| p.get(i).copied().flatten());
     let arrays = || -> Result<Vec<Vec<Rows>>, Failure> {
         let one = |written: &Generated| match written {
             Generated::Text(_) => {
@@ -125,12 +138,13 @@ pub fn encoded(to: Format, target: &str, all: &[Generated]) -> Result<Vec<u8>, F
     let names = [target.to_string()];
     Ok(match to {
         Format::Csv => {
-            let lines = all.iter().enumerate().map(|(i, w)| csv(i, w));
-            let header = all.first().map(|w| header(target, w));
+            let lines = all.iter().enumerate().map(|(i, w)| csv(i, w, place(i)));
+            let header = all.first().map(|w| header(target, w, places.is_some()));
             header.into_iter().chain(lines).collect::<String>().into()
         }
         Format::Jsonl => {
-            let lines = all.iter().map(|w| jsonl(target, w));
+            let lines = all.iter().enumerate();
+            let lines = lines.map(|(i, w)| jsonl(target, w, place(i)));
             lines.collect::<String>().into()
         }
         Format::Npy => arrays::npy(&arrays()?, &names)?,

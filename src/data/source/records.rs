@@ -89,6 +89,21 @@ impl Records {
         file.raw.place(at)
     }
 
+    /// The lines on which examples begin.
+    pub fn lines(&self, examples: &[usize]) -> Vec<usize> {
+        let ends = |f: &SourceFile| f.raw.line_ends();
+        let ends: Vec<Vec<usize>> = self.files.iter().map(ends).collect();
+        let line = |e: &usize| {
+            let row = &self.rows[self.examples[*e].start];
+            let text = &self.files[row.file].raw;
+            // Blank lines before it are counted to a row whose quotes were undone.
+            let blank = text.text[row.offset..].bytes();
+            let at = row.offset + blank.take_while(|b| *b == b'\n').count();
+            text.number(ends[row.file].partition_point(|end| *end < at))
+        };
+        examples.iter().map(line).collect()
+    }
+
     /// How many columns every row has.
     pub fn width(&self) -> usize {
         self.rows.first().map_or(0, |r| r.width)

@@ -188,6 +188,16 @@ impl Text {
         }
     }
 
+    /// Where its lines end.
+    pub fn line_ends(&self) -> Vec<usize> {
+        self.text.match_indices('\n').map(|(i, _)| i).collect()
+    }
+
+    /// What its `i`-th line, from 0, is numbered in the file or stream that it is of.
+    pub fn number(&self, i: usize) -> usize {
+        self.lines.get(i).copied().unwrap_or(i + 1)
+    }
+
     /// Where byte `offset` of the text is.
     pub fn place(&self, offset: usize) -> Place {
         let mut offset = offset.min(self.text.len());
@@ -198,7 +208,7 @@ impl Text {
         let line = before.bytes().filter(|b| *b == b'\n').count();
         Place {
             file: self.name.clone(),
-            line: self.lines.get(line).copied().unwrap_or(line + 1),
+            line: self.number(line),
             column: before.rsplit('\n').next().unwrap_or("").chars().count() + 1,
         }
     }
