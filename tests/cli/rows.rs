@@ -44,14 +44,14 @@ fn a_stream_with_gaps_is_predicted_as_the_file_is() {
         "  input x : [T, 1]\n  target y : [T, 1]\n  predict y = x |> scan GRU(3) |> Linear";
     let windows =
         "  input x : [T, 1]\n  target y : number\n  predict y = last(x |> scan GRU(3)) |> Linear";
-    // The lines of the rows that have an answer: the first stands on line 2.
-    let (whole, given): (fn(usize) -> bool, fn(usize) -> bool) =
-        (|_| true, |i| i % 7 != 3 && i % 5 != 4);
+    // Which rows have a value; row 0 stands on line 2.
+    type Kept = fn(usize) -> bool;
+    let (all, given): (Kept, Kept) = (|_| true, |i| i % 7 != 3 && i % 5 != 4);
     for (model, columns, kept, back) in [
         (
             series,
             "  x = column(a, missing = previous)\n  y = next(x)",
-            whole,
+            all,
             0,
         ),
         (
