@@ -35,7 +35,7 @@ pub fn refuse_batch(
     let batches = dataset.batches(Part::Train, &evaluate::epoch_plan(settings, 0));
     let parts = (settings.accumulate as usize).max(1);
     let mut peak = 0;
-    for part in (0..parts).filter_map(|k| batches.part(0, k, parts)) {
+    for part in (0..parts).filter_map(|k| batches.bare_part(0, k, parts)) {
         let (batch, _) = part?;
         let sizes = train.signature().sizes.iter().map(|s| batch.size(s.name()));
         let sizes = sizes.collect::<Option<Vec<usize>>>();

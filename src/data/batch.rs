@@ -183,8 +183,8 @@ impl Dataset {
         along.max().unwrap_or(1)
     }
 
-    /// A batch of examples (by number in the whole dataset).
-    fn gather(&self, examples: &[usize]) -> io::Result<Batch> {
+    /// A batch of examples (by number in the whole dataset), with these columns of the dataset.
+    fn gather(&self, examples: &[usize], columns: &[Column]) -> io::Result<Batch> {
         let rows = examples.len();
         let mut batch = Batch::empty(rows);
         for (time, lengths) in self.times.iter().zip(&self.lengths) {
@@ -194,7 +194,7 @@ impl Dataset {
             batch.steps.push((time.name.clone(), most as usize));
             batch.lengths.push((time.name.clone(), all));
         }
-        for column in &self.columns {
+        for column in columns {
             let timed = !column.starts.is_empty();
             let steps = match &column.time {
                 Some(time) => batch.size(time).unwrap_or(0),
@@ -217,8 +217,8 @@ impl Dataset {
         Ok(batch)
     }
 
-    /// A batch of runs of steps of one long sequence.
-    fn gather_steps(&self, source: &[Run]) -> io::Result<Batch> {
+    /// A batch of runs of steps of one long sequence, with these columns.
+    fn gather_steps(&self, source: &[Run], columns: &[Column]) -> io::Result<Batch> {
         let mut batch = Batch::empty(source.len());
         let steps = source.iter().map(|r| r.len).max().unwrap_or(0);
         for time in &self.times {
@@ -226,7 +226,7 @@ impl Dataset {
             batch.steps.push((time.name.clone(), steps));
             batch.lengths.push((time.name.clone(), all));
         }
-        for column in &self.columns {
+        for column in columns {
             batch.put(column, source, steps)?;
         }
         Ok(batch)
@@ -334,6 +334,25 @@ impl Batches<'_> {
         k: usize,
         n: usize,
     ) -> Option<Result<(Batch, usize), Diagnostic>> {
+        self.made(index, (k, n), &self.dataset.columns)
+    }
+
+    /// The same without data: what is known of its sizes.
+    pub fn bare_part(
+        &self,
+        index: usize,
+        k: usize,
+        n: usize,
+    ) -> Option<Result<(Batch, usize), Diagnostic>> {
+        self.made(index, (k, n), &[])
+    }
+
+    fn made(
+        &self,
+        index: usize,
+        (k, n): (usize, usize),
+        columns: &[Column],
+    ) -> Option<Result<(Batch, usize), Diagnostic>> {
         let base = self.dataset.parts[self.part as usize].start;
         let rows;
         let (batch, examples, carries) = match &self.cuts {
@@ -343,14 +362,18 @@ impl Batches<'_> {
                 rows = share(end - start, k, n)?;
                 let numbers = order[start..end][rows.clone()].iter().map(|i| *i as usize);
                 let examples: Vec<usize> = numbers.clone().map(|i| base + i).collect();
-                (self.dataset.gather(&examples), numbers.collect(), false)
+                (
+                    self.dataset.gather(&examples, columns),
+                    numbers.collect(),
+                    false,
+                )
             }
             Cuts::Long(streams) => {
                 let (runs, carries) = streams.get(index)?;
                 rows = share(runs.len(), k, n)?;
                 let runs = &runs[rows.clone()];
                 let examples: Vec<usize> = runs.iter().map(|r| r.start - base).collect();
-                (self.dataset.gather_steps(runs), examples, carries)
+                (self.dataset.gather_steps(runs, columns), examples, carries)
             }
         };
         let place = |batch| Batch {

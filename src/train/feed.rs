@@ -19,6 +19,18 @@ pub struct Feed {
     roles: Vec<Role>,
     outputs: Vec<Vec<f32>>,
     zeros: Vec<f32>,
+    known: Known,
+}
+
+/// What follows from a function and its sizes, which most calls share with the call before.
+#[derive(Debug, Default)]
+struct Known {
+    /// Where the function's signature lies. Another one's in its place would be found out by the function, which checks
+    /// what it is given.
+    signature: usize,
+    sizes: Vec<usize>,
+    /// Elements of each input.
+    lens: Vec<usize>,
 }
 
 impl Feed {
@@ -34,15 +46,17 @@ impl Feed {
     ) -> Result<(), Failure> {
         let signature = function.signature();
         let sizes = sizes(signature, batch)?;
-        let lens = lengths(signature, &sizes)?;
-        let zeros = (signature.inputs.iter().zip(&lens))
-            .filter(|(slot, _)| matches!(slot.role, Role::Carry(_)))
-            .map(|(_, len)| *len)
-            .max();
-        if self.zeros.len() < zeros.unwrap_or(0) {
-            self.zeros.resize(zeros.unwrap_or(0), 0.0);
+        let place = std::ptr::from_ref(signature).addr();
+        if (self.known.signature, &self.known.sizes) != (place, &sizes) {
+            self.known = Known {
+                signature: place,
+                lens: lengths(signature, &sizes)?,
+                sizes,
+            };
+            self.fill(signature);
         }
-        let numbers: Vec<Vec<i32>> = (signature.inputs.iter().zip(&lens))
+        let lens = &self.known.lens;
+        let numbers: Vec<Vec<i32>> = (signature.inputs.iter().zip(lens))
             .map(|(slot, len)| match &slot.role {
                 // Every row of one step has its number, after those that came before the batch.
                 Role::Steps(time) => {
@@ -54,7 +68,7 @@ impl Feed {
             })
             .collect();
         let mut args = Vec::with_capacity(lens.len());
-        for ((slot, len), numbers) in signature.inputs.iter().zip(&lens).zip(&numbers) {
+        for ((slot, len), numbers) in signature.inputs.iter().zip(lens).zip(&numbers) {
             let arg = match &slot.role {
                 Role::Data(name) => batch.data(name).map(arg),
                 Role::Previous(name) => batch.previous(name).map(arg),
@@ -84,17 +98,8 @@ impl Feed {
             }
             args.extend(arg);
         }
-        if self.roles.len() != signature.outputs.len()
-            || !self
-                .roles
-                .iter()
-                .eq(signature.outputs.iter().map(|o| &o.role))
-        {
-            self.roles = signature.outputs.iter().map(|o| o.role.clone()).collect();
-            self.outputs = vec![Vec::new(); self.roles.len()];
-        }
         let call = Call {
-            sizes: &sizes,
+            sizes: &self.known.sizes,
             params: weights,
             inputs: &args,
             outputs: &mut self.outputs,
@@ -102,6 +107,22 @@ impl Feed {
             draw,
         };
         Ok(function.run(call)?)
+    }
+
+    /// Makes room for the zeros and the results of a function.
+    fn fill(&mut self, signature: &Signature) {
+        let zeros = (signature.inputs.iter().zip(&self.known.lens))
+            .filter(|(slot, _)| matches!(slot.role, Role::Carry(_)))
+            .map(|(_, len)| *len)
+            .max();
+        if self.zeros.len() < zeros.unwrap_or(0) {
+            self.zeros.resize(zeros.unwrap_or(0), 0.0);
+        }
+        let roles = || signature.outputs.iter().map(|o| &o.role);
+        if !self.roles.iter().eq(roles()) {
+            self.roles = roles().cloned().collect();
+            self.outputs = vec![Vec::new(); self.roles.len()];
+        }
     }
 
     /// The result with this role, row-major.

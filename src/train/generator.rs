@@ -40,6 +40,17 @@ impl Generator {
     }
 }
 
+/// Gives all rows this number along a time.
+fn put(all: &mut Vec<(String, Vec<i32>)>, time: &str, number: i32, rows: usize) {
+    match all.iter_mut().find(|(t, _)| t == time) {
+        Some((_, numbers)) => {
+            numbers.clear();
+            numbers.resize(rows, number);
+        }
+        None => all.push((time.to_string(), vec![number; rows])),
+    }
+}
+
 /// Sequences being read, all of one length.
 pub(super) struct Reader<'a> {
     generator: &'a mut Generator,
@@ -70,6 +81,7 @@ impl<'a> Reader<'a> {
             batch.steps.retain(|(n, _)| n != name);
             batch.steps.push((name.clone(), room));
         }
+        batch.previous = vec![(target.name.clone(), Tensor::I32(Vec::new()))];
         generator.step.hold_params(true);
         let (mut feed, mut start) = (Feed::default(), Carried::new());
         if let Some(setup) = &mut generator.setup {
@@ -104,14 +116,14 @@ impl<'a> Reader<'a> {
     pub fn step(&mut self, previous: Tensor) -> Result<(), Failure> {
         let rows = self.batch.rows;
         if let Some(name) = &self.generator.room {
-            self.batch.lengths.retain(|(n, _)| n != name);
-            let now = vec![self.at as i32 + 1; rows];
-            self.batch.lengths.push((name.clone(), now));
+            put(&mut self.batch.lengths, name, self.at as i32 + 1, rows);
         }
         if let Some(time) = &self.target.time {
-            self.batch.begun = vec![(time.clone(), vec![self.at as i32; rows])];
+            put(&mut self.batch.begun, time, self.at as i32, rows);
         }
-        self.batch.previous = vec![(self.target.name.clone(), previous)];
+        if let Some((_, read)) = self.batch.previous.first_mut() {
+            *read = previous;
+        }
         let step = self.generator.step.as_mut();
         let draw = Draw::default();
         self.feed.run(

@@ -1,7 +1,8 @@
 //! Sums of products in a fixed order that still uses vector registers.
 //!
 //! In: slices. Out: f64 sums. Element i belongs to lane i mod 8; lanes are added as a fixed tree.
-//! The order depends on the length alone, so the bits never depend on the machine.
+//! The order depends on the length alone, and no product is fused with a sum, so the bits never
+//! depend on the machine, whose wider registers are used where it has them.
 
 const LANES: usize = 8;
 
@@ -25,6 +26,66 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
         *l += x * y;
     }
     tree(lanes)
+}
+
+/// Takes from each vector of `rest` what lies along the orthonormal vectors of `basis`, four of them
+/// at a time; `size` elements a vector.
+pub fn project(basis: &[f64], rest: &mut [f64], size: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the machine has these instructions.
+        return unsafe { project_avx2(basis, rest, size) };
+    }
+    project_here(basis, rest, size);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn project_avx2(basis: &[f64], rest: &mut [f64], size: usize) {
+    project_here(basis, rest, size);
+}
+
+#[inline(always)]
+fn project_here(basis: &[f64], rest: &mut [f64], size: usize) {
+    let fours = basis.chunks_exact(4 * size);
+    let ones = fours.remainder().chunks_exact(size);
+    for v in rest.chunks_exact_mut(size) {
+        for four in fours.clone() {
+            let (a, b) = four.split_at(2 * size);
+            let ((a, b), (c, d)) = (a.split_at(size), b.split_at(size));
+            take([a, b, c, d], v);
+        }
+        for one in ones.clone() {
+            take([one], v);
+        }
+    }
+}
+
+/// v ← v − Σ (v·q)·q over these q, subtracted in their order; all are as long as v.
+#[inline(always)]
+fn take<const N: usize>(basis: [&[f64]; N], v: &mut [f64]) {
+    let basis = basis.map(|q| &q[..v.len()]);
+    let whole = v.len() / LANES * LANES;
+    let mut lanes = [[0.0; LANES]; N];
+    for at in (0..whole).step_by(LANES) {
+        let x = &v[at..at + LANES];
+        for (lanes, q) in lanes.iter_mut().zip(basis) {
+            for ((l, x), y) in lanes.iter_mut().zip(x).zip(&q[at..at + LANES]) {
+                *l += x * y;
+            }
+        }
+    }
+    for (lanes, q) in lanes.iter_mut().zip(basis) {
+        for ((l, x), y) in lanes.iter_mut().zip(&v[whole..]).zip(&q[whole..]) {
+            *l += x * y;
+        }
+    }
+    let along = lanes.map(tree);
+    for (i, x) in v.iter_mut().enumerate() {
+        for (along, q) in along.iter().zip(basis) {
+            *x -= along * q[i];
+        }
+    }
 }
 
 /// Σ aᵢ², in f64, where no square of an f32 overflows: it is finite where all elements are.
@@ -57,6 +118,22 @@ mod tests {
             assert_eq!(dot(&a, &a), sum as f64);
             let f: Vec<f32> = a.iter().map(|x| *x as f32).collect();
             assert_eq!(squares(&f), sum as f64);
+        }
+    }
+
+    #[test]
+    fn what_is_projected_has_nothing_left_along_a_basis() {
+        for size in [5usize, 8, 21] {
+            // Axes, of which each vector loses its element.
+            let mut basis = vec![0.0; 5 * size];
+            (0..5).for_each(|i| basis[i * size + size - 1 - i] = 1.0);
+            let start: Vec<f64> = (0..3 * size).map(|i| (i as f64).cos()).collect();
+            let mut left = start.clone();
+            project(&basis, &mut left, size);
+            for (i, (x, before)) in left.iter().zip(&start).enumerate() {
+                let gone = i % size >= size - 5;
+                assert_eq!(*x, if gone { 0.0 } else { *before });
+            }
         }
     }
 

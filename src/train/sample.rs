@@ -43,8 +43,10 @@ pub fn pick(probabilities: &[f32], choice: &Choice, u: f64) -> Option<usize> {
         return Some(best);
     }
     // Relative to the likeliest, so that no power underflows to nothing everywhere.
+    let power = 1.0 / choice.temperature;
     let weight = |p: f32| match p > 0.0 {
-        true => libm::pow(f64::from(p) / most, 1.0 / choice.temperature),
+        true if power == 1.0 => f64::from(p) / most,
+        true => libm::pow(f64::from(p) / most, power),
         false => 0.0,
     };
     let mut weights: Vec<(usize, f64)> = (probabilities.iter().enumerate())

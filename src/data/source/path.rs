@@ -131,7 +131,9 @@ pub fn read(
             .label(written.span, "named here".to_string())
             .help("a text(…) of any size is read piece by piece"));
     }
-    let mut bytes = Vec::new();
+    // Room for one byte more, where the end is found.
+    let room = len.min(limit.unwrap_or(MAX_BYTES)) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
     File::open(&file.path)
         .and_then(|f| {
             f.take(limit.unwrap_or(MAX_BYTES + 1))

@@ -47,6 +47,16 @@ pub(super) struct Launch {
     pub(super) sizes: Vec<i64>,
     pub(super) arena: Arena,
     pub(super) buffers: Vec<*mut f32>,
+    lengths: Lengths,
+}
+
+/// Elements of what a call of these sizes takes and gives.
+#[derive(Default)]
+struct Lengths {
+    /// `None` before the first call.
+    of: Option<Vec<i64>>,
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
 }
 
 // SAFETY: the addresses are those of one call and are not used after it.
@@ -223,11 +233,8 @@ impl Binding {
         let s = &self.signature;
         self.sizes_into(call.sizes, &mut launch.sizes)?;
         let sizes = &launch.sizes;
-        // The first step is read where it stands, also when no example has it.
-        for time in &self.begun {
-            if time.eval(&self.value(sizes)) == Some(0) {
-                return Err(bad(format!("a call needs at least one step along {time}")));
-            }
+        if launch.lengths.of.as_ref() != Some(sizes) {
+            launch.lengths = self.lengths(sizes)?;
         }
         let want = |what: &dyn Fn() -> String, want: usize, got: usize| {
             if want == got {
@@ -247,7 +254,7 @@ impl Binding {
         )?;
         for (i, (slot, arg)) in s.inputs.iter().zip(call.inputs).enumerate() {
             let name = || name(&slot.role);
-            let len = self.len(self.inputs[i], sizes)?;
+            let len = launch.lengths.inputs[i];
             match (slot.elem, arg) {
                 (Elem::F32, Arg::F32(x)) => want(&name, len, x.len())?,
                 (Elem::I32, Arg::I32(x)) => want(&name, len, x.len())?,
@@ -271,22 +278,33 @@ impl Binding {
         Ok(())
     }
 
-    /// Bytes by which the outputs of a call will grow.
-    pub(super) fn growth(&self, call: &Call<'_>, sizes: &[i64]) -> Result<u128, Diagnostic> {
-        let mut bytes = 0;
-        for (b, out) in self.outputs.iter().zip(call.outputs.iter()) {
-            bytes += self.len(*b, sizes)?.saturating_sub(out.capacity()) as u128 * 4;
+    /// What follows from sizes alone, which most calls share with the call before.
+    fn lengths(&self, sizes: &[i64]) -> Result<Lengths, Diagnostic> {
+        // The first step is read where it stands, also when no example has it.
+        for time in &self.begun {
+            if time.eval(&self.value(sizes)) == Some(0) {
+                return Err(bad(format!("a call needs at least one step along {time}")));
+            }
         }
-        Ok(bytes)
+        let all = |buffers: &[BufferId]| -> Result<Vec<usize>, Diagnostic> {
+            buffers.iter().map(|b| self.len(*b, sizes)).collect()
+        };
+        Ok(Lengths {
+            inputs: all(&self.inputs)?,
+            outputs: all(&self.outputs)?,
+            of: Some(sizes.to_vec()),
+        })
     }
 
-    /// Sizes the outputs, finds every buffer's address, and clears the gradients that nothing writes.
-    pub(super) fn bind(
-        &self,
-        call: &mut Call<'_>,
-        launch: &mut Launch,
-        arena: *mut f32,
-    ) -> Result<(), Diagnostic> {
+    /// Bytes by which the outputs of a checked call will grow.
+    pub(super) fn growth(&self, call: &Call<'_>, launch: &Launch) -> u128 {
+        let outputs = launch.lengths.outputs.iter().zip(call.outputs.iter());
+        let more = outputs.map(|(len, out)| len.saturating_sub(out.capacity()) as u128 * 4);
+        more.sum()
+    }
+
+    /// Sizes the outputs of a checked call, finds every buffer's address, and clears the gradients that nothing writes.
+    pub(super) fn bind(&self, call: &mut Call<'_>, launch: &mut Launch, arena: *mut f32) {
         let nothing = NOTHING.as_ptr().cast::<f32>().cast_mut();
         let some = |len: usize, p: *mut f32| if len == 0 { nothing } else { p };
         launch.buffers.clear();
@@ -310,7 +328,7 @@ impl Binding {
             };
         }
         for (i, (b, out)) in self.outputs.iter().zip(call.outputs.iter_mut()).enumerate() {
-            let len = self.len(*b, &launch.sizes)?;
+            let len = launch.lengths.outputs[i];
             out.resize(len, 0.0);
             if self.owns(i) {
                 launch.buffers[b.0 as usize] = some(len, out.as_mut_ptr());
@@ -327,7 +345,6 @@ impl Binding {
                 }
             }
         }
-        Ok(())
     }
 
     /// Whether output `i` is the memory of its buffer, and not a copy of what another port owns.

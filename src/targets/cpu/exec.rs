@@ -107,6 +107,8 @@ pub fn compile_on(
             _ => false,
         });
     let once = once.collect();
+    let cell = |own: Cell| compiled.table.cells().iter().position(|c| *c == own);
+    let own = [cell(Cell::Scratch), cell(Cell::Counters)];
     let workers = pool.workers();
     let empty = Buffer::zeroed(0).map_err(|e| memory::refused(e.bytes, None))?;
     let mut exec = CpuExecutable {
@@ -127,6 +129,7 @@ pub fn compile_on(
         ready: None,
         plans: Vec::new(),
         cells: Vec::new(),
+        own,
         probes: compiled.probes,
         clocks: options.profile.then(Clocks::default),
         _code: compiled.code,
@@ -160,6 +163,8 @@ pub struct CpuExecutable {
     ready: Option<Vec<i64>>,
     plans: Vec<Plan>,
     cells: Vec<i64>,
+    /// The cells of scratch and counters, which each worker has its own of.
+    own: [Option<usize>; 2],
     pub(super) probes: Vec<Probe>,
     /// Where tasks are timed.
     pub(super) clocks: Option<Clocks>,
@@ -185,9 +190,7 @@ impl CpuExecutable {
                 Cell::Packed(_) | Cell::PanelBlock(_) | Cell::Size(_) => {}
             }
         }
-        let cells = self.table.cells();
-        let scratch = cells.iter().position(|c| *c == Cell::Scratch);
-        let counters = cells.iter().position(|c| *c == Cell::Counters);
+        let [scratch, counters] = self.own;
         for (worker, table) in self.tables.iter_mut().enumerate() {
             if let Some(i) = scratch {
                 held[i] = at(placed.scratch + worker * placed.scratch_len);
@@ -295,10 +298,10 @@ impl Executable for CpuExecutable {
         self.binding.check(&call, &mut self.launch)?;
         self.prepare()?;
         let len = self.launch.arena.len;
-        let outputs = self.binding.growth(&call, &self.launch.sizes)?;
+        let outputs = self.binding.growth(&call, &self.launch);
         self.grow(len, outputs)?;
-        self.binding
-            .bind(&mut call, &mut self.launch, self.arena.as_mut_ptr())?;
+        let arena = self.arena.as_mut_ptr();
+        self.binding.bind(&mut call, &mut self.launch, arena);
         self.fill_tables(&call);
         self.run_steps();
         self.binding.finish(&mut call, &self.launch);

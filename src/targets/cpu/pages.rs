@@ -1,7 +1,7 @@
 //! Memory for arenas and panels: a number of floats in, zeroed memory on cache-line (or huge-page) bounds out, or an
 //! error that says how many bytes were asked for.
 
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -23,14 +23,19 @@ pub struct OutOfMemory {
 
 /// A fixed number of floats, zero at first, aligned to 64 bytes at least.
 pub struct Buffer {
+    /// The first float, which lies in `block` on the bound asked for.
     ptr: NonNull<f32>,
     len: usize,
+    /// What was allocated; `None` where there are no floats.
+    block: Option<(NonNull<u8>, Layout)>,
 }
 
 impl Buffer {
     /// `len` zeros.
     ///
-    /// Every page is touched, so that training does not meet page faults later.
+    /// The system clears a page when it is first used, just before that: clearing all of a large buffer here would
+    /// write every page twice, the second time from memory. So more is asked for than the bound needs, for memory on no
+    /// bound in particular comes zeroed from the system.
     pub fn zeroed(len: usize) -> Result<Buffer, OutOfMemory> {
         let failed = OutOfMemory {
             bytes: len as u128 * size_of::<f32>() as u128,
@@ -39,16 +44,29 @@ impl Buffer {
             return Ok(Buffer {
                 ptr: NonNull::dangling(),
                 len,
+                block: None,
             });
         }
-        let layout = layout(len).ok_or(failed)?;
+        let bytes = len.checked_mul(size_of::<f32>()).ok_or(failed)?;
+        let bound = if bytes >= LARGE { HUGE_PAGE } else { LINE };
+        let layout = (bytes.checked_add(bound))
+            .and_then(|all| Layout::from_size_align(all, align_of::<u128>()).ok())
+            .ok_or(failed)?;
         // SAFETY: the layout is of at least four bytes.
-        let ptr = unsafe { alloc(layout) }.cast::<f32>();
-        let ptr = NonNull::new(ptr).ok_or(failed)?;
-        advise_huge_pages(ptr, layout);
-        // SAFETY: `layout` covers `len` floats at `ptr`.
-        unsafe { ptr.as_ptr().write_bytes(0, len) };
-        Ok(Buffer { ptr, len })
+        let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(failed)?;
+        let skipped = block.as_ptr().align_offset(bound);
+        if skipped > bound {
+            // SAFETY: the block was just allocated with this layout.
+            unsafe { dealloc(block.as_ptr(), layout) };
+            return Err(failed);
+        }
+        // SAFETY: the block is `bound` bytes longer than the floats are, and `skipped` at most that.
+        let ptr = unsafe { block.add(skipped) }.cast::<f32>();
+        if bound == HUGE_PAGE {
+            advise_huge_pages(ptr, bytes);
+        }
+        let block = Some((block, layout));
+        Ok(Buffer { ptr, len, block })
     }
 
     /// The first float, for kernels to read.
@@ -62,30 +80,21 @@ impl Buffer {
     }
 }
 
-/// Size and alignment of `len` floats, if the address space has room for them.
-fn layout(len: usize) -> Option<Layout> {
-    let bytes = len.checked_mul(size_of::<f32>())?;
-    let align = if bytes >= LARGE { HUGE_PAGE } else { LINE };
-    Layout::from_size_align(bytes, align).ok()
-}
-
 #[cfg(target_os = "linux")]
-fn advise_huge_pages(ptr: NonNull<f32>, layout: Layout) {
-    if layout.align() == HUGE_PAGE {
-        // SAFETY: the range was just allocated and starts at a page. Advice does not change what memory holds, and a
-        // refusal costs speed only.
-        unsafe { libc::madvise(ptr.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
-    }
+fn advise_huge_pages(ptr: NonNull<f32>, bytes: usize) {
+    // SAFETY: the range was just allocated and starts at a page. Advice does not change what memory holds, and a
+    // refusal costs speed only.
+    unsafe { libc::madvise(ptr.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_: NonNull<f32>, _: Layout) {}
+fn advise_huge_pages(_: NonNull<f32>, _: usize) {}
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(layout) = layout(self.len).filter(|layout| layout.size() > 0) {
-            // SAFETY: `zeroed` allocated this pointer with the same layout.
-            unsafe { dealloc(self.ptr.as_ptr().cast(), layout) };
+        if let Some((block, layout)) = self.block {
+            // SAFETY: `zeroed` allocated this block with this layout.
+            unsafe { dealloc(block.as_ptr(), layout) };
         }
     }
 }

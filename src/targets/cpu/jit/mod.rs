@@ -117,6 +117,7 @@ pub(crate) fn compile(
         place: Vec::new(),
         rows: wide::Rows {
             on: request.isa == Isa::Avx512 && cfg!(target_arch = "x86_64"),
+            texts: request.texts,
             ..wide::Rows::default()
         },
     };

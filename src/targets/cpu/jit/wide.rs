@@ -33,6 +33,8 @@ const SLOT: usize = 8;
 pub(crate) struct Rows {
     /// Whether the machine runs them.
     pub(crate) on: bool,
+    /// Whether their texts are wanted.
+    pub(crate) texts: bool,
     pub(crate) all: Vec<(FuncId, String, Row)>,
 }
 
@@ -136,7 +138,7 @@ impl Emitter<'_, '_, '_, '_> {
             }
         }
         let code = self.row_code(&mut arguments, depth)?;
-        let row = wide::encode(&code).map_err(|e| internal(&e))?;
+        let row = wide::encode(&code, self.asm.rows.texts).map_err(|e| internal(&e))?;
         let id = self.asm.rows.add(row, self.asm.module)?;
 
         let slots = arguments.pointers.len() + arguments.numbers.len() + arguments.results;

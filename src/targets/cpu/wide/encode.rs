@@ -47,12 +47,12 @@ pub(super) struct Encode<'c> {
 
 pub(super) type Made = Result<(), IcedError>;
 
-/// Encodes a row.
+/// Encodes a row; `texts`: with its text.
 ///
 /// # Errors
 ///
 /// An instruction that the encoder refuses: a fault of this file.
-pub(crate) fn encode(code: &Code) -> Result<Row, String> {
+pub(crate) fn encode(code: &Code, texts: bool) -> Result<Row, String> {
     let mut e = Encode {
         code,
         items: Vec::new(),
@@ -61,7 +61,7 @@ pub(crate) fn encode(code: &Code) -> Result<Row, String> {
         masked: false,
     };
     e.all().map_err(|e| e.to_string())?;
-    lay(&e.items, &e.pool).map_err(|e| e.to_string())
+    lay(&e.items, &e.pool, texts).map_err(|e| e.to_string())
 }
 
 impl Encode<'_> {

@@ -11,7 +11,7 @@ use super::operands::BYTES;
 /// A function's code.
 pub(crate) struct Row {
     pub(crate) bytes: Vec<u8>,
-    /// One instruction a line.
+    /// One instruction a line, where texts are asked for.
     pub(crate) text: String,
 }
 
@@ -38,8 +38,9 @@ pub(super) enum Item {
     Here(Label),
 }
 
-/// Lays everything out: once to find where labels are, once for good.
-pub(super) fn lay(items: &[Item], pool: &[u32]) -> Result<Row, IcedError> {
+/// Lays everything out: once to find where labels are, once for good. `texts`: in words too, which takes longer than
+/// all the rest.
+pub(super) fn lay(items: &[Item], pool: &[u32], texts: bool) -> Result<Row, IcedError> {
     let mut places: Vec<(Label, u64)> = Vec::new();
     let mut row = Row {
         bytes: Vec::new(),
@@ -48,7 +49,7 @@ pub(super) fn lay(items: &[Item], pool: &[u32]) -> Result<Row, IcedError> {
     for last in [false, true] {
         let mut encoder = Encoder::new(64);
         let mut text = String::new();
-        let mut formatter = IntelFormatter::new();
+        let mut formatter = (last && texts).then(IntelFormatter::new);
         let mut here = 0u64;
         let place = |label: Label| {
             let known = |(l, at): &(Label, u64)| (*l == label).then_some(*at);
@@ -77,7 +78,7 @@ pub(super) fn lay(items: &[Item], pool: &[u32]) -> Result<Row, IcedError> {
                 }
             };
             let length = encoder.encode(&made, here)?;
-            if last {
+            if let Some(formatter) = &mut formatter {
                 let mut line = String::new();
                 let mut shown = made;
                 shown.set_ip(here);

@@ -15,7 +15,7 @@ fn run(code: &Code, arguments: &mut [u64], n: usize) -> bool {
         println!("not run: this machine has no AVX-512");
         return false;
     }
-    let row = encode(code).expect("all instructions are known");
+    let row = encode(code, true).expect("all instructions are known");
     let builder = JITBuilder::new(default_libcall_names()).expect("a machine");
     let mut module = JITModule::new(builder);
     let mut signature = module.make_signature();
