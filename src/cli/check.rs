@@ -62,9 +62,10 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
         }
         if args.cost {
             let models = costs::all(&loaded)?;
+            let pool = session::pool(common);
             match common.json {
-                true => drop(cost.insert(name.clone(), costs::json(&models))),
-                false => stdout::write(&costs::text(&models)?)?,
+                true => drop(cost.insert(name.clone(), costs::json(&loaded, &models, &pool)?)),
+                false => stdout::write(&costs::text(&loaded, &models, &pool)?)?,
             }
         }
         if !common.quiet && !args.resolved && !args.cost && !common.json {

@@ -8,20 +8,48 @@ use super::Failure;
 use super::Within;
 use super::load::Loaded;
 use crate::check::program::Model;
-use crate::cost::{Cost, Formula, cost};
+use crate::cost::{Beside, Cost, Formula, Resident, cost, resident};
 use crate::dim::{Binding, Role, Sym};
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
 use crate::schedule::program::Program;
 use crate::schedule::schedule;
+use crate::settings::TrainSettings;
+use crate::targets::cpu::footprint::footprint;
+use crate::targets::cpu::pool::Pool;
+use crate::train::ahead;
+use crate::train::optimize::state_names;
 
-/// The cost of every model, by name.
-pub fn all(loaded: &Loaded) -> Result<Vec<(String, Cost)>, Failure> {
+/// A model's cost, whatever the machine.
+pub struct Costs {
+    pub name: String,
+    pub cost: Cost,
+    plan: Program,
+}
+
+/// The cost of every model.
+pub fn all(loaded: &Loaded) -> Result<Vec<Costs>, Failure> {
     let one = |model: &Model| {
-        let (cost, _) = of(&with_open_sizes(model), &[]).within(&loaded.sources)?;
-        Ok((String::clone(&model.name), cost))
+        let (cost, plan) = of(&with_open_sizes(model), &[]).within(&loaded.sources)?;
+        let name = model.name.clone();
+        Ok(Costs { name, cost, plan })
     };
     loaded.models.iter().map(one).collect()
+}
+
+/// What the first step of training adds to the memory of a process on this machine.
+pub fn held(plan: &Program, settings: &TrainSettings, pool: &Pool) -> Result<Resident, Failure> {
+    let own = footprint(plan, pool)?;
+    let states = state_names(&settings.optimizer).len() as u64;
+    // The sum over the parts of a batch has an arena of its own.
+    let sum = u64::from(settings.accumulate > 1);
+    let beside = Beside {
+        packed: own.packed,
+        scratch: own.scratch,
+        arenas: 1 + sum + states,
+        batches: ahead::held(pool.workers()),
+    };
+    Ok(resident(plan, &beside)?)
 }
 
 /// The cost of a model of which some weights are not trained, and the plan it was taken from.
@@ -65,10 +93,37 @@ fn with_open_sizes(model: &Model) -> Model {
     model
 }
 
-pub fn text(models: &[(String, Cost)]) -> Result<String, Failure> {
+/// What training each model holds, where the file trains it; in the order of the models.
+fn trained(
+    loaded: &Loaded,
+    models: &[Costs],
+    pool: &Pool,
+) -> Result<Vec<Option<Resident>>, Failure> {
+    let one = |m: &Costs| match loaded.experiment.train(Some(&m.name)) {
+        Some(block) => held(&m.plan, &block.settings, pool).map(Some),
+        None => Ok(None),
+    };
+    models.iter().map(one).collect()
+}
+
+pub fn text(loaded: &Loaded, models: &[Costs], pool: &Pool) -> Result<String, Failure> {
     let mut out = String::new();
-    for (name, cost) in models {
+    let resident = trained(loaded, models, pool)?;
+    for (Costs { name, cost, .. }, resident) in models.iter().zip(resident) {
         let _ = write!(out, "model {name}\n{cost}");
+        if let Some(r) = resident {
+            let threads = pool.workers();
+            let plural = if threads == 1 { "" } else { "s" };
+            let _ = writeln!(
+                out,
+                "training     {} bytes on {threads} thread{plural}:\n  temporaries, {} of packed weights, {} of gradients \
+                 and state, {} of batches",
+                r.all()?,
+                r.packed.formula(),
+                r.arenas.formula(),
+                r.batches.formula(),
+            );
+        }
         for (part, n) in cost.by_part()? {
             let part = if part.is_empty() { name } else { part };
             let _ = writeln!(out, "  weights of {part}: {}", cost.with_value(&n));
@@ -77,9 +132,10 @@ pub fn text(models: &[(String, Cost)]) -> Result<String, Failure> {
     Ok(out)
 }
 
-pub fn json(models: &[(String, Cost)]) -> serde_json::Value {
+pub fn json(loaded: &Loaded, models: &[Costs], pool: &Pool) -> Result<serde_json::Value, Failure> {
     let mut all = serde_json::Map::new();
-    for (name, cost) in models {
+    let resident = trained(loaded, models, pool)?;
+    for (Costs { name, cost, .. }, resident) in models.iter().zip(resident) {
         let both = |f: &Formula| {
             serde_json::json!({
                 "formula": cost.names(f),
@@ -99,7 +155,7 @@ pub fn json(models: &[(String, Cost)]) -> serde_json::Value {
             .iter()
             .map(|(path, n)| (path.clone(), both(&Formula::of(n))))
             .collect();
-        let one = serde_json::json!({
+        let mut one = serde_json::json!({
             "parameters": both(&cost.parameters),
             "forward_flops": flops(&cost.forward),
             "backward_flops": flops(&cost.backward),
@@ -108,7 +164,10 @@ pub fn json(models: &[(String, Cost)]) -> serde_json::Value {
             "peak_bytes": cost.peak.to_string(),
             "weights": weights,
         });
+        if let Some(r) = resident {
+            one["training_bytes"] = r.all()?.to_string().into();
+        }
         all.insert(name.clone(), one);
     }
-    all.into()
+    Ok(all.into())
 }

@@ -39,8 +39,7 @@ pub enum Backend {
 
 impl Backend {
     pub fn cpu(common: &Common) -> Backend {
-        let all = std::thread::available_parallelism().map_or(1, usize::from);
-        Backend::Cpu(Arc::new(Pool::new(common.threads.map_or(all, usize::from))))
+        Backend::Cpu(pool(common))
     }
 
     /// Threads that compute, the caller's among them.
@@ -50,6 +49,12 @@ impl Backend {
             Backend::Reference => 1,
         }
     }
+}
+
+/// As many threads as are asked for, or as the machine has.
+pub fn pool(common: &Common) -> Arc<Pool> {
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(Pool::new(common.threads.map_or(all, usize::from)))
 }
 
 /// Compiles the functions of one model.

@@ -42,7 +42,7 @@ pub fn cost(part: &Part, common: &Common) -> Option<String> {
     let shape: Vec<String> = shape.iter().map(size).collect();
     let trained = sound(&trial.text(Some(&shape)), &common)?;
     let model = trained.models.first()?;
-    let (_, cost) = costs::all(&trained).ok()?.pop()?;
+    let cost = costs::all(&trained).ok()?.pop()?.cost;
     let listing = resolved(model);
     let weights: Vec<&str> = listing
         .lines()

@@ -12,6 +12,7 @@ mod moved;
 mod pairs;
 mod points;
 mod poly;
+mod resident;
 mod roofline;
 mod show;
 
@@ -20,6 +21,7 @@ use std::fmt;
 pub use formula::Formula;
 pub use kernel::{KernelCost, kernel};
 pub use moved::Moved;
+pub use resident::{Beside, Resident, resident};
 pub use roofline::{Products, Work, products};
 
 use crate::diagnostics::Diagnostic;

@@ -13,9 +13,17 @@ use crate::data::{Batch, Batches, Dataset, Part};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{Length, TrainSettings};
 
-/// Batches that wait beside the one that is being made. They are small beside what a step holds, and
-/// carry short steps over the moments in which the system gives their thread no processor.
+/// Batches that wait beside the one that is being made, at most. They carry short steps over the moments in which the
+/// system gives their thread no processor.
 const WAITING: usize = 4;
+/// Bytes of batches that wait, where that is more than one. Short steps have small batches.
+const WAITING_BYTES: usize = 256 << 10;
+
+/// Batches that a run holds at a time, small ones aside: the one that is computed, and where others are made on a thread
+/// of their own, the one that waits and the one that is being made.
+pub fn held(threads: usize) -> u64 {
+    if threads > 1 { 3 } else { 1 }
+}
 
 /// A batch and its place.
 #[derive(Debug)]
@@ -84,23 +92,34 @@ impl<'d> Maker<'d> {
     }
 }
 
+/// A batch as it was made; `None` after the last one.
+type Next = Result<Option<Made>, Diagnostic>;
+
 /// Gives batches as they are asked for.
 pub enum Ahead<'d> {
     /// Made when asked for.
     Here(Box<Maker<'d>>),
-    /// Made on a thread of their own.
-    Beside(Receiver<Result<Option<Made>, Diagnostic>>),
+    /// The first, and the others as they are made on a thread of their own.
+    Beside(Option<Next>, Receiver<Next>),
 }
 
 impl<'d> Ahead<'d> {
     /// Makes batches on a thread of `scope`, or, where the system gives none, when asked for. The
     /// thread ends when this is dropped.
-    pub fn beside<'s>(scope: &'s Scope<'s, '_>, maker: Maker<'d>) -> Ahead<'d>
+    pub fn beside<'s>(scope: &'s Scope<'s, '_>, mut maker: Maker<'d>) -> Ahead<'d>
     where
         'd: 's,
     {
-        let (give, take) = sync_channel(WAITING);
-        let mut made = maker.clone();
+        // The first is waited for in any case, and says how large they are.
+        let began = maker.clone();
+        let first = maker.next();
+        let bytes = match &first {
+            Ok(Some(made)) => made.parts.iter().map(|(b, _)| b.bytes()).sum(),
+            Ok(None) | Err(_) => 0,
+        };
+        let room = WAITING_BYTES / usize::max(bytes, 1);
+        let (give, take) = sync_channel(room.clamp(1, WAITING));
+        let mut made = maker;
         let work = move || {
             loop {
                 let next = made.next();
@@ -114,8 +133,8 @@ impl<'d> Ahead<'d> {
             .name("batches".into())
             .spawn_scoped(scope, work)
         {
-            Ok(_) => Ahead::Beside(take),
-            Err(_) => Ahead::Here(maker.into()),
+            Ok(_) => Ahead::Beside(Some(first), take),
+            Err(_) => Ahead::Here(began.into()),
         }
     }
 
@@ -124,7 +143,10 @@ impl<'d> Ahead<'d> {
         let made = match self {
             Ahead::Here(maker) => maker.next(),
             // Nothing comes after the end.
-            Ahead::Beside(take) => take.recv().unwrap_or(Ok(None)),
+            Ahead::Beside(first, take) => match first.take() {
+                Some(first) => first,
+                None => take.recv().unwrap_or(Ok(None)),
+            },
         };
         Ok(made?)
     }

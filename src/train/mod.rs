@@ -6,7 +6,7 @@
 //! never interrupted.
 
 mod accumulate;
-mod ahead;
+pub mod ahead;
 pub mod beam;
 mod begin;
 pub mod bleu;

@@ -11,6 +11,7 @@ use super::bound::Work;
 use super::report::{Memory, Times, Training};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::room::refuse_batch;
+use crate::cli::session::Backend;
 use crate::cli::train::STARTED;
 use crate::cli::{Failure, costs};
 use crate::cost::products;
@@ -18,7 +19,6 @@ use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
 use crate::train::folder::{Record, RunFolder};
 use crate::train::observe::{Event, Observer, StepReport};
-use crate::train::optimize::state_names;
 use crate::train::plan::{Functions, Plan, Start};
 use crate::train::run;
 use crate::train::usage;
@@ -48,7 +48,6 @@ impl Bench<'_> {
         let evaluate = compiler.stage(options, false)?;
         refuse_batch(train.start.as_ref(), self.dataset, settings)?;
         let sizes = self.sizes(train.start.signature());
-        let weights = train.start.signature().param_len as u64 * 4;
         let functions = Functions {
             train,
             evaluate,
@@ -92,7 +91,10 @@ impl Bench<'_> {
         let (cost, program) = costs::of(&self.model, &self.frozen)?;
         let size = |s: &_| self.size(s);
         let temporaries = cost.peak_at(&size);
-        let states = state_names(&settings.optimizer).len() as u64;
+        let resident = match &self.backend {
+            Backend::Cpu(pool) => Some(costs::held(&program, settings, pool)?),
+            Backend::Reference => None,
+        };
         let timed = watch.counted();
         let of = |part: fn(&StepReport) -> f64| Times::of(timed.iter().map(part).collect());
         let training = Training {
@@ -104,8 +106,7 @@ impl Bench<'_> {
             first_step_ms: summary.first_step_ms,
             memory: Memory {
                 temporaries,
-                // Gradients and the optimizer's state are touched by the first step too.
-                predicted: temporaries.map(|t| t + (1 + states) * weights),
+                predicted: resident.and_then(|r| r.at(&size)),
                 growth: watch.growth,
             },
         };

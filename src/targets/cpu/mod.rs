@@ -7,7 +7,8 @@
 //! profile: what each kernel takes
 //!
 //! program ─▶ jit (wide: rows of full width): machine code, calling kernels ─▶ exec ─▶ an executable
-//!                 (bind: arguments, arena, memory: what is left, plan: workers, weights: what is made once)
+//!                 (bind: arguments, arena, memory: what is left, plan: workers, weights: what is made once;
+//!                  footprint: what it keeps)
 //!              └─▶ emit: plan and code as text
 //! ```
 
@@ -18,6 +19,7 @@ pub mod emit;
 pub mod exec;
 #[cfg(test)]
 mod exec_tests;
+pub mod footprint;
 mod gemm;
 #[cfg(test)]
 mod gemm_tests;
