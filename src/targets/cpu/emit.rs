@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::isa::Isa;
 use super::jit::machine::Effort;
-use super::jit::step::{Split, Step};
+use super::jit::step::{Kind, Split, Step};
 use super::jit::{self, Compiled, Request};
 use super::kernels::Kernels;
 use super::pool::Pool;
@@ -63,6 +63,7 @@ pub fn texts(program: &Program, isa: Isa) -> Result<Texts, Diagnostic> {
         verify: cfg!(debug_assertions),
         texts: true,
         profile: false,
+        by_columns: true,
     };
     let compiled = jit::compile(program, request, kernels, &Pool::new(1))?;
     let all = |text: fn(&jit::Text) -> &str| {
@@ -120,9 +121,17 @@ fn division(step: &Step) -> String {
         })
     };
     let two = step.task.columns.is_some();
+    let within = match &step.kind {
+        Kind::Scan(Some(s)) => {
+            let meets = s.parts.iter().filter(|p| p.meet).count();
+            Some(format!("columns by {}, meeting {meets}× a step", s.grain))
+        }
+        Kind::Scan(None) | Kind::Loop | Kind::Gemm | Kind::Pack(_) | Kind::Routine => None,
+    };
     let ways: Vec<String> = [
         along(if two { " rows" } else { "" }, &step.task.rows),
         along(" columns", &step.task.columns),
+        within,
     ]
     .into_iter()
     .flatten()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::arena::Arena;
+use super::barrier::Barrier;
 use super::bind::{Binding, Launch};
 use super::isa::Isa;
 use super::jit::machine::Code;
@@ -93,6 +94,7 @@ pub fn compile_on(
         verify: options.verify,
         texts: false,
         profile: options.profile,
+        by_columns: pool.workers() > 1,
     };
     let compiled = jit::compile(program, request, kernels, &pool)?;
     let tasks = weights::made_once(program, &compiled.direct);
@@ -110,6 +112,7 @@ pub fn compile_on(
     let cell = |own: Cell| compiled.table.cells().iter().position(|c| *c == own);
     let own = [cell(Cell::Scratch), cell(Cell::Counters)];
     let workers = pool.workers();
+    let barrier = Barrier::new(workers, pool.spin());
     let empty = Buffer::zeroed(0).map_err(|e| memory::refused(e.bytes, None))?;
     let mut exec = CpuExecutable {
         binding,
@@ -122,6 +125,7 @@ pub fn compile_on(
         arena: empty,
         kernels,
         pool,
+        barrier,
         always_divide: options.always_divide,
         once,
         held: false,
@@ -152,6 +156,7 @@ pub struct CpuExecutable {
     pub(super) arena: Buffer,
     pub(super) kernels: &'static Kernels,
     pub(super) pool: Arc<Pool>,
+    barrier: Barrier,
     always_divide: bool,
     /// Steps that make something of the weights alone, which stays.
     once: Vec<bool>,
@@ -225,7 +230,22 @@ impl CpuExecutable {
                 // on entry, and live until the call returns. Shares are disjoint and inside the extents.
                 unsafe { code(table, 0, r0, r1, c0, c1) };
             };
-            if plan.workers == 1 {
+            if let Some(course) = &plan.course {
+                self.barrier.reset();
+                let (barrier, slots) = (&self.barrier, self.table.slots());
+                let counters = self.table.cells().iter().position(|c| *c == Cell::Counters);
+                let counters = counters.and_then(|c| slots.iter().position(|s| *s == c));
+                self.pool.run(&|worker, all| {
+                    // Inside another job of a pool there is one worker.
+                    if all < course.workers {
+                        return run(0, 1);
+                    }
+                    let table = &tables[worker];
+                    let counters = counters.map(|slot| table[slot] as *mut u64);
+                    // SAFETY: as above. The counters in the worker's table are its own.
+                    unsafe { course.run(table, barrier, worker, counters) };
+                });
+            } else if plan.workers == 1 {
                 run(0, 1);
             } else {
                 // Inside another job of a pool there is one worker.

@@ -38,6 +38,7 @@ pub fn footprint(program: &Program, pool: &Pool) -> Result<Footprint, Diagnostic
         verify: options.verify,
         texts: false,
         profile: false,
+        by_columns: false,
     };
     let compiled = jit::compile(program, request, kernels, pool)?;
     let packed = || -> Result<Dim, Overflow> {

@@ -3,18 +3,20 @@
 //! ```text
 //! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
 //!              └─▶ math ─▶ rows, columns ─────┴─▶ kernels: one table of C functions an instruction set
-//! pages: memory    pool, share: threads    random: draws for compiled code    limits: what the machine can do
+//! pages: memory    pool, share, barrier: threads    random: draws for compiled code    limits: what the machine can do
 //! profile: what each kernel takes
 //!
 //! program ─▶ jit (wide: rows of full width): machine code, calling kernels ─▶ exec ─▶ an executable
-//!                 (bind: arguments, arena, memory: what is left, plan: workers, weights: what is made once;
+//!                 (bind: arguments, arena, memory: what is left, plan, course: workers, weights: what is made once;
 //!                  footprint: what it keeps)
 //!              └─▶ emit: plan and code as text
 //! ```
 
 mod arena;
+mod barrier;
 mod bind;
 mod columns;
+mod course;
 pub mod emit;
 pub mod exec;
 #[cfg(test)]

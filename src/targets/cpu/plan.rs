@@ -1,9 +1,10 @@
 //! How a step's work is divided among workers, for one set of sizes.
 //!
-//! In: a step and the sizes of a call. Out: [`Plan`]: what each worker gets. A call with the sizes of the last one
-//! need not ask again.
+//! In: a step and the sizes of a call. Out: [`Plan`]: what each worker gets; for a scan of few rows a [`Course`]. A call
+//! with the sizes of the last one need not ask again.
 
-use super::jit::step::{Split, Step};
+use super::course::{self, Course};
+use super::jit::step::{Kind, Split, Step};
 use super::share::share;
 use crate::dim::Sym;
 
@@ -19,6 +20,8 @@ pub(super) struct Plan {
     by_rows: bool,
     /// Workers that it is worth.
     pub(super) workers: usize,
+    /// The step divided within each time, where that is better than by rows.
+    pub(super) course: Option<Course>,
 }
 
 impl Plan {
@@ -42,6 +45,17 @@ impl Plan {
             false => ((work / WORKER_NS) as usize).clamp(1, all),
         };
         let parts = |n: usize, grain: Option<usize>| grain.map_or(0, |g| n.div_ceil(g));
+        let course = match &step.kind {
+            Kind::Scan(Some(s)) if all > 1 => {
+                let [by_rows, by_columns] = course::costs(s, value, all);
+                let worth = match always {
+                    true => rows < 2 * all,
+                    false => by_columns + WORKER_NS < by_rows,
+                };
+                worth.then(|| Course::of(s, value, all)).flatten()
+            }
+            Kind::Scan(_) | Kind::Loop | Kind::Gemm | Kind::Pack(_) | Kind::Routine => None,
+        };
         Plan {
             by_rows: parts(rows, row_grain) >= parts(columns, column_grain).min(workers),
             workers: if rows == 0 && columns == 0 {
@@ -53,6 +67,7 @@ impl Plan {
             columns,
             row_grain: row_grain.unwrap_or(1),
             column_grain: column_grain.unwrap_or(1),
+            course,
         }
     }
 

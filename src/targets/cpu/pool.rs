@@ -112,6 +112,11 @@ impl Pool {
         self.shared.workers
     }
 
+    /// How long a worker that waits for another spins before it sleeps.
+    pub(super) fn spin(&self) -> Duration {
+        self.shared.spin
+    }
+
     /// Calls `f(worker, workers)` once for every worker in 0..workers and returns when all have finished.
     ///
     /// Inside a job `f` is called as the only worker, on the spot. Another thread's call waits for its turn.
@@ -228,7 +233,7 @@ fn run_part(
 }
 
 /// Spins for at most `time` until `done`, and says whether it is.
-fn spin_until(time: Duration, done: impl Fn() -> bool) -> bool {
+pub(super) fn spin_until(time: Duration, done: impl Fn() -> bool) -> bool {
     const LOOKS: usize = 64;
     if done() {
         return true;

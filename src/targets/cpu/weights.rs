@@ -59,7 +59,7 @@ pub(super) fn packed_once(program: &Program, once: &[bool], source: BufferId) ->
 }
 
 /// The buffers that a task reads and those that it writes; right operands of products only where they are `direct`.
-fn touched(task: &Task, direct: &BTreeSet<BufferId>) -> [Vec<BufferId>; 2] {
+pub(super) fn touched(task: &Task, direct: &BTreeSet<BufferId>) -> [Vec<BufferId>; 2] {
     let ids = |views: &[&View]| views.iter().map(|v| v.buffer).collect::<Vec<_>>();
     match task {
         Task::Loop(l) => {

@@ -1,15 +1,15 @@
 //! Loops over time.
 
 use super::*;
+use crate::targets::cpu::{emit, isa::Isa};
 
 struct Rnn {
     b: Build,
     hidden: usize,
 }
 
-/// `h ← tanh(x[t] + h·U)` on 4 × 8 units, with all states stacked; rows may run apart.
-fn rnn(reverse: bool, rows_independent: bool, history: bool) -> Rnn {
-    let hidden = 12usize;
+/// `h ← tanh(x[t] + h·U)`, with all states stacked; rows may run apart.
+fn rnn(hidden: usize, reverse: bool, rows_independent: bool, history: bool) -> Rnn {
     let h = c(hidden as i64);
     let mut b = Build::new(&["T", "B"]);
     let bh = times(&n("B"), &h);
@@ -145,7 +145,7 @@ fn scans_run_both_ways_with_history_or_in_place() {
     for reverse in [false, true] {
         for independent in [false, true] {
             for history in [false, true] {
-                let Rnn { b, hidden: h } = rnn(reverse, independent, history);
+                let Rnn { b, hidden: h } = rnn(12, reverse, independent, history);
                 // Contracting, so that rounding is not amplified over many steps.
                 let u: Vec<f32> = draws(h * h, 1).iter().map(|u| u * 0.3).collect();
                 for (t, rows) in [(9, 5), (1, 1), (0, 3), (4, 0), (300, 33)] {
@@ -153,6 +153,27 @@ fn scans_run_both_ways_with_history_or_in_place() {
                     let (got, _) = same_for_any_threads(&b, &[t, rows], &u, &[Arg::F32(&x)]);
                     close(&got[0], &expect(&x, &u, t, rows, h, reverse), 2e-6);
                 }
+            }
+        }
+    }
+}
+
+/// A state in place is read whole by the product and written by shares, so workers meet twice a step; a history once.
+#[test]
+fn workers_share_the_steps_of_few_rows() {
+    for reverse in [false, true] {
+        for independent in [false, true] {
+            for history in [false, true] {
+                let Rnn { b, hidden: h } = rnn(200, reverse, independent, history);
+                let u: Vec<f32> = draws(h * h, 1).iter().map(|u| u * 0.1).collect();
+                for (t, rows) in [(200, 1), (7, 2), (1, 1), (0, 1), (3, 0)] {
+                    let x = draws(t * rows * h, 2);
+                    let (got, _) = same_for_any_threads(&b, &[t, rows], &u, &[Arg::F32(&x)]);
+                    close(&got[0], &expect(&x, &u, t, rows, h, reverse), 2e-6);
+                }
+                let plan = emit::texts(&b.program, Isa::detect()).unwrap().plan;
+                let says = format!("meeting {}× a step", if history { 1 } else { 2 });
+                assert!(plan.contains(&says), "{says} in\n{plan}");
             }
         }
     }

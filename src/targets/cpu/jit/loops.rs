@@ -1,6 +1,6 @@
 //! Code for a fused group: loops around straight-line code, one or four points at a time.
 //!
-//! In: a [`Loop`] and its [`Nest`]. Out: one function that runs a range of the outermost kept axis.
+//! In: a [`Loop`] and its [`Nest`]. Out: one function that runs a range of the outermost kept axis, or of the last.
 //!
 //! An expression is computed in the outermost loop that has all it depends on; a value that does not change along the
 //! vector axis is computed once and repeated in every lane. The vector loop runs blocks of several vectors, then single
@@ -287,7 +287,7 @@ impl Emitter<'_, '_, '_, '_> {
 
     /// The loop at `depth` runs over these.
     fn range(&mut self, depth: usize) -> (Value, Value) {
-        if depth == 0 && self.nest.split.is_some() {
+        if self.nest.is_ranged(depth) {
             self.bounds
         } else {
             (self.asm.int(0), self.sizes[depth])
@@ -344,7 +344,7 @@ impl Emitter<'_, '_, '_, '_> {
         mut partial: Partial,
         (mut from, to): (Value, Value),
     ) -> Result<Partial, Diagnostic> {
-        let ranged = depth == 0 && self.nest.split.is_some();
+        let ranged = self.nest.is_ranged(depth);
         let mut left = (!ranged)
             .then(|| self.nest.axes[depth].size.as_const())
             .flatten();

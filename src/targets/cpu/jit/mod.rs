@@ -9,13 +9,16 @@
 //!                                              │           folds, wide (wide_ops)│
 //!                                              ├─ gemm ──────────────────────────┼─▶ machine (module, code)
 //!                                              └─ scan, routine (rowwise) ───────┘
+//!                                                 (apart: workers by rows; by_columns, meet: within a step)
 //! ```
 //!
 //! One compile serves every batch size and length: static sizes are constants, the others are read from the table. Time is
 //! a loop in code, never unrolled.
 
 mod address;
+mod apart;
 pub(crate) mod asm;
+mod by_columns;
 mod calls;
 mod draft;
 mod floats;
@@ -25,6 +28,7 @@ mod lanes;
 mod loops;
 pub(crate) mod machine;
 pub(crate) mod math;
+mod meet;
 mod nest;
 mod points;
 mod power;
@@ -71,6 +75,8 @@ pub(crate) struct Request {
     pub(crate) texts: bool,
     /// Whether the code tells what its tasks take.
     pub(crate) profile: bool,
+    /// Whether scans can also be divided by columns.
+    pub(crate) by_columns: bool,
 }
 
 /// A program's code and what a call has to do.
@@ -115,6 +121,7 @@ pub(crate) fn compile(
         known: HashMap::new(),
         probes: request.profile.then(Vec::new),
         place: Vec::new(),
+        by_columns: request.by_columns,
         rows: wide::Rows {
             on: request.isa == Isa::Avx512 && cfg!(target_arch = "x86_64"),
             texts: request.texts,
@@ -159,6 +166,8 @@ pub(crate) struct Generator<'p> {
     probes: Option<Vec<probe::Probe>>,
     /// Where the task under construction stands.
     place: Vec<usize>,
+    /// Whether scans are compiled to be divided by columns too.
+    by_columns: bool,
     rows: wide::Rows,
 }
 

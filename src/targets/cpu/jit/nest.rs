@@ -23,6 +23,17 @@ pub(crate) struct Walk {
     pub(crate) strides: Vec<Dim>,
 }
 
+/// What a range of a group's function counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ranges {
+    /// Turns of the outermost loop.
+    Outer,
+    /// Steps of the space's first axis, whatever it was joined with.
+    Rows,
+    /// Steps of the space's last axis, a kept one, which is joined with none. All rows are run.
+    Columns,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct NestAxis {
     pub(crate) size: Dim,
@@ -39,8 +50,10 @@ pub(crate) struct Nest {
     pub(crate) vector: Option<usize>,
     /// Positions from here on are reduced.
     pub(crate) first_reduced: usize,
-    /// How far the outermost axis may be divided among workers, in units of a range; `None` if it may not.
+    /// How far the axis that ranges count may be divided among workers, in units of a range; `None` if it may not.
     pub(crate) split: Option<Dim>,
+    /// Position of that axis.
+    pub(crate) ranged: usize,
     /// Turns of the outermost loop in one unit of a range.
     pub(crate) scale: Dim,
     pub(crate) loads: Vec<Walk>,
@@ -48,8 +61,7 @@ pub(crate) struct Nest {
 }
 
 impl Nest {
-    /// `rows` where ranges count steps of the space's first axis, whatever it was joined with.
-    pub(crate) fn new(l: &Loop, table: &Table, rows: bool) -> Result<Nest, Diagnostic> {
+    pub(crate) fn new(l: &Loop, table: &Table, ranges: Ranges) -> Result<Nest, Diagnostic> {
         let space: Vec<Dim> = l
             .space
             .iter()
@@ -69,7 +81,12 @@ impl Nest {
         let mut axes: Vec<NestAxis> = Vec::new();
         let mut keep = Vec::new();
         for (i, size) in space.iter().enumerate() {
-            if size.as_const() != Some(1) || (rows && i == 0) {
+            let counted = match ranges {
+                Ranges::Outer => false,
+                Ranges::Rows => i == 0,
+                Ranges::Columns => i + 1 == space.len(),
+            };
+            if counted || size.as_const() != Some(1) {
                 keep.push(i);
                 axes.push(NestAxis {
                     size: size.clone(),
@@ -86,12 +103,13 @@ impl Nest {
             vector: None,
             first_reduced: 0,
             split: None,
+            ranged: 0,
             scale: Dim::constant(1),
             loads,
             effects,
         };
-        nest.join(l, rows)?;
-        nest.order(rows);
+        nest.join(l, ranges)?;
+        nest.order(ranges);
         Ok(nest)
     }
 
@@ -100,7 +118,7 @@ impl Nest {
     }
 
     /// Joins neighbouring axes that every view walks as one.
-    fn join(&mut self, l: &Loop, rows: bool) -> Result<(), Diagnostic> {
+    fn join(&mut self, l: &Loop, ranges: Ranges) -> Result<(), Diagnostic> {
         let indexed = |axis: &NestAxis| {
             let used = |e: &Expr| matches!(e, Expr::Index(i) if Some(*i) == axis.origin);
             axis.origin.is_some() && l.exprs.iter().any(used)
@@ -109,6 +127,9 @@ impl Nest {
         let mut i = self.axes.len();
         while i > 1 {
             i -= 1;
+            if ranges == Ranges::Columns && i + 1 == self.axes.len() {
+                continue;
+            }
             let (outer, inner) = (&self.axes[i - 1], &self.axes[i]);
             // Sums of columns keep their axes apart: each gives partial sums, which lose less to rounding.
             if outer.reduced != inner.reduced
@@ -128,7 +149,7 @@ impl Nest {
             if !joined {
                 continue;
             }
-            if rows && i == 1 {
+            if ranges == Ranges::Rows && i == 1 {
                 self.scale = self
                     .scale
                     .checked_mul(&size)
@@ -149,7 +170,7 @@ impl Nest {
     }
 
     /// Kept axes first; finds the vector axis and what may be divided.
-    fn order(&mut self, rows: bool) {
+    fn order(&mut self, ranges: Ranges) {
         let last = self.axes.len().checked_sub(1);
         let mut order: Vec<usize> = (0..self.axes.len()).collect();
         order.sort_by_key(|i| self.axes[*i].reduced);
@@ -160,15 +181,24 @@ impl Nest {
         });
         self.first_reduced = self.axes.iter().filter(|a| !a.reduced).count();
         if self.first_reduced > 0 {
+            self.ranged = match ranges {
+                Ranges::Outer | Ranges::Rows => 0,
+                Ranges::Columns => self.first_reduced - 1,
+            };
             // With rows, a range counts rows; the caller knows how many there are.
-            self.split = Some(self.axes[0].size.clone());
+            self.split = Some(self.axes[self.ranged].size.clone());
         }
-        debug_assert!(!rows || self.axes.is_empty() || self.split.is_some());
+        debug_assert!(ranges != Ranges::Rows || self.axes.is_empty() || self.split.is_some());
     }
 
-    /// Whether the outermost loop is the vector's, so that ranges are best cut at multiples of a cache line.
+    /// Whether ranges count steps of the vector's loop, so that they are best cut at multiples of a cache line.
     pub(crate) fn split_is_vector(&self) -> bool {
-        self.vector == Some(0) && self.split.is_some()
+        self.vector.is_some_and(|v| self.is_ranged(v))
+    }
+
+    /// Whether a range bounds the loop at this position.
+    pub(crate) fn is_ranged(&self, position: usize) -> bool {
+        self.split.is_some() && self.ranged == position
     }
 
     /// Whether a range means the same for both.

@@ -2,13 +2,13 @@
 //!
 //! In: a program's tasks. Out: a function each; for a scan one that calls its body's functions step by step. Where no
 //! task of the body mixes rows of the batch, a range of the scan is a range of rows, run over all steps without meeting
-//! another worker.
+//! another worker. Where there are too few rows for that, see [`super::by_columns`].
 
 use cranelift_codegen::ir::InstBuilder;
 
 use super::gemm::{self, Shape};
 use super::loops;
-use super::nest::Nest;
+use super::nest::{Nest, Ranges};
 use super::probe::{self, Probe};
 use super::recast;
 use super::step::{Function, Kind, Panel, Split, TaskFn, Work};
@@ -35,21 +35,39 @@ enum Around {
     },
 }
 
+/// A task of a scan's body.
+pub(super) struct Inner {
+    pub(super) task: TaskFn,
+    /// Where it is timed.
+    pub(super) probe: Option<usize>,
+}
+
 impl Generator<'_> {
     /// All top-level tasks, with what is packed before them.
     pub(super) fn steps(&mut self) -> Result<Vec<Pending>, Diagnostic> {
         let program = self.program;
         let mut steps = Vec::new();
         for (place, task) in program.tasks.iter().enumerate() {
+            let mut packs = Vec::new();
+            self.place = vec![place];
+            let mut by_columns = None;
+            let compiled = match task {
+                Task::Scan(s) => {
+                    let (task, body) = self.scan(s, &Around::Top, &mut packs)?;
+                    by_columns = self.by_columns(s, &task, &body)?.map(Box::new);
+                    task
+                }
+                Task::Gemm(_) | Task::Loop(_) | Task::Routine { .. } => {
+                    self.task(task, &Around::Top, &mut packs)?
+                }
+            };
             let kind = match task {
                 Task::Gemm(_) => Kind::Gemm,
                 Task::Loop(_) => Kind::Loop,
-                Task::Scan(_) => Kind::Scan,
+                Task::Scan(_) => Kind::Scan(by_columns),
                 Task::Routine { .. } => Kind::Routine,
             };
-            let mut packs = Vec::new();
-            self.place = vec![place];
-            let task = self.task(task, &Around::Top, &mut packs)?;
+            let task = compiled;
             for (panel, task) in packs {
                 let kind = Kind::Pack(panel);
                 steps.push(Pending { task, kind, place });
@@ -68,7 +86,7 @@ impl Generator<'_> {
         match task {
             Task::Loop(l) => self.fused(l, around),
             Task::Gemm(g) => self.product(g, around, packs),
-            Task::Scan(s) => self.scan(s, around, packs),
+            Task::Scan(s) => Ok(self.scan(s, around, packs)?.0),
             Task::Routine {
                 name,
                 routine,
@@ -82,24 +100,7 @@ impl Generator<'_> {
 
     fn fused(&mut self, l: &Loop, around: &Around) -> Result<TaskFn, Diagnostic> {
         let rows = matches!(around, Around::Scan { rows: Some(_), .. });
-        let nest = Nest::new(l, &self.table, rows)?;
-        let mut parts = Vec::new();
-        for part in recast::apart(l) {
-            let own = Nest::new(&part, &self.table, rows)?;
-            let elems = part.loads.iter().map(|v| self.elem(v)).collect();
-            parts.push((part, own, elems));
-        }
-        // All parts take the same range.
-        if parts.iter().any(|(_, own, _)| !own.divides_as(&nest)) {
-            let elems = l.loads.iter().map(|v| self.elem(v)).collect();
-            parts = vec![(l.clone(), nest.clone(), elems)];
-        }
-        let code = self.function("loop", &l.name, |asm| {
-            for (l, nest, elems) in parts {
-                loops::emit(asm, &l, &nest, elems)?;
-            }
-            Ok(())
-        })?;
+        let (code, nest) = self.group(l, if rows { Ranges::Rows } else { Ranges::Outer })?;
         let sizes: Vec<&Dim> = nest.axes.iter().map(|a| &a.size).collect();
         let weight: usize = l.exprs.iter().map(super::points::weight).sum();
         let per_point = LOOP_NS * (weight + l.loads.len() + l.effects.len()) as f64;
@@ -133,6 +134,33 @@ impl Generator<'_> {
             columns: None,
             work: Work::of(per_point, sizes),
         })
+    }
+
+    /// A group's function over such ranges.
+    pub(super) fn group(
+        &mut self,
+        l: &Loop,
+        ranges: Ranges,
+    ) -> Result<(Function, Nest), Diagnostic> {
+        let nest = Nest::new(l, &self.table, ranges)?;
+        let mut parts = Vec::new();
+        for part in recast::apart(l) {
+            let own = Nest::new(&part, &self.table, ranges)?;
+            let elems = part.loads.iter().map(|v| self.elem(v)).collect();
+            parts.push((part, own, elems));
+        }
+        // All parts take the same range.
+        if parts.iter().any(|(_, own, _)| !own.divides_as(&nest)) {
+            let elems = l.loads.iter().map(|v| self.elem(v)).collect();
+            parts = vec![(l.clone(), nest.clone(), elems)];
+        }
+        let code = self.function("loop", &l.name, |asm| {
+            for (l, nest, elems) in parts {
+                loops::emit(asm, &l, &nest, elems)?;
+            }
+            Ok(())
+        })?;
+        Ok((code, nest))
     }
 
     fn product(
@@ -235,12 +263,13 @@ impl Generator<'_> {
         Ok((panel, Some(task)))
     }
 
+    /// A scan, and its body's tasks.
     fn scan(
         &mut self,
         s: &Scan,
         around: &Around,
         packs: &mut Vec<(usize, TaskFn)>,
-    ) -> Result<TaskFn, Diagnostic> {
+    ) -> Result<(TaskFn, Vec<Inner>), Diagnostic> {
         let extent = self.table.fix(&s.extent)?;
         let (rows, turns) = match around {
             Around::Top => (self.common_rows(s)?, Some(extent.clone())),
@@ -251,27 +280,27 @@ impl Generator<'_> {
             turns,
         };
         let mut body = Vec::new();
-        let mut probes = Vec::new();
         for (place, task) in s.body.iter().enumerate() {
             self.place.push(place);
             let task = self.task(task, &inside, packs)?;
-            if let Some(all) = &mut self.probes {
-                probes.push(all.len());
+            let probe = self.probes.as_mut().map(|all| {
                 all.push(Probe {
                     place: self.place.clone(),
                     line: task.lines[0].clone(),
                 });
-            }
+                all.len() - 1
+            });
             self.place.pop();
-            body.push(task);
+            body.push(Inner { task, probe });
         }
         let calls: Vec<(Function, Option<Dim>, Option<Dim>)> = body
             .iter()
-            .map(|t| {
+            .map(|Inner { task: t, .. }| {
                 let extent = |s: &Option<Split>| s.as_ref().map(|s| s.extent.clone());
                 (t.code, extent(&t.rows), extent(&t.columns))
             })
             .collect();
+        let probes: Vec<usize> = body.iter().filter_map(|t| t.probe).collect();
         let (reverse, by_rows) = (s.reverse, rows.is_some());
         let code = self.function("scan", &s.name, |asm| {
             let turns = asm.size(&extent)?;
@@ -324,58 +353,18 @@ impl Generator<'_> {
                 None => "one worker".to_string(),
             },
         )];
-        for t in &body {
+        for Inner { task: t, .. } in &body {
             work.add(&t.work);
             lines.extend(t.lines.iter().map(|l| format!("  {l}")));
         }
-        Ok(TaskFn {
+        let task = TaskFn {
             code,
             lines,
             rows: rows.map(|extent| Split { extent, grain: 1 }),
             columns: None,
             work: work.times(&extent),
-        })
-    }
-
-    /// The batch's size, if every task of the body, also in scans within, works row by row along it.
-    fn common_rows(&self, s: &Scan) -> Result<Option<Dim>, Diagnostic> {
-        if !s.rows_independent {
-            return Ok(None);
-        }
-        let mut rows = None;
-        Ok(if self.agree(&s.body, &mut rows)? {
-            rows
-        } else {
-            None
-        })
-    }
-
-    fn agree(&self, tasks: &[Task], rows: &mut Option<Dim>) -> Result<bool, Diagnostic> {
-        for task in tasks {
-            let own = match task {
-                Task::Loop(l) => {
-                    let folds = l.effects.iter().any(|e| matches!(e, Effect::Fold { .. }));
-                    let kept = !folds || l.reduced.first() == Some(&false);
-                    l.space.first().filter(|_| kept)
-                }
-                Task::Gemm(g) => g.batch.first().or(g.m.first()).map(|a| &a.size),
-                Task::Routine { routine, .. } => super::routine::rows(routine),
-                Task::Scan(s) => {
-                    if !s.rows_independent || !self.agree(&s.body, rows)? {
-                        return Ok(false);
-                    }
-                    continue;
-                }
-            };
-            let Some(own) = own else { return Ok(false) };
-            let own = self.table.fix(own)?;
-            match rows {
-                None => *rows = Some(own),
-                Some(all) if *all == own => {}
-                Some(_) => return Ok(false),
-            }
-        }
-        Ok(true)
+        };
+        Ok((task, body))
     }
 }
 

@@ -56,6 +56,52 @@ impl Work {
     }
 }
 
+/// A scan's step divided by columns: every worker has a share of the columns of each product and group, at every time,
+/// and workers meet where one reads what others wrote.
+#[derive(Clone, Debug)]
+pub(crate) struct ByColumns {
+    pub(crate) turns: Dim,
+    pub(crate) reverse: bool,
+    /// The batch's size, where there is one.
+    pub(crate) rows: Option<Dim>,
+    pub(crate) parts: Vec<Part>,
+    /// Cuts are at multiples of it, in every part.
+    pub(crate) grain: usize,
+}
+
+/// A task of a scan's body.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) code: Function,
+    /// Where the code is, once it is final.
+    pub(crate) run: Option<Run>,
+    pub(crate) reach: Reach,
+    /// Whether workers meet before it.
+    pub(crate) meet: bool,
+    /// Where it is timed.
+    pub(crate) probe: Option<usize>,
+    /// In one step.
+    pub(crate) work: Work,
+}
+
+/// What a worker runs of a task.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach {
+    /// The first worker all of it, the others nothing: rows and columns.
+    First {
+        rows: Option<Dim>,
+        columns: Option<Dim>,
+    },
+    /// A group: its share of the last axis.
+    Group { columns: usize },
+    /// A product: its share of the columns of each of so many blocks that lie side by side, over all rows.
+    Product {
+        rows: Option<Dim>,
+        columns: usize,
+        blocks: usize,
+    },
+}
+
 /// What a step is, for the plan.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
@@ -63,7 +109,8 @@ pub(crate) enum Kind {
     Gemm,
     /// Fills the panels of this index; left out of calls that do not use them.
     Pack(usize),
-    Scan,
+    /// With the other way to run it, where there is one.
+    Scan(Option<Box<ByColumns>>),
     Routine,
 }
 
@@ -112,12 +159,19 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    pub(crate) fn new(task: TaskFn, kind: Kind, place: Vec<usize>, module: &JITModule) -> Step {
-        let address = module.get_finalized_function(task.code.id);
-        // SAFETY: every task's function is compiled with this signature.
-        let run = unsafe { std::mem::transmute::<*const u8, Run>(address) };
+    pub(crate) fn new(task: TaskFn, mut kind: Kind, place: Vec<usize>, module: &JITModule) -> Step {
+        let run = |code: Function| {
+            let address = module.get_finalized_function(code.id);
+            // SAFETY: every task's function is compiled with this signature.
+            unsafe { std::mem::transmute::<*const u8, Run>(address) }
+        };
+        if let Kind::Scan(Some(by_columns)) = &mut kind {
+            for part in &mut by_columns.parts {
+                part.run = Some(run(part.code));
+            }
+        }
         Step {
-            run,
+            run: run(task.code),
             kind,
             place,
             task,

@@ -1,0 +1,171 @@
+//! A scan divided by columns, run: the loop over time, on every worker at once.
+//!
+//! In: a [`ByColumns`] and the sizes of a call. Out: a [`Course`]: what each worker runs at each step, over which ranges,
+//! and where it waits for the others. Running it allocates nothing.
+
+use std::ops::Range;
+
+use super::barrier::Barrier;
+use super::jit::probe;
+use super::jit::step::{ByColumns, Reach, Run};
+use super::share::share;
+use crate::dim::{Dim, Sym};
+
+/// Nanoseconds that a meeting takes: 200 for the counters to go over to the other core, the rest for what one wrote and
+/// the other reads, and because the two are never quite together.
+const MEET_NS: f64 = 400.0;
+/// Rows that a product takes as long for as for one: reading the weights takes that time.
+const FEW_ROWS: f64 = 3.0;
+
+#[derive(Clone, Debug)]
+pub(super) struct Course {
+    turns: i64,
+    reverse: bool,
+    stops: Vec<Stop>,
+    /// Ranges of all stops, for each worker in turn.
+    calls: Vec<[i64; 4]>,
+    pub(super) workers: usize,
+}
+
+/// One task of the body.
+#[derive(Clone, Debug)]
+struct Stop {
+    run: Run,
+    slots: usize,
+    meet: bool,
+    probe: Option<usize>,
+    /// By worker, the calls that are its own.
+    calls: Vec<Range<usize>>,
+}
+
+impl Course {
+    /// `None` where a size has no value or nothing is divided.
+    pub(super) fn of(
+        s: &ByColumns,
+        value: &dyn Fn(&Sym) -> Option<i64>,
+        workers: usize,
+    ) -> Option<Course> {
+        let mut all = Course {
+            turns: s.turns.eval(value)?,
+            reverse: s.reverse,
+            stops: Vec::new(),
+            calls: Vec::new(),
+            workers,
+        };
+        let size = |d: &Option<Dim>, none: i64| match d {
+            Some(d) => d.eval(value),
+            None => Some(none),
+        };
+        for part in &s.parts {
+            let mut own = Vec::new();
+            for worker in 0..workers {
+                let begin = all.calls.len();
+                let cut = |n: usize| {
+                    let r = share(n, s.grain, worker, workers);
+                    [r.start as i64, r.end as i64]
+                };
+                match &part.reach {
+                    Reach::First { rows, columns } => {
+                        if worker == 0 {
+                            all.calls.push([0, size(rows, 1)?, 0, size(columns, 0)?]);
+                        }
+                    }
+                    Reach::Group { columns } => {
+                        let [lo, hi] = cut(*columns);
+                        all.calls.extend((lo < hi).then_some([lo, hi, 0, 0]));
+                    }
+                    Reach::Product {
+                        rows,
+                        columns,
+                        blocks,
+                    } => {
+                        let ([lo, hi], rows) = (cut(*columns), size(rows, 1)?);
+                        for block in (0..*blocks).filter(|_| lo < hi) {
+                            let far = (block * columns) as i64;
+                            all.calls.push([0, rows, far + lo, far + hi]);
+                        }
+                    }
+                }
+                own.push(begin..all.calls.len());
+            }
+            all.stops.push(Stop {
+                run: part.run?,
+                slots: part.code.slots,
+                meet: part.meet,
+                probe: part.probe,
+                calls: own,
+            });
+        }
+        Some(all)
+    }
+
+    /// A worker's part of all steps.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Run`], of every stop; `table` is the worker's own. All of `workers` run this at once, with one barrier
+    /// that was reset. `counters` are the worker's own, where tasks are timed.
+    pub(super) unsafe fn run(
+        &self,
+        table: &[i64],
+        barrier: &Barrier,
+        worker: usize,
+        counters: Option<*mut u64>,
+    ) {
+        let mut met = 0;
+        // SAFETY: as the caller says.
+        let clock = |pair: usize| counters.map(|c| unsafe { probe::probe(c, pair) });
+        clock(0);
+        for turn in 0..self.turns {
+            let time = if self.reverse {
+                self.turns - 1 - turn
+            } else {
+                turn
+            };
+            for stop in &self.stops {
+                if stop.meet {
+                    met += 1;
+                    barrier.wait(worker, self.workers, met);
+                    clock(0);
+                }
+                let slots = table[stop.slots..].as_ptr();
+                for [r0, r1, c0, c1] in &self.calls[stop.calls[worker].clone()] {
+                    // SAFETY: as the caller says. Workers' ranges are disjoint, and they meet between a task and one
+                    // that touches what another worker wrote.
+                    unsafe { (stop.run)(slots, time, *r0, *r1, *c0, *c1) };
+                }
+                if let Some(probe) = stop.probe {
+                    clock(probe + 1);
+                }
+            }
+        }
+    }
+}
+
+/// Nanoseconds of a scan on so many workers, by rows and by columns.
+pub(super) fn costs(
+    s: &ByColumns,
+    value: &dyn Fn(&Sym) -> Option<i64>,
+    workers: usize,
+) -> [f64; 2] {
+    let size = |d: &Dim| d.eval(value).unwrap_or(0) as f64;
+    let rows = s.rows.as_ref().map(size);
+    let (mut divided, mut alone) = (0.0, 0.0);
+    for part in &s.parts {
+        let work = part.work.nanoseconds(value);
+        match part.reach {
+            Reach::First { .. } => alone += work,
+            Reach::Group { .. } | Reach::Product { .. } => divided += work,
+        }
+    }
+    // Of so many rows at once, what one row would cost alone.
+    let at_once = |n: f64| n.max(FEW_ROWS) / rows.unwrap_or(FEW_ROWS).max(1.0);
+    let by_rows = match rows {
+        Some(n) => (divided + alone) * at_once((n / workers as f64).ceil()),
+        None => (divided + alone) * at_once(FEW_ROWS),
+    };
+    let meets = s.parts.iter().filter(|p| p.meet).count() as f64;
+    let whole = at_once(rows.unwrap_or(FEW_ROWS));
+    let by_columns = whole * (divided / workers as f64 + alone) + meets * MEET_NS;
+    [by_rows, by_columns].map(|n| n * size(&s.turns))
+}
