@@ -13,6 +13,7 @@ use super::arena::Arena;
 use super::barrier::Barrier;
 use super::bind::{Binding, Launch};
 use super::isa::Isa;
+use super::jit::ahead::Ahead;
 use super::jit::machine::Code;
 pub use super::jit::machine::Effort;
 use super::jit::probe::Probe;
@@ -113,6 +114,7 @@ pub fn compile_on(
     let own = [cell(Cell::Scratch), cell(Cell::Counters)];
     let workers = pool.workers();
     let barrier = Barrier::new(workers, pool.spin());
+    let windows = compiled.table.windowed.len();
     let empty = Buffer::zeroed(0).map_err(|e| memory::refused(e.bytes, None))?;
     let mut exec = CpuExecutable {
         binding,
@@ -134,6 +136,9 @@ pub fn compile_on(
         plans: Vec::new(),
         cells: Vec::new(),
         own,
+        ahead: compiled.ahead,
+        left_out: Vec::new(),
+        windows: vec![vec![0; windows]; workers],
         probes: compiled.probes,
         clocks: options.profile.then(Clocks::default),
         _code: compiled.code,
@@ -170,6 +175,12 @@ pub struct CpuExecutable {
     cells: Vec<i64>,
     /// The cells of scratch and counters, which each worker has its own of.
     own: [Option<usize>; 2],
+    /// Products that a scan may make while it runs.
+    pub(super) ahead: Vec<Ahead>,
+    /// Steps that a scan runs for itself, with these sizes.
+    left_out: Vec<bool>,
+    /// For each worker the words that say where windows are.
+    windows: Vec<Vec<i64>>,
     pub(super) probes: Vec<Probe>,
     /// Where tasks are timed.
     pub(super) clocks: Option<Clocks>,
@@ -191,8 +202,8 @@ impl CpuExecutable {
                 Cell::Step => *held = call.draw.step as i64,
                 Cell::Buffer(b) => *held = self.launch.buffers[b.0 as usize] as i64,
                 Cell::Panel(i) => *held = placed.panels[*i].map_or(0, at),
-                Cell::Scratch | Cell::Counters => {}
-                Cell::Packed(_) | Cell::PanelBlock(_) | Cell::Size(_) => {}
+                Cell::Scratch | Cell::Counters | Cell::Window(_) => {}
+                Cell::Packed(_) | Cell::PanelBlock(_) | Cell::Size(_) | Cell::Ahead(_) => {}
             }
         }
         let [scratch, counters] = self.own;
@@ -202,6 +213,15 @@ impl CpuExecutable {
             }
             if let (Some(i), Some(clocks)) = (counters, &mut self.clocks) {
                 held[i] = clocks.counters[worker].as_mut_ptr() as i64;
+            }
+            let words = &mut self.windows[worker];
+            for (word, buffer) in words.iter_mut().zip(&self.table.windowed) {
+                *word = self.launch.buffers[buffer.0 as usize] as i64;
+            }
+            for (held, cell) in held.iter_mut().zip(self.table.cells()) {
+                if let Cell::Window(i) = cell {
+                    *held = words.as_mut_ptr().wrapping_add(*i) as i64;
+                }
             }
             table.clear();
             table.extend(self.table.slots().iter().map(|i| held[*i]));
@@ -216,7 +236,7 @@ impl CpuExecutable {
             {
                 continue;
             }
-            if self.made && self.once[number] {
+            if self.left_out[number] || self.made && self.once[number] {
                 continue;
             }
             let (tables, code) = (&self.tables, step.run);
@@ -265,6 +285,17 @@ impl CpuExecutable {
         self.made = self.held;
     }
 
+    /// Steps for which a scan makes its products at a time; 0 where they are made before it.
+    fn window(&self, a: &Ahead) -> usize {
+        let value = self.binding.value(&self.launch.sizes);
+        let mut steps = self.steps.iter().zip(&self.plans);
+        let scan = steps.find(|(s, _)| !s.pack() && s.place[0] == a.scan);
+        match scan {
+            Some((_, plan)) if plan.course.is_none() => a.window(plan.workers, &value),
+            Some(_) | None => 0,
+        }
+    }
+
     /// Places everything and divides the work, where the sizes are not those of the last call.
     fn prepare(&mut self) -> Result<(), Diagnostic> {
         if self.ready.as_ref() == Some(&self.launch.sizes) {
@@ -282,6 +313,12 @@ impl CpuExecutable {
         let (all, always) = (self.pool.workers(), self.always_divide);
         let plan = |s: &Step| Plan::of(s, &value, all, always);
         self.plans = self.steps.iter().map(plan).collect();
+        let windows: Vec<usize> = self.ahead.iter().map(|a| self.window(a)).collect();
+        let left_out = self.steps.iter().map(|s| {
+            let mut ahead = self.ahead.iter().zip(&windows);
+            !s.pack() && ahead.any(|(a, steps)| *steps > 0 && a.makes(s.place[0]))
+        });
+        self.left_out = left_out.collect();
         self.cells.clear();
         for cell in self.table.cells() {
             self.cells.push(match cell {
@@ -295,11 +332,13 @@ impl CpuExecutable {
                     floats.and_then(|f| i64::try_from(f).ok()).unwrap_or(0)
                 }
                 Cell::Packed(i) => i64::from(self.launch.arena.panels[*i].is_some()),
+                Cell::Ahead(i) => i64::try_from(windows[*i]).unwrap_or(0),
                 // Addresses and keys are each call's own.
                 Cell::Key
                 | Cell::Step
                 | Cell::Scratch
                 | Cell::Counters
+                | Cell::Window(_)
                 | Cell::Buffer(_)
                 | Cell::Panel(_) => 0,
             });

@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 
 use super::microkernel::{TileArgs, TileFn, Tiles};
 use super::pack::pack_b;
+use super::prefetch::Soon;
 
 /// Inner dimension of a block.
 const KC: usize = 256;
@@ -54,13 +55,24 @@ struct Out {
     accumulate: bool,
 }
 
-/// One block: all row blocks over all panels, panels outside.
+/// Tiles of a block.
+fn tiles<T: Tiles>(m: usize, n: usize) -> usize {
+    m.div_ceil(T::MR) * n.div_ceil(T::NR)
+}
+
+/// One block: all row blocks over all panels, panels outside. A turn of `soon` goes before every tile of one panel.
 ///
 /// # Safety
 ///
 /// The machine has the instructions of `T`; `a`, `b` and `c` are valid for m, n, k in the sense of [`TileFn`], whole
 /// panels of B included; m, n, k > 0.
-unsafe fn block<T: Tiles>(m: usize, n: usize, k: usize, a: Left, b: Right, c: Out) {
+unsafe fn block<T: Tiles>(
+    (m, n, k): (usize, usize, usize),
+    a: Left,
+    b: Right,
+    c: Out,
+    soon: &mut [Soon; 2],
+) {
     let tile_args = |row: usize, rows: usize, column: usize, width: usize| {
         let (ptr, a_rs, a_ks) = match a {
             Left::Strided { ptr, rs, ks } => (ptr.wrapping_add(row * rs), rs, ks),
@@ -101,6 +113,7 @@ unsafe fn block<T: Tiles>(m: usize, n: usize, k: usize, a: Left, b: Right, c: Ou
         for i in 0..blocks {
             let (row, end) = (start(i), start(i + 1));
             let tile: TileFn = T::TILES[end - row - 1][vectors - 1];
+            soon.iter_mut().for_each(Soon::ask);
             // SAFETY: rows row..end and columns column..column + width are in range.
             unsafe { tile(&tile_args(row, end - row, column, width)) };
         }
@@ -108,7 +121,8 @@ unsafe fn block<T: Tiles>(m: usize, n: usize, k: usize, a: Left, b: Right, c: Ou
     }
 }
 
-/// Blocks of A over the panels `b`, which hold rows 0..k of B. A is packed block by block where that pays.
+/// Blocks of A over the panels `b`, which hold rows 0..k of B. A is packed block by block where that pays. Meanwhile the
+/// next block is asked for, and `next_b`.
 ///
 /// # Safety
 ///
@@ -118,10 +132,11 @@ unsafe fn rows_over_panels<T: Tiles>(
     (a, a_rs, a_ks): (*const f32, usize, usize),
     b: Right,
     c: Out,
+    next_b: Soon,
 ) {
     if a_ks != 1 && n > T::NR {
         // SAFETY: passed on from the caller.
-        return unsafe { packed_rows_over_panels::<T>((m, n, k), (a, a_rs, a_ks), b, c) };
+        return unsafe { packed_rows_over_panels::<T>((m, n, k), (a, a_rs, a_ks), b, c, next_b) };
     }
     for m0 in (0..m).step_by(MC) {
         for k0 in (0..k).step_by(KC_DIRECT) {
@@ -140,8 +155,14 @@ unsafe fn rows_over_panels<T: Tiles>(
                 accumulate: c.accumulate || k0 > 0,
             };
             let (m, k) = (MC.min(m - m0), KC_DIRECT.min(k - k0));
+            // The rows below: the next block's, or those of a product that goes on where this one ends.
+            let below = a.wrapping_add((m0 + m) * a_rs + k0 * a_ks);
+            let mut soon = [
+                Soon::new(below, m, a_rs, k).over(tiles::<T>(m, n)),
+                Soon::NONE,
+            ];
             // SAFETY: a sub-block of what the caller vouches for.
-            unsafe { block::<T>(m, n, k, left, right, out) };
+            unsafe { block::<T>((m, n, k), left, right, out, &mut soon) };
         }
     }
 }
@@ -157,10 +178,12 @@ unsafe fn packed_rows_over_panels<T: Tiles>(
     (a, a_rs, a_ks): (*const f32, usize, usize),
     b: Right,
     c: Out,
+    mut next_b: Soon,
 ) {
     let mut space = [const { MaybeUninit::<f32>::uninit() }; A_STACK];
     let space = space.as_mut_ptr().cast::<f32>();
     let mc = A_STACK / KC / T::MR * T::MR;
+    let (all, first) = (m, a);
     for m0 in (0..m).step_by(mc) {
         for k0 in (0..k).step_by(KC) {
             let (m, k) = (mc.min(m - m0), KC.min(k - k0));
@@ -177,7 +200,20 @@ unsafe fn packed_rows_over_panels<T: Tiles>(
             // SAFETY: m·k ≤ A_STACK; a sub-block of what the caller vouches for.
             unsafe {
                 T::pack_rows(m, k, a, a_rs, a_ks, space);
-                block::<T>(m, n, k, Left::Blocks { ptr: space }, right, out);
+                let next = match m0 + m == all {
+                    true => Soon::new(first.wrapping_add(k * a_ks), k, a_ks, mc.min(all)),
+                    false => Soon::new(a.wrapping_add(m * a_rs), k, a_ks, mc.min(all - m0 - m)),
+                };
+                let next = if a_rs == 1 { next } else { Soon::NONE };
+                let mut soon = [next.over(tiles::<T>(m, n)), next_b];
+                block::<T>(
+                    (m, n, k),
+                    Left::Blocks { ptr: space },
+                    right,
+                    out,
+                    &mut soon,
+                );
+                [_, next_b] = soon;
             }
         }
     }
@@ -235,7 +271,7 @@ pub(crate) unsafe fn gemm_packed<T: Tiles>(
         if k == 0 {
             empty_product(m, n, c, c_rs, accumulate);
         } else {
-            rows_over_panels::<T>((m, n, k), (a, a_rs, a_ks), right, out);
+            rows_over_panels::<T>((m, n, k), (a, a_rs, a_ks), right, out, Soon::NONE);
         }
     }
 }
@@ -292,7 +328,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             accumulate,
         };
         // SAFETY: the columns before `in_place` are whole panels of B.
-        unsafe { rows_over_panels::<T>((m, in_place, k), (a, a_rs, a_ks), right, out) };
+        unsafe { rows_over_panels::<T>((m, in_place, k), (a, a_rs, a_ks), right, out, Soon::NONE) };
     }
     for n0 in (in_place..n).step_by(NC) {
         for k0 in (0..k).step_by(KC) {
@@ -312,7 +348,10 @@ pub(crate) unsafe fn gemm<T: Tiles>(
                 let from = b.add(k0 * b_ks + n0 * b_cs);
                 pack_b(T::NR, k, n, from, b_ks, b_cs, scratch);
                 let a = a.wrapping_add(k0 * a_ks);
-                rows_over_panels::<T>((m, n, k), (a, a_rs, a_ks), right, out);
+                let next = Soon::new(from.wrapping_add(k * b_ks), k, b_ks, n);
+                let next = if b_cs == 1 { next } else { Soon::NONE };
+                let next = next.over(tiles::<T>(m, n));
+                rows_over_panels::<T>((m, n, k), (a, a_rs, a_ks), right, out, next);
             }
         }
     }

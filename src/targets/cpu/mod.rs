@@ -37,6 +37,7 @@ mod pack;
 pub mod pages;
 mod plan;
 pub mod pool;
+mod prefetch;
 pub mod profile;
 pub mod random;
 mod rows;

@@ -3,6 +3,8 @@
 //! A packed B of K rows and N columns is ⌈N / NR⌉ panels of K·NR floats; panel p holds columns p·NR.., row after row,
 //! the last one filled up with zero columns.
 
+use super::prefetch::prefetch;
+
 /// Floats that a packed K×N matrix takes, or `None` if the number does not fit.
 pub fn packed_len(nr: usize, k: usize, n: usize) -> Option<usize> {
     n.div_ceil(nr).checked_mul(nr)?.checked_mul(k)
@@ -66,19 +68,6 @@ pub unsafe fn pack_b(
 /// Rows between what is copied and what is asked for: rows far apart lie in other pages, where the machine's own guess
 /// of what comes next ends.
 const AHEAD: usize = 8;
-
-/// Asks for a cache line; the address need not be valid.
-#[inline(always)]
-fn prefetch(p: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 machine has it, and it reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
-}
 
 /// Packs A[m, k], whose element (m, k) is at `a + m·a_rs + k·a_ks`, into blocks of `MR` rows, k outside, rows inside.
 /// The last block holds the rows that are left over, without filling up; block i starts at `dst + i·MR·k`.

@@ -102,7 +102,7 @@ impl CpuExecutable {
         let mut all = Vec::new();
         for (step, (nanoseconds, runs)) in self.steps.iter().zip(&clocks.steps) {
             let inside = self.probes.iter().enumerate();
-            let inside = inside.filter(|(_, p)| p.place.starts_with(&step.place) && !step.pack());
+            let inside = inside.filter(|(_, p)| p.within == step.place[0] && !step.pack());
             let inner: Vec<Kernel> = inside
                 .map(|(i, p)| {
                     let of = |c: &probe::Counters| Some(probe::read(c, i)).filter(|(_, n)| *n > 0);
@@ -121,6 +121,10 @@ impl CpuExecutable {
                 .collect();
             let readings: f64 = inner.iter().map(|k| k.runs).sum();
             let own = *nanoseconds as f64 / 1e9 - inner.iter().map(|k| k.seconds).sum::<f64>();
+            // What a scan ran for itself is listed there.
+            if *runs == 0 && self.ahead.iter().any(|a| a.makes(step.place[0])) && !step.pack() {
+                continue;
+            }
             all.push(Kernel {
                 place: step.place.clone(),
                 pack: step.pack(),

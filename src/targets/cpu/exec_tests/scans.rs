@@ -247,3 +247,103 @@ fn time_is_known_inside_and_sums_can_be_carried() {
     }
     close(&got[0], &want, 1e-5);
 }
+
+/// `p = x·V` over all steps, `h ← tanh(p[t] + h·U)`; `shared` where the states lie in the memory of x's copy.
+fn projected(reverse: bool, shared: bool) -> Build {
+    let Rnn { mut b, hidden } = rnn(12, reverse, true, true);
+    let h = c(hidden as i64);
+    let (v, _) = b.weight("v", &[h.clone(), h.clone()], false);
+    let rows = times(&n("T"), &n("B"));
+    let p = b.temp(&[n("T"), n("B"), h.clone()]);
+    let x = BufferId(0);
+    let mut from = x;
+    let mut first = Vec::new();
+    if shared {
+        // A copy of x, whose memory the states overwrite.
+        let steps = n("T").checked_add(&c(1)).unwrap();
+        from = b.temp(&[steps, n("B"), h.clone()]);
+        let state = |b: &Buffer| matches!(b.home, Home::Temp(_)) && b.shape.len() == 3;
+        let states = b.program.buffers.iter().position(state).unwrap();
+        let all = dense(&[rows.clone(), h.clone()]);
+        let copy = a_loop(
+            &[rows.clone(), h.clone()],
+            vec![view(x, all.clone())],
+            vec![Expr::Load(0)],
+            vec![false, false],
+            vec![Effect::Store {
+                value: e(0),
+                to: view(from, all),
+            }],
+        );
+        first.push(Task::Loop(copy));
+        b.program.buffers[from.0 as usize].home = b.program.buffers[states].home.clone();
+    }
+    let side = |size: &Dim, [lhs, rhs, out]: [&Dim; 3]| GemmAxis {
+        size: size.clone(),
+        lhs: lhs.clone(),
+        rhs: rhs.clone(),
+        out: out.clone(),
+    };
+    let (zero, one) = (c(0), c(1));
+    first.push(Task::Gemm(Gemm {
+        name: "p".to_string(),
+        lhs: view(from, vec![]),
+        rhs: view(v, vec![]),
+        out: view(p, vec![]),
+        batch: vec![],
+        m: vec![side(&rows, [&h, &zero, &h])],
+        n: vec![side(&h, [&zero, &one, &one])],
+        k: vec![side(&h, [&one, &h, &zero])],
+        class: GemmClass::PackedWeight,
+        rhs_invariant: false,
+        spans: Vec::new(),
+    }));
+    let scan = b.program.tasks.len() - 1;
+    if let Task::Scan(s) = &mut b.program.tasks[scan]
+        && let Task::Loop(l) = &mut s.body[1]
+    {
+        l.loads[0].buffer = p;
+    }
+    // Before the states' first step, which would overwrite the copy.
+    b.program.tasks.splice(0..0, first);
+    b
+}
+
+#[test]
+fn a_product_is_made_while_its_scan_runs_where_what_it_reads_stays() {
+    let h = 12;
+    let [u, v] = [1, 5].map(|path| {
+        draws(h * h, path)
+            .iter()
+            .map(|u| u * 0.3)
+            .collect::<Vec<_>>()
+    });
+    for (reverse, shared) in [(false, false), (true, false), (false, true)] {
+        let b = projected(reverse, shared);
+        let mut exec = b.compile(1);
+        assert_eq!(exec.ahead.len(), usize::from(!shared));
+        for (t, rows) in [
+            (9, 17),
+            (7, 100),
+            (3, 5),
+            (1, 40),
+            (0, 33),
+            (41, 33),
+            (40, 16),
+        ] {
+            let x = draws(t * rows * h, 2);
+            let mut p = vec![0f32; x.len()];
+            for (i, p) in p.iter_mut().enumerate() {
+                let of = |k: usize| f64::from(x[i / h * h + k]) * f64::from(v[k * h + i % h]);
+                *p = (0..h).map(of).sum::<f64>() as f32;
+            }
+            let params = [&u[..], &v[..]].concat();
+            let arg = [Arg::F32(&x)];
+            let (got, _) = same_for_any_threads(&b, &[t, rows], &params, &arg);
+            close(&got[0], &expect(&p, &u, t, rows, h, reverse), 2e-6);
+            // Calls of other sizes before leave nothing behind.
+            let again = run_with(&mut exec, &[t, rows], &params, &arg).0;
+            assert_eq!(bits(&again[0]), bits(&got[0]));
+        }
+    }
+}

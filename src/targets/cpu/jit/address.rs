@@ -3,7 +3,8 @@
 //! In: the walks of a nest. Out: [`Pointers`], advanced loop by loop. Views of one buffer with equal strides (the gates
 //! of one projection) share a pointer and differ by a constant displacement, so few registers hold many views.
 
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 
 use super::asm::{Asm, FLOAT};
 use super::nest::Walk;
@@ -122,7 +123,15 @@ impl Pointers {
 
 /// The address of a walk's first element at the present step.
 pub(crate) fn base(asm: &mut Asm<'_, '_>, w: &Walk) -> Result<Value, Diagnostic> {
-    let mut p = asm.cell(Cell::Buffer(w.buffer));
+    let windowed = asm.table.windowed.iter().position(|b| *b == w.buffer);
+    let mut p = match windowed {
+        Some(i) => {
+            let word = asm.cell(Cell::Window(i));
+            let flags = MemFlagsData::trusted().with_can_move();
+            asm.b.ins().load(I64, flags, word, 0)
+        }
+        None => asm.cell(Cell::Buffer(w.buffer)),
+    };
     if w.offset.as_const() != Some(0) {
         let offset = asm.bytes(&w.offset)?;
         p = asm.add(p, offset);

@@ -8,7 +8,7 @@
 //! program ─ table (what code reads of a call) ─┬─ nest ─ loops ─ lanes (address) ─┐
 //!                                              │           folds, wide (wide_ops)│
 //!                                              ├─ gemm ──────────────────────────┼─▶ machine (module, code)
-//!                                              └─ scan, routine (rowwise) ───────┘
+//!                                              └─ scan (ahead), routine (rowwise) ┘
 //!                                                 (apart: workers by rows; by_columns, meet: within a step)
 //! ```
 //!
@@ -16,6 +16,7 @@
 //! a loop in code, never unrolled.
 
 mod address;
+pub(crate) mod ahead;
 mod apart;
 pub(crate) mod asm;
 mod by_columns;
@@ -91,6 +92,7 @@ pub(crate) struct Compiled {
     pub(crate) texts: Vec<Text>,
     /// Tasks in scans, in code that is profiled.
     pub(crate) probes: Vec<probe::Probe>,
+    pub(crate) ahead: Vec<ahead::Ahead>,
     /// After what points into it.
     pub(crate) code: Code,
 }
@@ -122,6 +124,7 @@ pub(crate) fn compile(
         probes: request.profile.then(Vec::new),
         place: Vec::new(),
         by_columns: request.by_columns,
+        ahead: Vec::new(),
         rows: wide::Rows {
             on: request.isa == Isa::Avx512 && cfg!(target_arch = "x86_64"),
             texts: request.texts,
@@ -142,6 +145,7 @@ pub(crate) fn compile(
         products: generator.products,
         texts,
         probes: generator.probes.unwrap_or_default(),
+        ahead: generator.ahead,
         code: Code::new(module),
     })
 }
@@ -168,6 +172,8 @@ pub(crate) struct Generator<'p> {
     place: Vec<usize>,
     /// Whether scans are compiled to be divided by columns too.
     by_columns: bool,
+    /// Products made while their scan runs.
+    ahead: Vec<ahead::Ahead>,
     rows: wide::Rows,
 }
 

@@ -12,11 +12,13 @@ use super::calls::{self, call_kernel};
 use super::table::Cell;
 use crate::diagnostics::Diagnostic;
 
-/// A task inside a scan.
+/// A task inside a scan, or before it but run in its code.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe {
     /// Indices of the tasks around it, from the program's own list inwards, and its own.
     pub(crate) place: Vec<usize>,
+    /// The top-level task whose code it is run in.
+    pub(crate) within: usize,
     /// Its line in the plan.
     pub(crate) line: String,
 }

@@ -4,8 +4,10 @@
 //! task of the body mixes rows of the batch, a range of the scan is a range of rows, run over all steps without meeting
 //! another worker. Where there are too few rows for that, see [`super::by_columns`].
 
-use cranelift_codegen::ir::InstBuilder;
+use cranelift_codegen::ir::{InstBuilder, Value};
 
+use super::ahead;
+use super::asm::Asm;
 use super::gemm::{self, Shape};
 use super::loops;
 use super::nest::{Nest, Ranges};
@@ -47,6 +49,7 @@ impl Generator<'_> {
     pub(super) fn steps(&mut self) -> Result<Vec<Pending>, Diagnostic> {
         let program = self.program;
         let mut steps = Vec::new();
+        self.find_ahead()?;
         for (place, task) in program.tasks.iter().enumerate() {
             let mut packs = Vec::new();
             self.place = vec![place];
@@ -72,6 +75,7 @@ impl Generator<'_> {
                 let kind = Kind::Pack(panel);
                 steps.push(Pending { task, kind, place });
             }
+            self.note_ahead(place, &task);
             steps.push(Pending { task, kind, place });
         }
         Ok(steps)
@@ -286,6 +290,7 @@ impl Generator<'_> {
             let probe = self.probes.as_mut().map(|all| {
                 all.push(Probe {
                     place: self.place.clone(),
+                    within: self.place[0],
                     line: task.lines[0].clone(),
                 });
                 all.len() - 1
@@ -302,6 +307,12 @@ impl Generator<'_> {
             .collect();
         let probes: Vec<usize> = body.iter().filter_map(|t| t.probe).collect();
         let (reverse, by_rows) = (s.reverse, rows.is_some());
+        let ahead = match around {
+            Around::Top => self.ahead.iter().position(|a| a.scan == self.place[0]),
+            Around::Scan { .. } => None,
+        };
+        let ahead = ahead.map(|i| (i, self.ahead[i].clone()));
+        let first_probe = ahead.as_ref().and_then(|(_, a)| self.probe_ahead(a));
         let code = self.function("scan", &s.name, |asm| {
             let turns = asm.size(&extent)?;
             let (zero, one) = (asm.int(0), asm.int(1));
@@ -327,20 +338,24 @@ impl Generator<'_> {
             if !probes.is_empty() {
                 probe::emit(asm, None)?;
             }
-            asm.count(zero, turns, |asm, i| {
+            let step = &mut |asm: &mut Asm<'_, '_>, i: Value| {
                 let t = if reverse {
                     asm.b.ins().isub(last, i)
                 } else {
                     i
                 };
-                for (i, (id, table, lo, hi, columns)) in ranges.into_iter().enumerate() {
-                    asm.call(id, &[table, t, lo, hi, zero, columns]);
+                for (i, (id, table, lo, hi, columns)) in ranges.iter().enumerate() {
+                    asm.call(*id, &[*table, t, *lo, *hi, zero, *columns]);
                     if let Some(probe) = probes.get(i) {
                         probe::emit(asm, Some(*probe))?;
                     }
                 }
                 Ok(())
-            })
+            };
+            match &ahead {
+                None => asm.count(zero, turns, step),
+                Some((i, a)) => ahead::emit(asm, (*i, a), turns, reverse, first_probe, step),
+            }
         })?;
         let mut work = Work::default();
         let mut lines = vec![format!(

@@ -30,6 +30,10 @@ pub(crate) enum Cell {
     PanelBlock(usize),
     /// A polynomial of launch sizes.
     Size(Dim),
+    /// The address of the worker's own word that holds where step 0 of this one of [`Table::windowed`] would be.
+    Window(usize),
+    /// Steps for which the products of this index are made at a time (see [`super::ahead`]); 0 where all were before.
+    Ahead(usize),
 }
 
 /// A size as compiled code sees it.
@@ -49,6 +53,8 @@ pub(crate) struct Table {
     slots: Vec<usize>,
     /// The first slot of the function under construction.
     start: usize,
+    /// Buffers of which a few steps at a time may be in memory, one after another in the same place.
+    pub(crate) windowed: Vec<BufferId>,
 }
 
 impl Table {
@@ -58,6 +64,7 @@ impl Table {
             cells: Vec::new(),
             slots: Vec::new(),
             start: 0,
+            windowed: Vec::new(),
         }
     }
 
