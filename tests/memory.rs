@@ -147,6 +147,10 @@ fn a_step_of_training_takes_the_memory_that_was_said() {
             "both ways",
             layer("scan both LSTM(48)", "", "sgd(lr = 1e-3, momentum = 0.9)"),
         ),
+        (
+            "LSTM, steps computed again",
+            layer("scan LSTM(128)", "", "sgd(lr = 1e-3)") + "tune Layer { recompute = steps }\n",
+        ),
     ];
     let data = data();
     for (name, source) in cells {

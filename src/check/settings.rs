@@ -41,7 +41,7 @@ use crate::check::program::Model;
 use crate::data::spec::{DataSpec, FieldRole, Wanted};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::settings::read::clip;
-use crate::settings::{Baseline, GenerateSettings, Metric, TrainSettings, TuneSettings};
+use crate::settings::{Baseline, GenerateSettings, Metric, Recompute, TrainSettings, TuneSettings};
 use crate::span::Span;
 use block::Entries;
 
@@ -98,6 +98,14 @@ impl Experiment {
 
     pub fn data(&self, name: &str) -> Option<&DataBlock> {
         self.data.iter().find(|d| d.spec.name.node == name)
+    }
+
+    /// What the gradients of a model compute again.
+    pub fn recompute(&self, model: &str) -> Recompute {
+        let mut tunes = self.tunes.iter();
+        let own = tunes.find(|t| t.settings.model == model);
+        own.map(|t| t.settings.recompute.clone())
+            .unwrap_or_default()
     }
 
     pub fn generate(&self, model: &str) -> Option<&GenerateBlock> {

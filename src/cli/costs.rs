@@ -14,7 +14,7 @@ use crate::lower::Options;
 use crate::pipeline::{self, Build};
 use crate::schedule::program::Program;
 use crate::schedule::schedule;
-use crate::settings::TrainSettings;
+use crate::settings::{Recompute, TrainSettings};
 use crate::targets::cpu::footprint::footprint;
 use crate::targets::cpu::pool::Pool;
 use crate::train::ahead;
@@ -30,7 +30,9 @@ pub struct Costs {
 /// The cost of every model.
 pub fn all(loaded: &Loaded) -> Result<Vec<Costs>, Failure> {
     let one = |model: &Model| {
-        let (cost, plan) = of(&with_open_sizes(model), &[]).within(&loaded.sources)?;
+        let recompute = loaded.experiment.recompute(&model.name);
+        let made = of(&with_open_sizes(model), &[], &recompute);
+        let (cost, plan) = made.within(&loaded.sources)?;
         let name = model.name.clone();
         Ok(Costs { name, cost, plan })
     };
@@ -53,9 +55,14 @@ pub fn held(plan: &Program, settings: &TrainSettings, pool: &Pool) -> Result<Res
 }
 
 /// The cost of a model of which some weights are not trained, and the plan it was taken from.
-pub fn of(model: &Model, frozen: &[String]) -> Result<(Cost, Program), Failure> {
+pub fn of(
+    model: &Model,
+    frozen: &[String],
+    recompute: &Recompute,
+) -> Result<(Cost, Program), Failure> {
     let build = Build {
         frozen: frozen.to_vec(),
+        recompute: recompute.clone(),
         ..Build::default()
     };
     let stages = |options, gradients| {

@@ -13,6 +13,7 @@ use crate::pipeline::{self, Build, Stages};
 use crate::rewrite::{self, Row};
 use crate::schedule::program::Program;
 use crate::schedule::schedule;
+use crate::settings::Recompute;
 use crate::targets::cpu;
 use crate::targets::cpu::emit::Texts;
 use crate::targets::cpu::isa::Isa;
@@ -43,7 +44,9 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
             Stage::Checked => model.clone()?.to_string(),
             Stage::Ir | Stage::Grad | Stage::Opt | Stage::Plan | Stage::Clif | Stage::Asm => {
                 if compiled.is_none() {
-                    let made = Compiled::new(model.clone()?, &args.without, isa);
+                    let model = model.clone()?;
+                    let recompute = loaded.experiment.recompute(&model.name);
+                    let made = Compiled::new(model, &args.without, recompute, isa);
                     compiled = Some(made.within(&loaded.sources)?);
                 }
                 match &compiled {
@@ -120,9 +123,15 @@ pub struct Compiled {
 
 impl Compiled {
     /// Lowers and rewrites, without the rewrites named; what only some stages need comes when asked for.
-    pub fn new(model: &Model, without: &[String], isa: Isa) -> Result<Compiled, Failure> {
+    pub fn new(
+        model: &Model,
+        without: &[String],
+        recompute: Recompute,
+        isa: Isa,
+    ) -> Result<Compiled, Failure> {
         let build = Build {
             off: without.to_vec(),
+            recompute,
             ..Build::default()
         };
         let trains = !model.predicts.is_empty();

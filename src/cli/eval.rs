@@ -17,7 +17,7 @@ use crate::data::spec::Split;
 use crate::data::{Dataset, Fits, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
-use crate::settings::{Baseline, GenerateSettings, Metric, TrainSettings};
+use crate::settings::{Baseline, GenerateSettings, Metric, Recompute, TrainSettings};
 use crate::train::decode::Decoding;
 use crate::train::evaluate::{self, Evaluator, Wrote};
 use crate::train::folder;
@@ -168,6 +168,7 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
         model: &model,
         backend: &backend,
         frozen: Vec::new(),
+        recompute: Recompute::Auto,
         ms: 0.0,
     };
     let mut stage = compiler.stage(Options::EVALUATE, false)?;

@@ -14,7 +14,7 @@ use crate::check::program::Model;
 use crate::check::settings::TrainBlock;
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
-use crate::settings::GenerateSettings;
+use crate::settings::{GenerateSettings, Recompute};
 use crate::targets::executable::Signature;
 use crate::train::checkpoint::{self, Which};
 use crate::train::folder::{self, Record};
@@ -91,6 +91,7 @@ impl Opened {
             model: &self.model,
             backend: &self.backend,
             frozen: Vec::new(),
+            recompute: Recompute::Auto,
             ms: 0.0,
         }
     }

@@ -16,7 +16,7 @@ use crate::diagnostics::{Diagnostic, nearest};
 use crate::ir::Func;
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
-use crate::settings::TrainSettings;
+use crate::settings::{Recompute, TrainSettings};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Executable;
 use crate::train;
@@ -62,6 +62,7 @@ pub struct Compiler<'a> {
     pub model: &'a Model,
     pub backend: &'a Backend,
     pub frozen: Vec<String>,
+    pub recompute: Recompute,
     /// Time spent so far, in milliseconds.
     pub ms: f64,
 }
@@ -77,6 +78,7 @@ impl Compiler<'_> {
         let build = Build {
             off: Vec::new(),
             frozen: self.frozen.clone(),
+            recompute: self.recompute.clone(),
         };
         let made = match self.backend {
             Backend::Cpu(pool) => {

@@ -203,7 +203,8 @@ fn file(
                     let made = match compiled.entry(name(target)) {
                         Entry::Occupied(e) => e.into_mut(),
                         Entry::Vacant(e) => {
-                            let made = Compiled::new(model, &[], isa(Some(target))?);
+                            let recompute = loaded.experiment.recompute(&model.name);
+                            let made = Compiled::new(model, &[], recompute, isa(Some(target))?);
                             e.insert(made.within(&loaded.sources)?)
                         }
                     };

@@ -227,6 +227,7 @@ impl Job<'_> {
         let backend = Backend::cpu(self.common);
         let mut compiler = Compiler {
             frozen: session::frozen(&model, settings),
+            recompute: self.loaded.experiment.recompute(&settings.model),
             model: &model,
             backend: &backend,
             ms: 0.0,

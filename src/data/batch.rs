@@ -83,16 +83,6 @@ impl Batch {
         }
     }
 
-    /// Bytes of what it holds, tables of lengths aside.
-    pub fn bytes(&self) -> usize {
-        let tensors = self.data.iter().chain(&self.previous);
-        let len = |t: &Tensor| match t {
-            Tensor::F32(v) => size_of_val(&v[..]),
-            Tensor::I32(v) => size_of_val(&v[..]),
-        };
-        tensors.map(|(_, t)| len(t)).sum()
-    }
-
     pub fn data(&self, name: &str) -> Option<&Tensor> {
         self.data.iter().find(|(n, _)| n == name).map(|(_, t)| t)
     }

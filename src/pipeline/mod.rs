@@ -18,9 +18,10 @@ use crate::diagnostics::Diagnostic;
 use crate::dim::{Binding, Dim, Role};
 use crate::ir::{Func, verify::verify};
 use crate::lower::{self, lower};
-use crate::reverse::differentiate;
+use crate::reverse::{Keep, differentiate_keeping};
 use crate::rewrite::{self, Row};
 use crate::schedule::schedule;
+use crate::settings::Recompute;
 use crate::targets::cpu::{self, pool::Pool};
 use crate::targets::executable::Executable;
 
@@ -40,6 +41,8 @@ pub struct Build {
     pub off: Vec<String>,
     /// Weights that get no gradient.
     pub frozen: Vec<String>,
+    /// What gradients compute again instead of keeping.
+    pub recompute: Recompute,
 }
 
 impl Build {
@@ -61,11 +64,21 @@ impl Build {
         rewrite::run(&mut func, rewrite::CLEAN, &off, &mut table)?;
         let mut gradient = None;
         if gradients {
-            func = differentiate(&func, &|path| !self.frozen.iter().any(|f| f == path))?;
+            let keep = match self.recompute {
+                // Not built yet, as the checker says.
+                Recompute::Auto | Recompute::Sqrt(_) => Keep::Auto,
+                Recompute::Nothing => Keep::Everything,
+                Recompute::Steps => Keep::States,
+            };
+            let wanted = |path: &str| !self.frozen.iter().any(|f| f == path);
+            func = differentiate_keeping(&func, &wanted, keep)?;
             checked("reverse", &func)?;
             table.push(Row::of("reverse", &func));
             gradient = Some(func.clone());
             rewrite::run(&mut func, rewrite::BACKWARD, &off, &mut table)?;
+            if keep == Keep::States {
+                rewrite::run(&mut func, rewrite::SMALL, &off, &mut table)?;
+            }
             rewrite::run(&mut func, rewrite::CLEAN, &off, &mut table)?;
         }
         Ok(Stages {

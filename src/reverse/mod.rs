@@ -12,6 +12,8 @@ mod stash;
 
 use std::collections::{HashMap, HashSet};
 
+pub use stash::Keep;
+
 use crate::ir::build::Build;
 use crate::ir::*;
 
@@ -20,6 +22,15 @@ use crate::ir::*;
 ///
 /// Errors name an op that has no derivative rule.
 pub fn differentiate(func: &Func, wanted: &dyn Fn(&str) -> bool) -> Result<Func, String> {
+    differentiate_keeping(func, wanted, Keep::Auto)
+}
+
+/// [`differentiate`], with loops that keep what `keep` says. The gradients have the same bits.
+pub fn differentiate_keeping(
+    func: &Func,
+    wanted: &dyn Fn(&str) -> bool,
+    keep: Keep,
+) -> Result<Func, String> {
     let mut func = func.clone();
     let loss = func.outputs.iter().find(|o| o.role == OutputRole::Loss);
     let loss = loss
@@ -39,7 +50,8 @@ pub fn differentiate(func: &Func, wanted: &dyn Fn(&str) -> bool) -> Result<Func,
     let mut adjoints = Adjoints::default();
     let one = b.number(1.0);
     adjoints.add(&mut b, loss, one);
-    backward(&mut b, &forward, &active, &mut adjoints, &mut Direct)?;
+    let mut direct = Direct { keep };
+    backward(&mut b, &forward, &active, &mut adjoints, &mut direct)?;
     let mut outputs = Vec::new();
     for p in params {
         let value = match adjoints.get(p.value) {
@@ -91,10 +103,15 @@ trait Forward {
 
     /// Makes an adjoint zero at padded steps, where the pass runs inside a scan over lengths.
     fn masked(&mut self, b: &mut Build<'_>, g: ValueId) -> ValueId;
+
+    /// What a loop among the ops that are walked keeps.
+    fn keep(&self) -> Keep;
 }
 
 /// Outside scans: forward values are still there.
-struct Direct;
+struct Direct {
+    keep: Keep,
+}
 
 impl Forward for Direct {
     fn value(&mut self, _: &mut Build<'_>, v: ValueId) -> ValueId {
@@ -103,6 +120,10 @@ impl Forward for Direct {
 
     fn masked(&mut self, _: &mut Build<'_>, g: ValueId) -> ValueId {
         g
+    }
+
+    fn keep(&self) -> Keep {
+        self.keep
     }
 }
 
@@ -121,7 +142,7 @@ fn backward(
         }
         b.spans = op.spans.clone();
         if let OpKind::Scan(s) = &op.kind {
-            scan::backward(b, *id, s, active, adjoints)?;
+            scan::backward(b, *id, s, active, adjoints, forward.keep())?;
             continue;
         }
         let mut grads: Vec<Option<ValueId>> = op.results.iter().map(|r| adjoints.get(*r)).collect();

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::stash::Stash;
+use super::stash::{Keep, Stash};
 use super::{Adjoints, backward as region_backward};
 use crate::ir::build::Build;
 use crate::ir::*;
@@ -17,6 +17,7 @@ pub fn backward(
     scan: &Scan,
     active: &HashSet<ValueId>,
     adjoints: &mut Adjoints,
+    keep: Keep,
 ) -> Result<(), String> {
     let results = scan
         .stacks
@@ -67,7 +68,7 @@ pub fn backward(
         });
     }
 
-    let mut stash = Stash::new(b.func, id, scan);
+    let mut stash = Stash::new(b.func, id, scan, keep);
     let (body, outcome) = b.region(|b| -> Result<Vec<(ValueId, Stack)>, String> {
         let mut inner = Adjoints::default();
         for (c, back) in moving.iter().zip(&carries) {

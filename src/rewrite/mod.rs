@@ -15,6 +15,7 @@ mod merge_gates;
 mod simplify;
 mod sink_weight_grads;
 mod split_concat;
+mod step_inputs;
 mod table;
 
 pub use table::Row;
@@ -51,6 +52,9 @@ pub const BACKWARD: &[&Pass] = &[
     &sink_weight_grads::PASS,
 ];
 
+/// After these, where memory is dearer than time.
+pub const SMALL: &[&Pass] = &[&step_inputs::PASS];
+
 /// After each list: what the others left to tidy.
 pub const CLEAN: &[&Pass] = &[&simplify::PASS, &cse::PASS, &dce::PASS];
 
@@ -75,7 +79,12 @@ pub fn run(
 
 /// The names of all passes, each once, for switching them off.
 pub fn names() -> Vec<&'static str> {
-    let mut all: Vec<&'static str> = FORWARD.iter().chain(BACKWARD).map(|p| p.name).collect();
+    let mut all: Vec<&'static str> = FORWARD
+        .iter()
+        .chain(BACKWARD)
+        .chain(SMALL)
+        .map(|p| p.name)
+        .collect();
     all.sort_unstable();
     all.dedup();
     all

@@ -479,7 +479,12 @@ pub const SEARCHES: &[Variant] = &[
 
 pub const RECOMPUTES: &[Variant] = &[
     built("auto", &[], "the compiler chooses, value by value"),
-    later("nothing", &[], "keep every value"),
+    built("nothing", &[], "keep every value"),
+    built(
+        "steps",
+        &[],
+        "keep the states of a scan alone, and compute each step again from them: about half the memory, one more forward pass of the scan",
+    ),
     later(
         "sqrt",
         &[need("time", Kind::Name)],

@@ -552,13 +552,16 @@ pub struct TuneSettings {
     pub recompute: Recompute,
 }
 
-/// What the reverse pass computes again instead of keeping.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the reverse pass computes again instead of keeping. No bit of a result depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recompute {
     /// The compiler chooses, value by value.
+    #[default]
     Auto,
     Nothing,
+    /// States are kept; a step's other values are computed again from them.
+    Steps,
     /// States are kept every √T steps along this time (Chen et al. 2016).
     Sqrt(String),
 }

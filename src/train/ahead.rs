@@ -9,7 +9,7 @@ use std::thread::{Builder, Scope};
 
 use super::evaluate::epoch_plan;
 use super::failure::Failure;
-use crate::data::{Batch, Batches, Dataset, Part};
+use crate::data::{Batch, Batches, Dataset, Part, Tensor};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{Length, TrainSettings};
 
@@ -92,6 +92,16 @@ impl<'d> Maker<'d> {
     }
 }
 
+/// Bytes of what a batch holds, tables of lengths aside.
+fn bytes(batch: &Batch) -> usize {
+    let tensors = batch.data.iter().chain(&batch.previous);
+    let len = |t: &Tensor| match t {
+        Tensor::F32(v) => size_of_val(&v[..]),
+        Tensor::I32(v) => size_of_val(&v[..]),
+    };
+    tensors.map(|(_, t)| len(t)).sum()
+}
+
 /// A batch as it was made; `None` after the last one.
 type Next = Result<Option<Made>, Diagnostic>;
 
@@ -114,7 +124,7 @@ impl<'d> Ahead<'d> {
         let began = maker.clone();
         let first = maker.next();
         let bytes = match &first {
-            Ok(Some(made)) => made.parts.iter().map(|(b, _)| b.bytes()).sum(),
+            Ok(Some(made)) => made.parts.iter().map(|(b, _)| bytes(b)).sum(),
             Ok(None) | Err(_) => 0,
         };
         let room = WAITING_BYTES / usize::max(bytes, 1);

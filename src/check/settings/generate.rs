@@ -159,6 +159,7 @@ pub fn tune(block: &Settings, report: &mut Vec<Diagnostic>) -> Option<(TuneSetti
         model: block.name.node.clone(),
         recompute: match c.name {
             "nothing" => Recompute::Nothing,
+            "steps" => Recompute::Steps,
             "sqrt" => Recompute::Sqrt(c.text("time").node.clone()),
             _ => Recompute::Auto,
         },

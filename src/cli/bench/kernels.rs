@@ -35,6 +35,7 @@ impl Bench<'_> {
         };
         let build = Build {
             frozen: self.frozen.clone(),
+            recompute: self.recompute.clone(),
             ..Build::default()
         };
         let stages = build.stages(&self.model, options, gradients);

@@ -29,7 +29,7 @@ use crate::data::{Batch, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Sym;
 use crate::lower::Options;
-use crate::settings::{Length, TrainSettings, Validate};
+use crate::settings::{Length, Recompute, TrainSettings, Validate};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Signature;
 use crate::train::evaluate;
@@ -77,6 +77,7 @@ struct Bench<'a> {
     model: Model,
     params: Vec<ParamSpec>,
     frozen: Vec<String>,
+    recompute: Recompute,
     backend: Backend,
     /// Training's first.
     batch: Batch,
@@ -109,6 +110,7 @@ impl<'a> Bench<'a> {
             args,
             loaded,
             frozen: session::frozen(&model, &settings),
+            recompute: loaded.experiment.recompute(&settings.model),
             settings,
             dataset,
             model,
@@ -168,6 +170,7 @@ impl<'a> Bench<'a> {
             model: &self.model,
             backend: &self.backend,
             frozen: self.frozen.clone(),
+            recompute: self.recompute.clone(),
             ms: 0.0,
         }
     }

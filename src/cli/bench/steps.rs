@@ -88,7 +88,7 @@ impl Bench<'_> {
             compile_ms,
         };
         let summary = run::train(plan)?;
-        let (cost, program) = costs::of(&self.model, &self.frozen)?;
+        let (cost, program) = costs::of(&self.model, &self.frozen, &self.recompute)?;
         let size = |s: &_| self.size(s);
         let temporaries = cost.peak_at(&size);
         let resident = match &self.backend {

@@ -169,10 +169,10 @@ fn wrong_values_name_both_sides() {
         let d = check(Block::Train, setting, &value).unwrap_err();
         assert_eq!((d.code, d.message.as_str()), (code, message));
     }
-    let later = value(ValueKind::Name("nothing".into()));
+    let later = named("sqrt", vec![(None, ValueKind::Name("T".into()))]);
     let d = check(Block::Tune, "recompute", &later).unwrap_err();
     assert_eq!(d.code, "feature::unavailable");
-    assert_eq!(d.message, "`nothing` is known, but not built yet");
+    assert_eq!(d.message, "`sqrt` is known, but not built yet");
 }
 
 #[test]
