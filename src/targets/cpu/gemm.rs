@@ -13,16 +13,16 @@ use std::mem::MaybeUninit;
 
 use super::microkernel::{TileArgs, TileFn, Tiles};
 use super::pack::pack_b;
-use super::prefetch::Soon;
+use super::prefetch::{Soon, prefetch};
 
 /// Inner dimension of a block.
-const KC: usize = 256;
+const KC: usize = 384;
 /// Inner dimension of a block when A is read where it lies.
 const KC_DIRECT: usize = 1024;
-/// Columns of a block of a one-shot B: with KC, half a megabyte.
+/// Columns of a block of a one-shot B: with KC, three quarters of a megabyte.
 const NC: usize = 512;
 /// Floats of packed A on the stack.
-const A_STACK: usize = 16 * 1024;
+const A_STACK: usize = 24 * 1024;
 /// Rows of a block when A is read where it lies.
 const MC: usize = 144;
 
@@ -114,6 +114,17 @@ unsafe fn block<T: Tiles>(
             let (row, end) = (start(i), start(i + 1));
             let tile: TileFn = T::TILES[end - row - 1][vectors - 1];
             soon.iter_mut().for_each(Soon::ask);
+            if c.accumulate {
+                // A tile's chains wait for what C holds.
+                let (next, at) = match i + 1 < blocks {
+                    true => (i + 1, column),
+                    false => (0, column + T::NR),
+                };
+                for row in (start(next)..start(next + 1)).filter(|_| at < n) {
+                    let first = c.ptr.wrapping_add(row * c.rs + at);
+                    (0..T::NV).for_each(|v| prefetch(first.wrapping_add(v * T::LANES)));
+                }
+            }
             // SAFETY: rows row..end and columns column..column + width are in range.
             unsafe { tile(&tile_args(row, end - row, column, width)) };
         }
@@ -167,7 +178,7 @@ unsafe fn rows_over_panels<T: Tiles>(
     }
 }
 
-/// [`rows_over_panels`] with A packed on the stack. Its frame is 64 KiB, so it is kept out of line.
+/// [`rows_over_panels`] with A packed on the stack. Its frame is 96 KiB, so it is kept out of line.
 ///
 /// # Safety
 ///

@@ -150,13 +150,14 @@ pub type ScatterAdd = unsafe extern "C" fn(
     usize,
 );
 
-/// `(lo, hi, rows, x, rs, out, accumulate)`: `out[j] = Σ_r x[r, j]`, or += where `accumulate` is not 0, for columns
-/// lo..hi, rows in order.
+/// `(lo, hi, outer, inner, x, outer_rs, inner_rs, out)`: `out[j] = Σ_s Σ_r x[s, r, j]` for columns lo..hi, each inner
+/// sum by itself, both in order.
 ///
 /// # Safety
 ///
 /// Columns lo..hi of all rows are readable, `out` writable there; no overlap.
-pub type ColumnSums = unsafe extern "C" fn(usize, usize, usize, *const f32, usize, *mut f32, usize);
+pub type ColumnSums =
+    unsafe extern "C" fn(usize, usize, usize, usize, *const f32, usize, usize, *mut f32);
 
 /// The kernels of one instruction set, and the sizes that a plan needs.
 ///
@@ -224,7 +225,7 @@ impl Kernels {
     }
 
     /// Floats of scratch that [`Kernels::gemm`] needs for n columns and inner dimension k, whatever m is; bounded by
-    /// about half a megabyte.
+    /// about three quarters of a megabyte.
     pub fn gemm_scratch_len(&self, n: usize, k: usize) -> usize {
         (self.scratch_len)(n, k)
     }
@@ -336,9 +337,10 @@ macro_rules! kernels {
                     )
                 }
                 fn column_sums(
-                    lo: usize, hi: usize, rows: usize, x: *const f32, rs: usize, out: *mut f32, accumulate: usize
+                    lo: usize, hi: usize, outer: usize, inner: usize, x: *const f32, outer_rs: usize,
+                    inner_rs: usize, out: *mut f32
                 ) {
-                    columns::column_sums::<S>(lo, hi, rows, x, rs, out, accumulate != 0)
+                    columns::column_sums::<S>(lo, hi, [outer, inner], x, [outer_rs, inner_rs], out)
                 }
                 fn copy_rows(
                     lo: usize, hi: usize, cols: usize, src: *const f32, src_rs: usize, dst: *mut f32, dst_rs: usize

@@ -136,7 +136,7 @@ fn long_sums_keep_their_digits() {
 #[test]
 fn several_values_are_folded_by_columns() {
     // The sums over T and B of three parts of x, side by side in one result.
-    for f in [1i64, 6, 16, 21] {
+    for f in [1i64, 6, 16, 21, 150, 300] {
         let mut b = Build::new(&["T", "B"]);
         let shape = [n("T"), n("B"), c(f)];
         let x = b.input(&[n("T"), n("B"), c(3 * f)]);

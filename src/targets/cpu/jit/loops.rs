@@ -94,6 +94,9 @@ pub(crate) fn emit(
             ),
         ));
     }
+    if super::sums::emit(asm, l, nest, &elems)? {
+        return Ok(());
+    }
     let sizes = nest
         .axes
         .iter()
@@ -136,8 +139,7 @@ pub(crate) fn emit(
     };
     e.analyse()?;
     e.wide = e.is_wide();
-    e.level(0, &state, Vec::new())?;
-    Ok(())
+    e.level(0, &state, Vec::new()).map(drop)
 }
 
 impl Emitter<'_, '_, '_, '_> {
