@@ -14,8 +14,12 @@ use crate::dim::{Dim, Sym};
 /// Nanoseconds that a meeting takes: 200 for the counters to go over to the other core, the rest for what one wrote and
 /// the other reads, and because the two are never quite together.
 const MEET_NS: f64 = 400.0;
-/// Rows that a product takes as long for as for one: reading the weights takes that time.
-const FEW_ROWS: f64 = 3.0;
+/// Rows that a product takes as long for as for one, because reading the weights takes that time; and the same where a
+/// core's second-level cache does not hold them.
+const FEW_ROWS: f64 = 2.0;
+const FEW_ROWS_BEYOND: f64 = 3.0;
+/// Nanoseconds for one row of products that read a second-level cache full of weights.
+const CACHE_NS: f64 = 6_500.0;
 
 #[derive(Clone, Debug)]
 pub(super) struct Course {
@@ -158,14 +162,21 @@ pub(super) fn costs(
             Reach::Group { .. } | Reach::Product { .. } => divided += work,
         }
     }
-    // Of so many rows at once, what one row would cost alone.
-    let at_once = |n: f64| n.max(FEW_ROWS) / rows.unwrap_or(FEW_ROWS).max(1.0);
-    let by_rows = match rows {
-        Some(n) => (divided + alone) * at_once((n / workers as f64).ceil()),
-        None => (divided + alone) * at_once(FEW_ROWS),
+    // The time of so many rows at once, as a part of what all cost; scans that mix rows have enough.
+    let at_once = |n: f64| {
+        let Some(all) = rows.map(|all| all.max(1.0)) else {
+            return 1.0;
+        };
+        let few = match divided / all > CACHE_NS {
+            true => FEW_ROWS_BEYOND,
+            false => FEW_ROWS,
+        };
+        n.max(few) / all
     };
+    let most = rows.map_or(1.0, |n| (n / workers as f64).ceil());
+    let by_rows = (divided + alone) * at_once(most);
     let meets = s.parts.iter().filter(|p| p.meet).count() as f64;
-    let whole = at_once(rows.unwrap_or(FEW_ROWS));
+    let whole = at_once(rows.unwrap_or(1.0));
     let by_columns = whole * (divided / workers as f64 + alone) + meets * MEET_NS;
     [by_rows, by_columns].map(|n| n * size(&s.turns))
 }

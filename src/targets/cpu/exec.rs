@@ -311,7 +311,8 @@ impl CpuExecutable {
         }
         let value = self.binding.value(&self.launch.sizes);
         let (all, always) = (self.pool.workers(), self.always_divide);
-        let plan = |s: &Step| Plan::of(s, &value, all, always);
+        let together = all > 1 && (always || self.pool.spins());
+        let plan = |s: &Step| Plan::of(s, &value, all, always, together);
         self.plans = self.steps.iter().map(plan).collect();
         let windows: Vec<usize> = self.ahead.iter().map(|a| self.window(a)).collect();
         let left_out = self.steps.iter().map(|s| {

@@ -25,12 +25,14 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// `always` divides among all, however little there is to do.
+    /// `always` divides among all, however little there is to do; `together` if all have cores, so that they may meet
+    /// often.
     pub(super) fn of(
         step: &Step,
         value: &dyn Fn(&Sym) -> Option<i64>,
         all: usize,
         always: bool,
+        together: bool,
     ) -> Plan {
         let extent = |s: &Option<Split>| {
             let n = s.as_ref().map_or(Some(1), |s| s.extent.eval(value));
@@ -46,7 +48,7 @@ impl Plan {
         };
         let parts = |n: usize, grain: Option<usize>| grain.map_or(0, |g| n.div_ceil(g));
         let course = match &step.kind {
-            Kind::Scan(Some(s)) if all > 1 => {
+            Kind::Scan(Some(s)) if together => {
                 let [by_rows, by_columns] = course::costs(s, value, all);
                 let worth = match always {
                     true => rows < 2 * all,

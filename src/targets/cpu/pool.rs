@@ -117,6 +117,11 @@ impl Pool {
         self.shared.spin
     }
 
+    /// Whether a worker that waits spins at all: whether each can have a core.
+    pub(super) fn spins(&self) -> bool {
+        !self.shared.spin.is_zero()
+    }
+
     /// Calls `f(worker, workers)` once for every worker in 0..workers and returns when all have finished.
     ///
     /// Inside a job `f` is called as the only worker, on the spot. Another thread's call waits for its turn.
