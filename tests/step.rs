@@ -21,6 +21,7 @@ use common::models;
 use seqc::check::program::Model;
 use seqc::ir::*;
 use seqc::lower::{self, lower};
+use seqc::pipeline::generate::optimized;
 use seqc::pipeline::with_vocabularies;
 use seqc::step::one_step;
 
@@ -103,4 +104,30 @@ fn models_of_scans_keep_their_shape() {
     assert!(one.setup.is_none() && one.room.is_none());
     let ops = |f: &Func| f.ops.len();
     assert_eq!(ops(&one.step), ops(&full), "the same ops, one step long");
+}
+
+/// The first layer reads a row of the table's product with its weight, made once a text.
+#[test]
+fn the_product_of_a_looked_up_row_is_looked_up() {
+    let model = |rows| {
+        let text = format!(
+            "time T\n\nmodel M {{\n  target s : [T] token\n  \
+             predict s = previous(s) |> Embed({rows}) |> scan LSTM(4) |> Linear |> softmax\n}}\n"
+        );
+        with_vocabularies(&models::written("m.seq", &text)[0], &|_| Some(rows))
+    };
+    let looked_up = |rows: usize| {
+        let full = lower(&model(rows), lower::Options::PREDICT).unwrap();
+        let step = optimized(one_step(&full, "s").unwrap().step).unwrap();
+        let ops: Vec<&Op> = step.body.ops.iter().map(|id| step.op(*id)).collect();
+        let by = |op: &&&Op| op.by.contains(&"look-up-products");
+        let kinds = ops.iter().filter(by).map(|op| match op.kind {
+            OpKind::Contract { .. } => "product",
+            OpKind::Gather => "rows",
+            _ => "other",
+        });
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(looked_up(5), ["product", "rows"]);
+    assert_eq!(looked_up(257), [""; 0], "a large table costs more");
 }

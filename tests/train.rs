@@ -19,8 +19,8 @@ use seqc::span::Sources;
 use seqc::targets::cpu::exec;
 use seqc::targets::executable::Executable;
 use seqc::train::{
-    End, Functions, Generator, Init, ParamSpec, Plan, Record, RunFolder, Silent, Stage, Start,
-    Summary, train,
+    End, Functions, Generator, Init, Later, ParamSpec, Plan, Record, RunFolder, Silent, Stage,
+    Start, Summary, train,
 };
 
 /// A file's first model with its experiment and data.
@@ -131,7 +131,7 @@ impl Example {
             dataset: &self.dataset,
             functions: Functions {
                 train: stage(Options::TRAIN, true),
-                evaluate: stage(Options::EVALUATE, false),
+                evaluate: Later::new(|| Ok(stage(Options::EVALUATE, false))),
                 step: generate.map(|_| self.generator(threads)),
             },
             folder,

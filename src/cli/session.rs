@@ -20,9 +20,10 @@ use crate::settings::{Recompute, TrainSettings};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Executable;
 use crate::train;
+use crate::train::failure::Class;
 use crate::train::generator::Generator;
 use crate::train::init::{Init, ParamSpec};
-use crate::train::plan::{Functions, Stage};
+use crate::train::plan::{Functions, Later, Stage};
 
 /// Why a model has no one-step form; no faults.
 const CANNOT_WRITE: [&str; 3] = [
@@ -58,6 +59,7 @@ pub fn pool(common: &Common) -> Arc<Pool> {
 }
 
 /// Compiles the functions of one model.
+#[derive(Clone)]
 pub struct Compiler<'a> {
     pub model: &'a Model,
     pub backend: &'a Backend,
@@ -67,7 +69,7 @@ pub struct Compiler<'a> {
     pub ms: f64,
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
     /// One function; with gradients where they are wanted.
     pub fn function(
         &mut self,
@@ -104,14 +106,9 @@ impl Compiler<'_> {
             program::Stmt::Scan(s) => s.states.iter().any(|s| s.initial.is_some()),
             program::Stmt::Let { .. } => false,
         });
+        let resume = true;
         let resume = match given {
-            true => Some(self.function(
-                Options {
-                    resume: true,
-                    ..options
-                },
-                gradients,
-            )?),
+            true => Some(self.function(Options { resume, ..options }, gradients)?),
             false => None,
         };
         Ok(Stage { start, resume })
@@ -157,6 +154,18 @@ impl Compiler<'_> {
         }
     }
 
+    /// The same without gradients, once it is wanted.
+    pub fn later(&self, options: Options) -> Later<'a> {
+        let compiler = self.clone();
+        Later::new(move || {
+            let made = compiler.clone().stage(options, false);
+            made.map_err(|failure| train::failure::Failure {
+                class: Class::Program,
+                diagnostics: failure.diagnostics,
+            })
+        })
+    }
+
     /// Everything that training calls; `part`: batches are computed in parts.
     pub fn functions(
         &mut self,
@@ -164,19 +173,17 @@ impl Compiler<'_> {
         samples: bool,
         window: Option<u32>,
         part: bool,
-    ) -> Result<Functions, Failure> {
+    ) -> Result<Functions<'a>, Failure> {
         let options = Options {
             part,
             ..Options::TRAIN
         };
         let train = self.stage(options, true)?;
-        let evaluate = self.stage(
-            Options {
-                predictions,
-                ..Options::EVALUATE
-            },
-            false,
-        )?;
+        let evaluate = Options::EVALUATE;
+        let evaluate = self.later(Options {
+            predictions,
+            ..evaluate
+        });
         let step = match samples {
             true => self.samples(window)?,
             false => None,

@@ -115,7 +115,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         format: args.log_format,
     };
     let made = || {
-        Ok(RunFolder::create(
+        Ok(RunFolder::begin(
             args.out.as_deref(),
             &runs(),
             record,

@@ -104,6 +104,9 @@ impl Batch {
     }
 }
 
+/// Rows of a batch and the number of the first, where there are any.
+pub type Cut = Option<Result<(Batch, usize), Diagnostic>>;
+
 /// The batches of one epoch.
 #[derive(Clone, Debug)]
 pub struct Batches<'d> {
@@ -328,31 +331,16 @@ impl Batches<'_> {
 
     /// Part `k` of `n` of a batch's rows, and where they begin among all. `None` where there is no
     /// such batch, or the part has no row. Errors: as [`Batches::get`].
-    pub fn part(
-        &self,
-        index: usize,
-        k: usize,
-        n: usize,
-    ) -> Option<Result<(Batch, usize), Diagnostic>> {
+    pub fn part(&self, index: usize, k: usize, n: usize) -> Cut {
         self.made(index, (k, n), &self.dataset.columns)
     }
 
     /// The same without data: what is known of its sizes.
-    pub fn bare_part(
-        &self,
-        index: usize,
-        k: usize,
-        n: usize,
-    ) -> Option<Result<(Batch, usize), Diagnostic>> {
+    pub fn bare_part(&self, index: usize, k: usize, n: usize) -> Cut {
         self.made(index, (k, n), &[])
     }
 
-    fn made(
-        &self,
-        index: usize,
-        (k, n): (usize, usize),
-        columns: &[Column],
-    ) -> Option<Result<(Batch, usize), Diagnostic>> {
+    fn made(&self, index: usize, (k, n): (usize, usize), columns: &[Column]) -> Cut {
         let base = self.dataset.parts[self.part as usize].start;
         let rows;
         let (batch, examples, carries) = match &self.cuts {

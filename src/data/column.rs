@@ -371,19 +371,20 @@ fn push_numbers(
     n: &Numbers,
     unit: Unit,
 ) -> Result<usize, (usize, &'static str, String)> {
+    let step = |i: usize| i / n.width.max(1);
+    out.reserve(n.data.len());
     for (i, x) in n.data.iter().enumerate() {
         let y = *x as f32;
-        let step = i / n.width.max(1);
         if !y.is_finite() {
             let message = match x.is_finite() {
                 true => format!("{x:?} is beyond what 32 bits hold, about 3.4e38"),
                 false => format!("the value here is {x:?}"),
             };
-            return Err((step, "data::not-finite", message));
+            return Err((step(i), "data::not-finite", message));
         }
         if unit == Unit::Binary && y != 0.0 && y != 1.0 {
             return Err((
-                step,
+                step(i),
                 "data::not-binary",
                 format!("{x:?} where a binary value is 0 or 1"),
             ));

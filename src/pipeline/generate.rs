@@ -40,10 +40,11 @@ fn verified(one: OneStep) -> Result<OneStep, Diagnostic> {
     Ok(one)
 }
 
-/// Rewrites a function without gradients.
+/// Rewrites a function without gradients that is called for step after step.
 pub fn optimized(mut func: Func) -> Result<Func, Diagnostic> {
     let mut table = Vec::new();
     rewrite::run(&mut func, rewrite::FORWARD, &[], &mut table).map_err(internal)?;
+    rewrite::run(&mut func, rewrite::HELD, &[], &mut table).map_err(internal)?;
     rewrite::run(&mut func, rewrite::CLEAN, &[], &mut table).map_err(internal)?;
     Ok(func)
 }

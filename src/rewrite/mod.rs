@@ -11,6 +11,7 @@ mod drop_masks;
 mod edit;
 mod hoist_input;
 mod hoist_invariant;
+mod look_up;
 mod merge_gates;
 mod simplify;
 mod sink_weight_grads;
@@ -54,6 +55,9 @@ pub const BACKWARD: &[&Pass] = &[
 
 /// After these, where memory is dearer than time.
 pub const SMALL: &[&Pass] = &[&step_inputs::PASS];
+
+/// After [`FORWARD`], in a function that is called again and again with the same weights.
+pub const HELD: &[&Pass] = &[&look_up::PASS];
 
 /// After each list: what the others left to tidy.
 pub const CLEAN: &[&Pass] = &[&simplify::PASS, &cse::PASS, &dce::PASS];

@@ -67,6 +67,8 @@ impl Run<'_> {
             self.step(made, started, waited)?;
             self.data_wait.waited += waited;
             self.data_wait.stepped += started.elapsed();
+            // After the first step, which does not wait for it, and long before it is run: what is wrong is told now.
+            self.plan.functions.evaluate.get()?;
             if self.validation_due() {
                 self.validate()?;
             } else if self.last_save.elapsed() >= self.plan.save_every {
@@ -223,7 +225,7 @@ impl Run<'_> {
         let bleu = self.bleu()?;
         let stop: &AtomicBool = self.plan.interrupt;
         let measured = self.evaluator.measure(
-            &mut self.plan.functions.evaluate,
+            self.plan.functions.evaluate.get()?,
             &self.weights,
             Part::Valid,
             Wrote {

@@ -23,6 +23,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread::{Builder, JoinHandle};
 
 use serde::Deserialize;
 
@@ -53,6 +54,8 @@ pub struct RunFolder {
     _lock: File,
     pub record: Record,
     pub source: String,
+    /// The thread that writes the record, until it is waited for.
+    writing: Option<JoinHandle<Result<(), Failure>>>,
 }
 
 /// `<runs>/<file>-<model>`, with `-2`, `-3`, … for `n` above 1.
@@ -87,6 +90,47 @@ impl RunFolder {
         record: Record,
         source: &str,
     ) -> Result<RunFolder, Failure> {
+        RunFolder::make(out, runs, record, source, |writing| {
+            writing.all()?;
+            Ok(None)
+        })
+    }
+
+    /// The same, but the record may be on its way to the disk still: see [`RunFolder::written`].
+    pub fn begin(
+        out: Option<&Path>,
+        runs: &Path,
+        record: Record,
+        source: &str,
+    ) -> Result<RunFolder, Failure> {
+        RunFolder::make(out, runs, record, source, |writing| {
+            let thread = Builder::new().name("record".into());
+            let alone = writing.clone();
+            match thread.spawn(move || writing.all()) {
+                Ok(thread) => Ok(Some(thread)),
+                Err(_) => alone.all().map(|()| None),
+            }
+        })
+    }
+
+    /// Waits until the record is on the disk: before that the folder is no run.
+    pub fn written(&mut self) -> Result<(), Failure> {
+        let Some(thread) = self.writing.take() else {
+            return Ok(());
+        };
+        thread.join().unwrap_or_else(|_| {
+            let message = "the thread that writes the run's record ended early";
+            Err(Failure::program("run::unwritable", message))
+        })
+    }
+
+    fn make(
+        out: Option<&Path>,
+        runs: &Path,
+        record: Record,
+        source: &str,
+        write: impl FnOnce(Writing) -> Result<Option<JoinHandle<Result<(), Failure>>>, Failure>,
+    ) -> Result<RunFolder, Failure> {
         let (path, made) = match out {
             Some(out) => (out.to_path_buf(), claim(out)?),
             None => {
@@ -114,23 +158,20 @@ impl RunFolder {
             if holds_run(&path) {
                 return Err(already(&path));
             }
-            disk::replace(&path.join(SOURCE), source.as_bytes())?;
             let json = serde_json::to_vec_pretty(&record).map_err(|e| {
                 Failure::program("run::unwritable", format!("cannot write the record: {e}"))
             })?;
-            let digests = digests(&json);
-            disk::replace(&path.join(MANIFEST), digests.as_bytes())?;
-            // Last: a folder with a record is a run.
-            disk::replace(&path.join(RECORD), &json)?;
-            disk::sync_parent(&path)?;
-            Ok(lock)
+            let (path, source) = (path.clone(), source.to_string());
+            let writing = write(Writing { path, source, json })?;
+            Ok((lock, writing))
         };
         match write() {
-            Ok(lock) => Ok(RunFolder {
+            Ok((lock, writing)) => Ok(RunFolder {
                 path,
                 _lock: lock,
                 record,
                 source: source.to_string(),
+                writing,
             }),
             Err(e) => {
                 if made && !holds_run(&path) {
@@ -151,6 +192,7 @@ impl RunFolder {
             _lock: lock,
             record,
             source,
+            writing: None,
         })
     }
 
@@ -161,6 +203,32 @@ impl RunFolder {
     /// BLAKE3 of the source.
     pub fn source_digest(&self) -> String {
         digest(self.source.as_bytes())
+    }
+}
+
+impl Drop for RunFolder {
+    /// Nobody writes into a folder that was let go.
+    fn drop(&mut self) {
+        let _ = self.written();
+    }
+}
+
+/// What makes a folder a run.
+#[derive(Clone)]
+struct Writing {
+    path: PathBuf,
+    source: String,
+    json: Vec<u8>,
+}
+
+impl Writing {
+    fn all(self) -> Result<(), Failure> {
+        disk::replace(&self.path.join(SOURCE), self.source.as_bytes())?;
+        let digests = digests(&self.json);
+        disk::replace(&self.path.join(MANIFEST), digests.as_bytes())?;
+        // Last: a folder with a record is a run.
+        disk::replace(&self.path.join(RECORD), &self.json)?;
+        disk::sync_parent(&self.path)
     }
 }
 

@@ -53,38 +53,41 @@ fn project_here(basis: &[f64], rest: &mut [f64], size: usize) {
         for four in fours.clone() {
             let (a, b) = four.split_at(2 * size);
             let ((a, b), (c, d)) = (a.split_at(size), b.split_at(size));
-            take([a, b, c, d], v);
+            take_four([a, b, c, d], v);
         }
-        for one in ones.clone() {
-            take([one], v);
+        for q in ones.clone() {
+            let along = dot(q, v);
+            v.iter_mut().zip(q).for_each(|(x, q)| *x -= along * q);
         }
     }
 }
 
 /// v ← v − Σ (v·q)·q over these q, subtracted in their order; all are as long as v.
 #[inline(always)]
-fn take<const N: usize>(basis: [&[f64]; N], v: &mut [f64]) {
-    let basis = basis.map(|q| &q[..v.len()]);
-    let whole = v.len() / LANES * LANES;
-    let mut lanes = [[0.0; LANES]; N];
-    for at in (0..whole).step_by(LANES) {
-        let x = &v[at..at + LANES];
-        for (lanes, q) in lanes.iter_mut().zip(basis) {
-            for ((l, x), y) in lanes.iter_mut().zip(x).zip(&q[at..at + LANES]) {
+fn take_four(basis: [&[f64]; 4], v: &mut [f64]) {
+    let [a, b, c, d] = basis;
+    let mut lanes = [[0.0; LANES]; 4];
+    let (whole, rest) = v.as_chunks::<LANES>();
+    let chunks = basis.map(|q| q.as_chunks::<LANES>());
+    let [p, q, r, s] = chunks.map(|(whole, _)| whole);
+    for ((((x, p), q), r), s) in whole.iter().zip(p).zip(q).zip(r).zip(s) {
+        for (lanes, y) in lanes.iter_mut().zip([p, q, r, s]) {
+            for ((l, x), y) in lanes.iter_mut().zip(x).zip(y) {
                 *l += x * y;
             }
         }
     }
-    for (lanes, q) in lanes.iter_mut().zip(basis) {
-        for ((l, x), y) in lanes.iter_mut().zip(&v[whole..]).zip(&q[whole..]) {
+    for (lanes, (_, others)) in lanes.iter_mut().zip(chunks) {
+        for ((l, x), y) in lanes.iter_mut().zip(rest).zip(others) {
             *l += x * y;
         }
     }
-    let along = lanes.map(tree);
-    for (i, x) in v.iter_mut().enumerate() {
-        for (along, q) in along.iter().zip(basis) {
-            *x -= along * q[i];
-        }
+    let [p, q, r, s] = lanes.map(tree);
+    for ((((x, a), b), c), d) in v.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+        *x -= p * a;
+        *x -= q * b;
+        *x -= r * c;
+        *x -= s * d;
     }
 }
 

@@ -64,5 +64,5 @@ pub use folder::{FieldInfo, Record, RunFolder};
 pub use generator::Generator;
 pub use init::{Init, ParamSpec};
 pub use observe::{End, Event, Measured, Observer, Silent, StepReport, Summary};
-pub use plan::{Functions, Plan, Stage, Start};
+pub use plan::{Functions, Later, Plan, Stage, Start};
 pub use run::train;

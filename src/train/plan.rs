@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use super::failure::Failure;
 use super::folder::RunFolder;
 use super::generator::Generator;
 use super::init::ParamSpec;
@@ -50,12 +51,35 @@ impl Stage {
     }
 }
 
+/// A stage that is compiled when it is wanted, so that the first step need not wait for it.
+pub struct Later<'a> {
+    made: Option<Stage>,
+    make: Box<dyn Fn() -> Result<Stage, Failure> + 'a>,
+}
+
+impl<'a> Later<'a> {
+    pub fn new(make: impl Fn() -> Result<Stage, Failure> + 'a) -> Later<'a> {
+        Later {
+            made: None,
+            make: Box::new(make),
+        }
+    }
+
+    /// The stage, compiled now if it was not before.
+    pub fn get(&mut self) -> Result<&mut Stage, Failure> {
+        match &mut self.made {
+            Some(stage) => Ok(stage),
+            none => Ok(none.insert((self.make)()?)),
+        }
+    }
+}
+
 /// The compiled functions of a model.
-pub struct Functions {
+pub struct Functions<'a> {
     /// Loss with gradients, dropout active.
     pub train: Stage,
     /// `LossSum` and `LossCount` of every target, and predictions where a metric reads them.
-    pub evaluate: Stage,
+    pub evaluate: Later<'a>,
     /// Predictions step by step, for models that feed themselves.
     pub step: Option<Generator>,
 }
@@ -75,7 +99,7 @@ pub struct Plan<'a> {
     pub generate: Option<&'a GenerateSettings>,
     pub params: &'a [ParamSpec],
     pub dataset: &'a Dataset,
-    pub functions: Functions,
+    pub functions: Functions<'a>,
     /// Created or opened, and locked.
     pub folder: RunFolder,
     /// Where the folder has no checkpoint.

@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         let (slots, len) = (&signature.params, signature.param_len);
         let names = state_names(&settings.optimizer);
         let saved = checkpoint::load(&run_path, Which::Latest, slots, len, names)?;
-        let (source, data) = (plan.folder.source_digest(), dataset.digest());
+        let source = plan.folder.source_digest();
         let mut notices = Vec::new();
         let (weights, carried, progress) = match saved {
             Some(Checkpoint {
@@ -139,6 +139,7 @@ impl<'a> Run<'a> {
                     notices.push(CHANGED.to_string());
                     progress.source = source;
                 }
+                let data = dataset.digest();
                 if progress.data != data {
                     if !progress.data.is_empty() {
                         notices.push(OTHER_DATA.to_string());
@@ -158,6 +159,8 @@ impl<'a> Run<'a> {
                     notices.push(told);
                 }
                 let (seed, schedule) = (settings.seed, settings.schedule);
+                // The data's digest takes its time, and is not wanted before the first save.
+                let data = String::new();
                 let progress = Progress::new(seed, schedule, total_steps, source, data);
                 (weights, BTreeMap::new(), progress)
             }
@@ -170,6 +173,7 @@ impl<'a> Run<'a> {
             let notice = "the validation part is empty: `best` is by the training loss";
             notices.push(notice.to_string());
         }
+        plan.folder.written()?;
         let step = progress.step;
         let event = Event::Started {
             folder: &run_path,
@@ -255,6 +259,9 @@ impl<'a> Run<'a> {
     /// Saves the run as it stands. Weights that are not finite are never saved.
     pub fn save(&mut self, best: bool) -> Result<(), Failure> {
         self.check_weights()?;
+        if self.progress.data.is_empty() {
+            self.progress.data = self.plan.dataset.digest();
+        }
         self.progress.seconds = self.seconds();
         self.log.sync()?;
         let optimizer = self.updater.state();

@@ -270,7 +270,10 @@ pub fn check(name: &str, full: &Func, target: &str) -> OneStep {
     let machine = |func: &Func| {
         pipeline::machine(func, pool.clone()).unwrap_or_else(|d| panic!("{name}: {d:?}"))
     };
-    let mut compiled = Run::Compiled(&step, machine(&step));
+    let mut compiled = machine(&step);
+    // As whoever writes does: the weights stay.
+    compiled.hold_params(true);
+    let mut compiled = Run::Compiled(&step, compiled);
     for steps in LENGTHS {
         let lens = [steps, steps.div_ceil(2), (steps / 3).max(1)];
         let case = Case {

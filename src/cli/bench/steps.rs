@@ -45,7 +45,7 @@ impl Bench<'_> {
             predictions: false,
             ..Options::EVALUATE
         };
-        let evaluate = compiler.stage(options, false)?;
+        let evaluate = compiler.later(options);
         refuse_batch(train.start.as_ref(), self.dataset, settings)?;
         let sizes = self.sizes(train.start.signature());
         let functions = Functions {
@@ -67,7 +67,7 @@ impl Bench<'_> {
             self.dataset,
         );
         let text = &self.loaded.sources.get(self.loaded.file.id).text;
-        let folder = RunFolder::create(Some(&out), &out, record, text)?;
+        let folder = RunFolder::begin(Some(&out), &out, record, text)?;
         let interrupt = Interrupt::watch()?;
         let mut watch = Stopwatch::new(self.args.seconds, &interrupt.came);
         let plan = Plan {

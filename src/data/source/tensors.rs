@@ -191,7 +191,7 @@ pub fn parse(bytes: &[u8], name: &str, span: Span) -> Result<TensorFile, Diagnos
 }
 
 fn elements(dtype: Dtype, data: &[u8]) -> Option<Elements> {
-    fn each<const N: usize, T>(data: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
+    fn each<const N: usize, T>(data: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
         data.chunks_exact(N)
             .map(|c| read(c.try_into().expect("a chunk has N bytes")))
             .collect()

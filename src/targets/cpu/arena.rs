@@ -17,6 +17,8 @@ const LINE: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Arena {
     pub(super) slots: Vec<usize>,
+    /// Buffers with memory of their own, in calls that hold the weights.
+    pub(super) kept: Vec<usize>,
     /// `None` for panels that this call does not use.
     pub(super) panels: Vec<Option<usize>>,
     pub(super) scratch: usize,
@@ -40,6 +42,7 @@ impl CpuExecutable {
         let value = self.binding.value(sizes);
         let size = |d: &Dim| usize::try_from(d.eval(&value)?).ok();
         arena.slots.clear();
+        arena.kept.clear();
         arena.panels.clear();
         arena.len = 0;
         for slot in &self.binding.slots {
@@ -49,6 +52,10 @@ impl CpuExecutable {
             }
             let at = arena.take(floats)?;
             arena.slots.push(at);
+        }
+        for d in self.binding.kept().filter(|_| self.held) {
+            let at = arena.take(size(d)?)?;
+            arena.kept.push(at);
         }
         for p in &self.panels {
             let rows = |uses: &Vec<Dim>| -> f64 {
@@ -94,6 +101,11 @@ impl CpuExecutable {
         self.made = false;
         self.arena = Buffer::zeroed(0).map_err(|e| memory::refused(e.bytes, available))?;
         self.arena = Buffer::zeroed(len).map_err(|e| memory::refused(e.bytes, available))?;
+        if self.pool.workers() > 1 {
+            let arena = &self.arena;
+            self.pool
+                .run(&|worker, workers| arena.meet(worker, workers));
+        }
         Ok(())
     }
 }

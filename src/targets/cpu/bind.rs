@@ -7,10 +7,11 @@
 
 use super::arena::Arena;
 use super::jit::table::too_large;
+use super::roles::{name, role, timed};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, Sym};
 use crate::schedule::program::{self as plan, BufferId, Home, Program};
-use crate::targets::executable::{Arg, Call, Elem, ParamSlot, Role, Signature, Slot};
+use crate::targets::executable::{Arg, Call, Elem, ParamSlot, Signature, Slot};
 
 /// Larger sizes are refused: positions are 32-bit in indices and in random draws.
 const MOST: usize = i32::MAX as usize;
@@ -23,6 +24,8 @@ struct Bound {
     home: Home,
     /// Elements.
     len: Dim,
+    /// Its number among what is kept while weights are held.
+    kept: Option<usize>,
 }
 
 pub(super) struct Binding {
@@ -96,6 +99,7 @@ impl Binding {
             buffers.push(Bound {
                 home: b.home.clone(),
                 len: product(&b.shape)?,
+                kept: None,
             });
         }
         let mut params = Vec::new();
@@ -139,18 +143,8 @@ impl Binding {
         };
         let mut extents = Vec::new();
         for p in &program.inputs {
-            extents.push(match &p.role {
-                plan::Role::Lengths(axis) => Some(fix(&Dim::named(axis))?),
-                plan::Role::Data(_)
-                | plan::Role::Previous(_)
-                | plan::Role::Steps(_)
-                | plan::Role::Carry(_)
-                | plan::Role::Loss
-                | plan::Role::LossSum(_)
-                | plan::Role::LossCount(_)
-                | plan::Role::Prediction(_)
-                | plan::Role::Named(_) => None,
-            });
+            let axis = timed(&p.role).map(|axis| fix(&Dim::named(axis)));
+            extents.push(axis.transpose()?);
         }
         let mut slots = Vec::new();
         for s in &program.slots {
@@ -184,6 +178,20 @@ impl Binding {
             outputs: program.outputs.iter().map(|p| p.buffer).collect(),
             extents,
         })
+    }
+
+    /// Gives these temporary buffers memory of their own in calls that hold the weights.
+    pub(super) fn keep(&mut self, buffers: &[BufferId]) {
+        for (i, b) in buffers.iter().enumerate() {
+            self.buffers[b.0 as usize].kept = Some(i);
+        }
+    }
+
+    /// Elements of each buffer that is kept.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Dim> {
+        let mut all: Vec<&Bound> = self.buffers.iter().filter(|b| b.kept.is_some()).collect();
+        all.sort_by_key(|b| b.kept);
+        all.into_iter().map(|b| &b.len)
     }
 
     /// The launch symbols' values.
@@ -310,10 +318,13 @@ impl Binding {
         launch.buffers.clear();
         for b in &self.buffers {
             launch.buffers.push(match b.home {
-                Home::Temp(slot) => match launch.arena.slots.get(slot) {
-                    Some(at) => arena.wrapping_add(*at),
-                    None => nothing,
-                },
+                Home::Temp(slot) => {
+                    let own = b.kept.and_then(|i| launch.arena.kept.get(i));
+                    match own.or(launch.arena.slots.get(slot)) {
+                        Some(at) => arena.wrapping_add(*at),
+                        None => nothing,
+                    }
+                }
                 Home::Param(_) | Home::Input(_) | Home::Output(_) | Home::Grad(_) => nothing,
             });
         }
@@ -376,36 +387,5 @@ impl Binding {
                 }
             }
         }
-    }
-}
-
-fn name(r: &Role) -> String {
-    match r {
-        Role::Data(s) => format!("input {s}"),
-        Role::Previous(s) => format!("previous {s}"),
-        Role::Lengths(s) => format!("lengths along {s}"),
-        Role::Steps(s) => format!("step numbers along {s}"),
-        Role::Carry(s) => format!("carried state {s}"),
-        Role::Loss => "the loss".to_string(),
-        Role::LossSum(s) => format!("the loss sum of {s}"),
-        Role::LossCount(s) => format!("the loss count of {s}"),
-        Role::Prediction(s) => format!("prediction {s}"),
-        Role::Named(s) => format!("output {s}"),
-        Role::Grad(s) => format!("the gradient of {s}"),
-    }
-}
-
-fn role(r: &plan::Role) -> Role {
-    match r {
-        plan::Role::Data(s) => Role::Data(s.clone()),
-        plan::Role::Previous(s) => Role::Previous(s.clone()),
-        plan::Role::Lengths(s) => Role::Lengths(s.clone()),
-        plan::Role::Steps(s) => Role::Steps(s.clone()),
-        plan::Role::Carry(s) => Role::Carry(s.clone()),
-        plan::Role::Loss => Role::Loss,
-        plan::Role::LossSum(s) => Role::LossSum(s.clone()),
-        plan::Role::LossCount(s) => Role::LossCount(s.clone()),
-        plan::Role::Prediction(s) => Role::Prediction(s.clone()),
-        plan::Role::Named(s) => Role::Named(s.clone()),
     }
 }

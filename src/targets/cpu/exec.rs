@@ -88,7 +88,7 @@ pub fn compile_on(
         let message = format!("this machine has no {} instructions", options.isa);
         Diagnostic::error("compile::target", message)
     })?;
-    let binding = Binding::new(program)?;
+    let mut binding = Binding::new(program)?;
     let request = Request {
         isa: options.isa,
         effort: options.effort,
@@ -98,15 +98,16 @@ pub fn compile_on(
         by_columns: pool.workers() > 1,
     };
     let compiled = jit::compile(program, request, kernels, &pool)?;
-    let tasks = weights::made_once(program, &compiled.direct);
+    let kept = weights::kept(program, &compiled.direct);
+    binding.keep(&kept.buffers);
     let once = compiled
         .steps
         .iter()
         .map(|s| match (&s.kind, s.place.as_slice()) {
             (Kind::Pack(panel), _) => {
-                weights::packed_once(program, &tasks, compiled.panels[*panel].source)
+                weights::packed_once(program, &kept.once, compiled.panels[*panel].source)
             }
-            (_, [task]) => tasks[*task],
+            (_, [task]) => kept.once[*task],
             _ => false,
         });
     let once = once.collect();

@@ -7,7 +7,7 @@
 //! profile: what each kernel takes
 //!
 //! program ─▶ jit (wide: rows of full width): machine code, calling kernels ─▶ exec ─▶ an executable
-//!                 (bind: arguments, arena, memory: what is left, plan, course: workers, weights: what is made once;
+//!                 (bind, roles: arguments, arena, memory: what is left, plan, course: workers, weights: what is made once;
 //!                  footprint: what it keeps)
 //!              └─▶ emit: plan and code as text
 //! ```
@@ -40,6 +40,7 @@ pub mod pool;
 mod prefetch;
 pub mod profile;
 pub mod random;
+mod roles;
 mod rows;
 pub mod share;
 mod simd;

@@ -69,6 +69,21 @@ impl Buffer {
         Ok(Buffer { ptr, len, block })
     }
 
+    /// Meets the pages of one worker's share, so that workers do not meet each other's later: two that do are both given
+    /// a page, and one is thrown away.
+    pub fn meet(&self, worker: usize, workers: usize) {
+        const PAGE: usize = 4096 / size_of::<f32>();
+        let share = self
+            .len
+            .div_ceil(workers.max(1))
+            .next_multiple_of(HUGE_PAGE / size_of::<f32>());
+        let from = (worker * share).min(self.len);
+        for at in (from..(from + share).min(self.len)).step_by(PAGE) {
+            // SAFETY: `at` is below `len`, and nobody reads or writes a buffer that was just made.
+            unsafe { self.ptr.add(at).write_volatile(0.0) };
+        }
+    }
+
     /// The first float, for kernels to read.
     pub fn as_ptr(&self) -> *const f32 {
         self.ptr.as_ptr()

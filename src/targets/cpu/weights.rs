@@ -1,49 +1,70 @@
 //! What a program makes of its weights alone.
 //!
-//! In: a program, and the buffers that products read as they lie, not packed. Out: for each top-level task, whether a call may leave
-//! it out where the weights are those of the call before. That is so where it reads weights and what such tasks made, and
-//! what it makes is read by such tasks and into panels, which keep; other memory is shared and does not.
+//! In: a program, and the buffers that products read as they lie, not packed. Out: [`Kept`]: for each top-level task, whether a call
+//! may leave it out where the weights are those of the call before, and what such tasks make that others read. That is so
+//! where a task reads weights and what such tasks made. What goes into panels keeps there; what others read as it lies
+//! gets memory of its own while weights are held, for other memory is shared.
 
 use std::collections::BTreeSet;
 
 use crate::schedule::program::{BufferId, Effect, Home, Program, Routine, Task, View};
 
+/// What need not be made again.
+pub(super) struct Kept {
+    /// For each top-level task.
+    pub(super) once: Vec<bool>,
+    /// Temporary buffers that other tasks read, in order.
+    pub(super) buffers: Vec<BufferId>,
+}
+
 /// `direct` are the right operands of products that read them as they lie.
-pub(super) fn made_once(program: &Program, direct: &BTreeSet<BufferId>) -> Vec<bool> {
+pub(super) fn kept(program: &Program, direct: &BTreeSet<BufferId>) -> Kept {
     let everything = BTreeSet::from_iter((0..program.buffers.len()).map(|b| BufferId(b as u32)));
     let all: Vec<[Vec<BufferId>; 2]> = (program.tasks.iter())
         .map(|t| touched(t, &everything))
         .collect();
     let weight = |b: &BufferId| matches!(program.buffer(*b).home, Home::Param(_));
-    // Forward: what is made of weights alone.
-    let mut made: BTreeSet<BufferId> = BTreeSet::new();
-    let mut other: BTreeSet<BufferId> = BTreeSet::new();
-    let mut once: Vec<bool> = Vec::new();
-    for (task, [reads, writes]) in program.tasks.iter().zip(&all) {
-        let alone = reads
-            .iter()
-            .all(|b| weight(b) || made.contains(b) && !other.contains(b));
-        let temporary = |b: &BufferId| matches!(program.buffer(*b).home, Home::Temp(_));
-        let own = matches!(task, Task::Loop(l) if !l.loads.is_empty())
-            && alone
-            && writes.iter().all(temporary);
-        let to = if own { &mut made } else { &mut other };
-        to.extend(writes.iter().copied());
-        once.push(own);
-    }
-    // Backward: what somebody else reads is made each time, and so is what that is made of.
+    let temporary = |b: &BufferId| matches!(program.buffer(*b).home, Home::Temp(_));
+    let may = |t: &Task| match t {
+        Task::Loop(l) => !l.loads.is_empty(),
+        Task::Gemm(_) => true,
+        Task::Scan(_) | Task::Routine { .. } => false,
+    };
+    let mut once: Vec<bool> = program.tasks.iter().map(may).collect();
+    // What a task makes that runs every time changes, and so does what is made of that.
     loop {
-        let mut wanted: BTreeSet<BufferId> = other.clone();
-        for (task, _) in program.tasks.iter().zip(&once).filter(|(_, own)| !**own) {
-            wanted.extend(touched(task, direct)[0].iter());
+        let others = all.iter().zip(&once).filter(|(_, own)| !**own);
+        let changing: BTreeSet<BufferId> = others.flat_map(|(t, _)| t[1].clone()).collect();
+        let mut made: BTreeSet<BufferId> = BTreeSet::new();
+        let mut next = Vec::new();
+        for ([reads, writes], before) in all.iter().zip(&once) {
+            let stays = |b: &BufferId| weight(b) || made.contains(b) && !changing.contains(b);
+            let own = *before
+                && reads.iter().all(stays)
+                && writes.iter().all(|b| temporary(b) && !changing.contains(b));
+            if own {
+                made.extend(writes);
+            }
+            next.push(own);
         }
-        let before = once.clone();
-        for (i, own) in once.iter_mut().enumerate() {
-            *own &= all[i][1].iter().all(|b| !wanted.contains(b));
+        if next == once {
+            break;
         }
-        if once == before {
-            return once;
+        once = next;
+    }
+    let mut made: BTreeSet<BufferId> = BTreeSet::new();
+    let mut wanted: BTreeSet<BufferId> = BTreeSet::new();
+    for ((task, own), [_, writes]) in program.tasks.iter().zip(&once).zip(&all) {
+        match own {
+            true => made.extend(writes),
+            false => wanted.extend(&touched(task, direct)[0]),
         }
+    }
+    let ports = program.inputs.iter().chain(&program.outputs);
+    wanted.extend(ports.map(|p| p.buffer));
+    Kept {
+        once,
+        buffers: made.intersection(&wanted).copied().collect(),
     }
 }
 

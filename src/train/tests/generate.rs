@@ -380,7 +380,7 @@ fn accuracy_leaves_padding_out() {
         ..settings()
     };
     let mut evaluator = Evaluator::new(&settings, &dataset, false).unwrap();
-    let mut stage = Toy::functions(4, Trouble::None).evaluate;
+    let mut stage = Toy::evaluating(4);
     let measured = evaluator.measure(&mut stage, &chain(), Part::Valid, NONE, &NEVER);
     let m = measured.unwrap().unwrap();
     // abcb ab bca abcabc c abab with ends: 5 + 3 + 4 + 7 + 2 + 5 symbols, of which the chain

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::generate::{NEVER, NONE, chain, points};
-use super::models::{Line, Toy, Trouble, names};
+use super::models::{Line, Toy, names};
 use super::run::{Session, eventful};
 use super::settings;
 use crate::data::{Dataset, Part};
@@ -40,7 +40,7 @@ fn errors_as_shares_of_the_truth() {
 fn answers_are_counted_by_class() {
     let dir = tempfile::tempdir().unwrap();
     let dataset = names(dir.path());
-    let stage = || Toy::functions(4, Trouble::None).evaluate;
+    let stage = || Toy::evaluating(4);
     // abcb ab bca abcabc c abab with ends, foretold by the chain `<end>`abc`<end>`.
     let counts = [[4, 0, 1, 2], [1, 6, 0, 1], [1, 0, 4, 0], [0, 1, 3, 2]];
     let all = [

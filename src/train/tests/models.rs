@@ -11,7 +11,7 @@ use crate::philox::{Domain, Place, key, path_hash, uniform};
 use crate::span::{Span, Spanned};
 use crate::targets::executable::{Arg, Call, Elem, Executable, Role, Signature, Slot};
 use crate::train::generator::Generator;
-use crate::train::plan::{Functions, Stage};
+use crate::train::plan::{Functions, Later, Stage};
 
 /// What a hand-written function does beside its work.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,13 +76,16 @@ impl Toy {
         }
     }
 
-    pub fn functions(symbols: usize, trouble: Trouble) -> Functions {
-        let stage = |toy: Toy| Stage::plain(Box::new(toy));
+    pub fn evaluating(symbols: usize) -> Stage {
+        Stage::plain(Box::new(Toy::new(symbols, false, true)))
+    }
+
+    pub fn functions(symbols: usize, trouble: Trouble) -> Functions<'static> {
         let mut train = Toy::new(symbols, true, true);
         train.trouble = trouble;
         Functions {
-            train: stage(train),
-            evaluate: stage(Toy::new(symbols, false, true)),
+            train: Stage::plain(Box::new(train)),
+            evaluate: Later::new(move || Ok(Toy::evaluating(symbols))),
             step: Some(Generator::plain(Box::new(Toy::new(symbols, false, false)))),
         }
     }
