@@ -58,7 +58,7 @@ fn expect(x: &[f32], shape: &[usize], reduced: &[bool]) -> (Vec<f64>, Vec<f64>) 
 
 #[test]
 fn any_axes_can_be_folded() {
-    for width in [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 40] {
+    for width in [1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 300] {
         for mask in 0..8 {
             let reduced: Vec<bool> = (0..3).map(|i| mask >> i & 1 == 1).collect();
             let b = fold(&[n("T"), n("B"), c(width)], &["T", "B"], &reduced);
@@ -110,11 +110,17 @@ fn nothing_sums_to_zero() {
 
 #[test]
 fn nan_reaches_the_result_wherever_it_is() {
-    for reduced in [[true, false], [false, true], [true, true]] {
-        let b = fold(&[c(6), c(21)], &[], &reduced);
+    for (reduced, width) in [
+        ([true, false], 21),
+        ([true, false], 37),
+        ([false, true], 21),
+        ([true, true], 21),
+    ] {
+        let b = fold(&[c(6), c(width)], &[], &reduced);
         let mut x = b.compile(1);
-        for at in 0..6 * 21 {
-            let mut xs = draws(6 * 21, 2);
+        let points = 6 * width as usize;
+        for at in 0..points {
+            let mut xs = draws(points, 2);
             xs[at] = f32::NAN;
             for out in run(&mut x, &[], &[Arg::F32(&xs)]) {
                 assert_eq!(out.iter().filter(|v| v.is_nan()).count(), 1);
@@ -136,7 +142,7 @@ fn long_sums_keep_their_digits() {
 #[test]
 fn several_values_are_folded_by_columns() {
     // The sums over T and B of three parts of x, side by side in one result.
-    for f in [1i64, 6, 16, 21, 150, 300] {
+    for f in [1i64, 6, 16, 21, 37, 150, 300] {
         let mut b = Build::new(&["T", "B"]);
         let shape = [n("T"), n("B"), c(f)];
         let x = b.input(&[n("T"), n("B"), c(3 * f)]);
@@ -174,5 +180,59 @@ fn several_values_are_folded_by_columns() {
             want[i % (3 * f)] += f64::from(*x);
         }
         close(&got[0], &want, 1e-6);
+    }
+}
+
+/// `Σ a·x` over T and B and `max (x − w + t)`, where `a` stands for a row and `w` for a column.
+#[test]
+fn columns_meet_what_stands_for_a_row_or_a_column() {
+    let width = 290;
+    let mut b = Build::new(&["T", "B"]);
+    let shape = [n("T"), n("B"), c(width)];
+    let (x, a, w) = (b.input(&shape), b.input(&shape[..2]), b.input(&shape[2..]));
+    let (s, m) = (b.output(&shape[2..]), b.output(&shape[2..]));
+    let by_row = vec![
+        axis(&n("T"), &n("B")),
+        axis(&n("B"), &c(1)),
+        axis(&c(width), &c(0)),
+    ];
+    let by_column = vec![
+        axis(&n("T"), &c(0)),
+        axis(&n("B"), &c(0)),
+        axis(&c(width), &c(1)),
+    ];
+    let loads = vec![view(x, dense(&shape)), view(a, by_row), view(w, by_column)];
+    let exprs = vec![
+        Expr::Load(0),
+        Expr::Load(1),
+        Expr::Binary(Binary::Mul, e(1), e(0)),
+        Expr::Load(2),
+        Expr::Binary(Binary::Sub, e(0), e(3)),
+        Expr::Index(0),
+        Expr::Binary(Binary::Add, e(4), e(5)),
+        Expr::Index(2),
+        Expr::Binary(Binary::Mul, e(6), e(7)),
+    ];
+    let fold = |op, value, to| Effect::Fold {
+        op,
+        value: e(value),
+        to: view(to, dense(&shape[2..])),
+    };
+    let effects = vec![fold(FoldOp::Sum, 2, s), fold(FoldOp::Max, 8, m)];
+    b.group(&shape, loads, exprs, vec![true, true, false], effects);
+    for (t, rows) in [(7usize, 5usize), (1, 3), (4, 1)] {
+        let k = width as usize;
+        let (x, a, w) = (draws(t * rows * k, 4), draws(t * rows, 5), draws(k, 6));
+        let args = [Arg::F32(&x), Arg::F32(&a), Arg::F32(&w)];
+        let (got, _) = same_for_any_threads(&b, &[t, rows], &[], &args);
+        let (mut sum, mut max) = (vec![0f64; k], vec![f64::NEG_INFINITY; k]);
+        for (i, x) in x.iter().enumerate() {
+            let (row, column) = (i / k, i % k);
+            sum[column] += f64::from(*x) * f64::from(a[row]);
+            let y = (f64::from(*x) - f64::from(w[column]) + (row / rows) as f64) * column as f64;
+            max[column] = max[column].max(y);
+        }
+        close(&got[0], &sum, 1e-6);
+        close(&got[1], &max, 1e-6);
     }
 }

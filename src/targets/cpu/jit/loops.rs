@@ -76,6 +76,8 @@ pub(crate) struct Emitter<'a, 'x, 'f, 'l> {
     pub(super) vectors: usize,
     /// Whether the innermost axis runs as rows of full width.
     wide: bool,
+    /// Whether columns are folded as rows of full width.
+    by_rows: bool,
 }
 
 /// Emits the whole group into the function that `asm` has begun. `elems` are the types of the loads.
@@ -136,9 +138,11 @@ pub(crate) fn emit(
         bounds,
         vectors: unroll(l, columns),
         wide: false,
+        by_rows: false,
     };
     e.analyse()?;
     e.wide = e.is_wide();
+    e.by_rows = e.folds_columns();
     e.level(0, &state, Vec::new()).map(drop)
 }
 
@@ -270,6 +274,10 @@ impl Emitter<'_, '_, '_, '_> {
             return self.effects(s, partial);
         }
         let (from, to) = self.range(depth);
+        if self.by_rows && self.nest.vector == Some(depth) {
+            self.columns(s, (from, to))?;
+            return Ok(partial);
+        }
         if self.wide && self.nest.vector == Some(depth) {
             self.wide_row(s, (from, to))?;
             return Ok(partial);

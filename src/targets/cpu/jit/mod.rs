@@ -43,6 +43,7 @@ pub(crate) mod step;
 mod sums;
 pub(crate) mod table;
 mod wide;
+mod wide_columns;
 mod wide_ops;
 
 use std::collections::{BTreeSet, HashMap};

@@ -55,9 +55,12 @@ impl Rows {
 }
 
 /// A row's arguments as they are found.
-struct Arguments {
+#[derive(Default)]
+pub(super) struct Arguments {
     /// Groups of pointers.
-    pointers: Vec<usize>,
+    pub(super) pointers: Vec<usize>,
+    /// Addresses behind them that belong to no group.
+    pub(super) more: usize,
     numbers: Vec<Number>,
     results: usize,
 }
@@ -74,6 +77,7 @@ impl Arguments {
     fn number(&mut self, n: Number) -> usize {
         let i = self.numbers.iter().position(|m| *m == n);
         self.pointers.len()
+            + self.more
             + i.unwrap_or_else(|| {
                 self.numbers.push(n);
                 self.numbers.len() - 1
@@ -125,11 +129,7 @@ impl Emitter<'_, '_, '_, '_> {
         (from, to): (Value, Value),
     ) -> Result<Vec<Value>, Diagnostic> {
         let depth = self.nest.axes.len() - 1;
-        let mut arguments = Arguments {
-            pointers: Vec::new(),
-            numbers: Vec::new(),
-            results: 0,
-        };
+        let mut arguments = Arguments::default();
         for (k, place) in self.places.iter().enumerate() {
             let stored = k >= self.nest.loads.len() && !self.reduces_vector();
             let moves = matches!(self.pointers.stride(place.group, depth), Stride::Fixed(1));
@@ -138,47 +138,74 @@ impl Emitter<'_, '_, '_, '_> {
             }
         }
         let code = self.row_code(&mut arguments, depth)?;
-        let row = wide::encode(&code, self.asm.rows.texts).map_err(|e| internal(&e))?;
-        let id = self.asm.rows.add(row, self.asm.module)?;
+        let pointers = self.pointers.advance(self.asm, &s.pointers, depth, from);
+        let rows: Vec<Value> = arguments.pointers.iter().map(|g| pointers[*g]).collect();
+        let first = self.asm.b.ins().ireduce(I32, from);
+        let numbers = self.numbers(s, &arguments, first)?;
+        let points = self.asm.b.ins().isub(to, from);
+        let list = self.called(&code, &rows, &numbers, (points, arguments.results))?;
+        let first = rows.len() + numbers.len();
+        let result = |i| {
+            let flags = MemFlagsData::new().with_notrap();
+            (self.asm.b.ins()).load(F32, flags, list, ((first + i) * SLOT) as i32)
+        };
+        Ok((0..arguments.results).map(result).collect())
+    }
 
-        let slots = arguments.pointers.len() + arguments.numbers.len() + arguments.results;
-        let size = (slots * SLOT) as u32;
+    /// The values of a row's numbers.
+    pub(super) fn numbers(
+        &mut self,
+        s: &State,
+        arguments: &Arguments,
+        first: Value,
+    ) -> Result<Vec<Value>, Diagnostic> {
+        let value = |number: &Number| match number {
+            Number::First => Ok(first),
+            Number::Same(e) => match &s.computed[e.0 as usize] {
+                Some(Computed::Same { one, .. }) => Ok(*one),
+                _ => Err(internal(&"a row's number is not computed")),
+            },
+        };
+        arguments.numbers.iter().map(value).collect()
+    }
+
+    /// Calls a row of `points` points that has no results.
+    pub(super) fn call_row(
+        &mut self,
+        code: &Code,
+        rows: &[Value],
+        numbers: &[Value],
+        points: Value,
+    ) -> Result<(), Diagnostic> {
+        self.called(code, rows, numbers, (points, 0)).map(|_| ())
+    }
+
+    /// Calls a row; its list of arguments, which ends in the results.
+    fn called(
+        &mut self,
+        code: &Code,
+        rows: &[Value],
+        numbers: &[Value],
+        (points, results): (Value, usize),
+    ) -> Result<Value, Diagnostic> {
+        let row = wide::encode(code, self.asm.rows.texts).map_err(|e| internal(&e))?;
+        let id = self.asm.rows.add(row, self.asm.module)?;
+        let size = ((rows.len() + numbers.len() + results) * SLOT) as u32;
         let data = StackSlotData::new(StackSlotKind::ExplicitSlot, size, 3);
         let slot = self.asm.b.create_sized_stack_slot(data);
         let list = self.asm.b.ins().stack_addr(I64, slot, 0);
         let flags = MemFlagsData::new().with_notrap();
-        let at = |i: usize| (i * SLOT) as i32;
-        let pointers = self.pointers.advance(self.asm, &s.pointers, depth, from);
-        for (i, group) in arguments.pointers.iter().enumerate() {
-            self.asm.b.ins().store(flags, pointers[*group], list, at(i));
+        for (i, value) in rows.iter().chain(numbers).enumerate() {
+            (self.asm.b.ins()).store(flags, *value, list, (i * SLOT) as i32);
         }
-        for (i, number) in arguments.numbers.iter().enumerate() {
-            let value = match number {
-                Number::First => self.asm.b.ins().ireduce(I32, from),
-                Number::Same(e) => match &s.computed[e.0 as usize] {
-                    Some(Computed::Same { one, .. }) => *one,
-                    _ => return Err(internal(&"a row's number is not computed")),
-                },
-            };
-            let at = at(arguments.pointers.len() + i);
-            self.asm.b.ins().store(flags, value, list, at);
-        }
-        let points = self.asm.b.ins().isub(to, from);
         self.asm.call(id, &[list, points]);
-        let first = arguments.pointers.len() + arguments.numbers.len();
-        let result = |i| self.asm.b.ins().load(F32, flags, list, at(first + i));
-        Ok((0..arguments.results).map(result).collect())
+        Ok(list)
     }
 
     /// What one row computes.
     fn row_code(&mut self, arguments: &mut Arguments, depth: usize) -> Result<Code, Diagnostic> {
         let mut code = Code::new(arguments.pointers.len());
-        let mut values: Vec<Option<Src>> = vec![None; self.l.exprs.len()];
-        for i in 0..self.l.exprs.len() {
-            if self.varied[i] && !self.absorbed[i] {
-                values[i] = Some(self.row_value(i, &values, &mut code, arguments)?);
-            }
-        }
+        let values = self.row_values(arguments, depth, &mut code)?;
         let mut stores = Vec::new();
         for (k, effect) in self.l.effects.iter().enumerate() {
             let value = effect_value(effect);
@@ -219,7 +246,23 @@ impl Emitter<'_, '_, '_, '_> {
         Ok(code)
     }
 
-    fn operand_of(
+    /// The values of what changes along the axis at `depth`.
+    pub(super) fn row_values(
+        &mut self,
+        arguments: &mut Arguments,
+        depth: usize,
+        code: &mut Code,
+    ) -> Result<Vec<Option<Src>>, Diagnostic> {
+        let mut values: Vec<Option<Src>> = vec![None; self.l.exprs.len()];
+        for i in 0..self.l.exprs.len() {
+            if self.varied[i] && !self.absorbed[i] {
+                values[i] = Some(self.row_value(i, &values, code, (arguments, depth))?);
+            }
+        }
+        Ok(values)
+    }
+
+    pub(super) fn operand_of(
         &self,
         e: ExprId,
         values: &[Option<Src>],
@@ -239,10 +282,9 @@ impl Emitter<'_, '_, '_, '_> {
         i: usize,
         values: &[Option<Src>],
         code: &mut Code,
-        arguments: &mut Arguments,
+        (arguments, depth): (&mut Arguments, usize),
     ) -> Result<Src, Diagnostic> {
         let e = self.l.exprs[i].clone();
-        let depth = self.nest.axes.len() - 1;
         let v = match e {
             Expr::Load(k) => {
                 let place = self.places[k];
@@ -308,7 +350,7 @@ impl Emitter<'_, '_, '_, '_> {
     }
 }
 
-fn effect_value(e: &Effect) -> ExprId {
+pub(super) fn effect_value(e: &Effect) -> ExprId {
     let (Effect::Store { value, .. } | Effect::Fold { value, .. }) = e;
     *value
 }
