@@ -23,6 +23,7 @@ use super::folds::{Partial, regroup};
 use super::machine::internal;
 use super::nest::Nest;
 use super::points::{Computed, operands, weight};
+use super::wide::Wide;
 use crate::diagnostics::Diagnostic;
 use crate::schedule::program::{Binary, Effect, Elem, Expr, ExprId, FoldOp, Loop};
 
@@ -74,10 +75,8 @@ pub(crate) struct Emitter<'a, 'x, 'f, 'l> {
     pub(super) sizes: Vec<Value>,
     pub(super) bounds: (Value, Value),
     pub(super) vectors: usize,
-    /// Whether the innermost axis runs as rows of full width.
-    wide: bool,
-    /// Whether columns are folded as rows of full width.
-    by_rows: bool,
+    /// What the vector axis runs as.
+    wide: Wide,
 }
 
 /// Emits the whole group into the function that `asm` has begun. `elems` are the types of the loads.
@@ -106,11 +105,10 @@ pub(crate) fn emit(
         .collect::<Result<Vec<_>, _>>()?;
     let (pointers, places) = Pointers::new(asm, nest.loads.iter().chain(&nest.effects))?;
     let scale = asm.size(&nest.scale)?;
-    let bounds = if nest.scale.as_const() == Some(1) {
-        (asm.params.lo, asm.params.hi)
-    } else {
-        let (lo, hi) = (asm.params.lo, asm.params.hi);
-        (asm.mul(lo, scale), asm.mul(hi, scale))
+    let (lo, hi) = (asm.params.lo, asm.params.hi);
+    let bounds = match nest.scale.as_const() {
+        Some(1) => (lo, hi),
+        _ => (asm.mul(lo, scale), asm.mul(hi, scale)),
     };
     let columns = nest
         .vector
@@ -137,12 +135,10 @@ pub(crate) fn emit(
         sizes,
         bounds,
         vectors: unroll(l, columns),
-        wide: false,
-        by_rows: false,
+        wide: Wide::Nothing,
     };
     e.analyse()?;
-    e.wide = e.is_wide();
-    e.by_rows = e.folds_columns();
+    e.wide = e.what_is_wide();
     e.level(0, &state, Vec::new()).map(drop)
 }
 
@@ -240,13 +236,12 @@ impl Emitter<'_, '_, '_, '_> {
         }
         if depth == self.nest.first_reduced
             && self.is_fold()
-            && self.wide
+            && self.wide == Wide::Row
             && depth + 1 == self.nest.axes.len()
         {
             let range = self.range(depth);
-            for (k, total) in self.wide_row(&s, range)?.into_iter().enumerate() {
-                self.store(&s, k, 0, total);
-            }
+            let totals = self.wide_row(&s, range)?;
+            (totals.into_iter().enumerate()).for_each(|(k, total)| self.store(&s, k, 0, total));
             Ok(partial)
         } else if depth == self.nest.first_reduced && self.is_fold() {
             let start = self.start(&s);
@@ -274,16 +269,13 @@ impl Emitter<'_, '_, '_, '_> {
             return self.effects(s, partial);
         }
         let (from, to) = self.range(depth);
-        if self.by_rows && self.nest.vector == Some(depth) {
-            self.columns(s, (from, to))?;
-            return Ok(partial);
-        }
-        if self.wide && self.nest.vector == Some(depth) {
-            self.wide_row(s, (from, to))?;
-            return Ok(partial);
-        }
         if self.nest.vector == Some(depth) {
-            return self.vector_loop(depth, s, partial, (from, to));
+            match self.wide {
+                Wide::Nothing => return self.vector_loop(depth, s, partial, (from, to)),
+                Wide::Row => drop(self.wide_row(s, (from, to))?),
+                Wide::Columns => self.columns(s, (from, to))?,
+            }
+            return Ok(partial);
         }
         // Columns' partial sums along the innermost reduced axis start anew.
         let nested = self.nest.axes.len() - self.nest.first_reduced > 1;

@@ -6,7 +6,7 @@
 //! ```text
 //!                                                            points (math, power)
 //! program ─ table (what code reads of a call) ─┬─ nest ─ loops ─ lanes (address) ─┐
-//!                                              │           folds, sums, wide(_ops)│
+//!                                              │           folds, sums, wide(_…) │
 //!                                              ├─ gemm ──────────────────────────┼─▶ machine (module, code)
 //!                                              └─ scan (ahead), routine (rowwise) ┘
 //!                                                 (apart: workers by rows; by_columns, meet: within a step)

@@ -85,9 +85,27 @@ impl Arguments {
     }
 }
 
+/// What of a nest runs at full width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wide {
+    Nothing,
+    /// The innermost axis.
+    Row,
+    /// The kept axis of folds along others.
+    Columns,
+}
+
 impl Emitter<'_, '_, '_, '_> {
+    pub(super) fn what_is_wide(&self) -> Wide {
+        match (self.is_wide(), self.folds_columns()) {
+            (true, _) => Wide::Row,
+            (false, true) => Wide::Columns,
+            (false, false) => Wide::Nothing,
+        }
+    }
+
     /// Whether rows of this nest run at full width: one contiguous innermost axis, operations that there are.
-    pub(super) fn is_wide(&self) -> bool {
+    fn is_wide(&self) -> bool {
         let Some(v) = self.nest.vector.filter(|v| v + 1 == self.nest.axes.len()) else {
             return false;
         };
