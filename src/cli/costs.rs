@@ -17,7 +17,7 @@ use crate::schedule::schedule;
 use crate::settings::{Recompute, TrainSettings};
 use crate::targets::cpu::footprint::footprint;
 use crate::targets::cpu::pool::Pool;
-use crate::train::ahead;
+use crate::train::batches_held;
 use crate::train::optimize::state_names;
 
 /// A model's cost, whatever the machine.
@@ -49,7 +49,7 @@ pub fn held(plan: &Program, settings: &TrainSettings, pool: &Pool) -> Result<Res
         packed: own.packed,
         scratch: own.scratch,
         arenas: 1 + sum + states,
-        batches: ahead::held(pool.workers()),
+        batches: batches_held(pool.workers()),
     };
     Ok(resident(plan, &beside)?)
 }

@@ -6,7 +6,7 @@
 //! never interrupted.
 
 mod accumulate;
-pub mod ahead;
+mod ahead;
 pub mod beam;
 mod begin;
 pub mod bleu;
@@ -66,3 +66,5 @@ pub use init::{Init, ParamSpec};
 pub use observe::{End, Event, Measured, Observer, Silent, StepReport, Summary};
 pub use plan::{Functions, Later, Plan, Stage, Start};
 pub use run::train;
+
+pub use ahead::held as batches_held;
