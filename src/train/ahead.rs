@@ -65,7 +65,7 @@ impl<'d> Maker<'d> {
     }
 
     /// The next batch; `None` after the last epoch. Errors: the data cannot be read.
-    pub fn next(&mut self) -> Result<Option<Made>, Diagnostic> {
+    pub fn following(&mut self) -> Result<Option<Made>, Diagnostic> {
         loop {
             if matches!(self.settings.length, Length::Epochs(n) if self.epoch >= n) {
                 return Ok(None);
@@ -122,7 +122,7 @@ impl<'d> Ahead<'d> {
     {
         // The first is waited for in any case, and says how large they are.
         let began = maker.clone();
-        let first = maker.next();
+        let first = maker.following();
         let bytes = match &first {
             Ok(Some(made)) => made.parts.iter().map(|(b, _)| bytes(b)).sum(),
             Ok(None) | Err(_) => 0,
@@ -132,7 +132,7 @@ impl<'d> Ahead<'d> {
         let mut made = maker;
         let work = move || {
             loop {
-                let next = made.next();
+                let next = made.following();
                 let more = matches!(next, Ok(Some(_)));
                 if give.send(next).is_err() || !more {
                     return;
@@ -149,9 +149,9 @@ impl<'d> Ahead<'d> {
     }
 
     /// The next batch; `None` after the last epoch.
-    pub fn next(&mut self) -> Result<Option<Made>, Failure> {
+    pub fn following(&mut self) -> Result<Option<Made>, Failure> {
         let made = match self {
-            Ahead::Here(maker) => maker.next(),
+            Ahead::Here(maker) => maker.following(),
             // Nothing comes after the end.
             Ahead::Beside(first, take) => match first.take() {
                 Some(first) => first,

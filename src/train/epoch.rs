@@ -57,7 +57,7 @@ impl Run<'_> {
                 return Ok(end);
             }
             let started = Instant::now();
-            let Some(made) = ahead.next()? else {
+            let Some(made) = ahead.following()? else {
                 // The last epoch had fewer batches than the step's place in it.
                 (self.progress.epoch, self.progress.index) = (self.progress.epoch + 1, 0);
                 continue;

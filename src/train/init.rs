@@ -169,11 +169,11 @@ fn gram_schmidt(basis: &mut [f64], size: usize) {
     let lengths: Vec<f64> = (basis.chunks_exact(size).map(|v| lanes::dot(v, v).sqrt())).collect();
     for first in (0..lengths.len()).step_by(BLOCK) {
         let last = (first + BLOCK).min(lengths.len());
-        for v in first..last {
+        for (v, length) in (first..last).zip(&lengths[first..last]) {
             let (done, rest) = basis.split_at_mut(v * size);
             let new = &mut rest[..size];
             lanes::project(&done[first * size..], new, size);
-            if lanes::dot(new, new).sqrt() < LEFT * lengths[v] {
+            if lanes::dot(new, new).sqrt() < LEFT * length {
                 lanes::project(done, new, size);
             }
             let norm = lanes::dot(new, new).sqrt();
