@@ -6,11 +6,14 @@
 //! line each way: some 0.2 µs between two cores of a virtual machine. Who waits longer than a moment sleeps, so that more
 //! workers than cores, or a core taken away, cost time and nothing else.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::pool::spin_until;
+
+/// Who sleeps for longer waits for a worker that has lost its core to somebody else.
+const LATE: Duration = Duration::from_micros(500);
 
 /// A counter that shares its cache line, and the line that comes with it, with nothing.
 #[repr(align(128))]
@@ -22,6 +25,8 @@ pub(super) struct Barrier {
     asleep: Line,
     turn: Mutex<()>,
     woken: Condvar,
+    /// Whether somebody was waited for that long.
+    late: AtomicBool,
     /// How long a worker spins before it sleeps.
     spin: Duration,
 }
@@ -33,6 +38,7 @@ impl Barrier {
             asleep: Line(AtomicUsize::new(0)),
             turn: Mutex::new(()),
             woken: Condvar::new(),
+            late: AtomicBool::new(false),
             spin,
         }
     }
@@ -42,6 +48,11 @@ impl Barrier {
         for line in &mut self.arrived {
             *line.0.get_mut() = 0;
         }
+    }
+
+    /// Whether a worker came so late, since this was last asked, that it cannot have had its core.
+    pub(super) fn was_late(&self) -> bool {
+        self.late.swap(false, SeqCst)
     }
 
     /// The `count`-th arrival (from 1) of `worker`, one of the first `workers`: returns when all of them have arrived so
@@ -61,6 +72,7 @@ impl Barrier {
         if spin_until(self.spin, all) {
             return;
         }
+        let began = Instant::now();
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.asleep.0.fetch_add(1, SeqCst);
         while !all() {
@@ -70,6 +82,9 @@ impl Barrier {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.0.fetch_sub(1, SeqCst);
+        if began.elapsed() > LATE {
+            self.late.store(true, SeqCst);
+        }
     }
 }
 
@@ -115,6 +130,8 @@ mod tests {
                     barrier.wait(worker, all, count);
                 }
             });
+            assert!(barrier.was_late());
+            assert!(!barrier.was_late());
         }
     }
 }

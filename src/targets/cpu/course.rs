@@ -180,3 +180,33 @@ pub(super) fn costs(
     let by_columns = whole * (divided / workers as f64 + alone) + meets * MEET_NS;
     [by_rows, by_columns].map(|n| n * size(&s.turns))
 }
+
+/// How many calls are to divide no scan by columns, left and in all, after one that did: where other programs take the
+/// cores away, workers wait for each other at every step, and longer than one alone would take. What a call computes
+/// does not depend on it.
+pub(super) fn apart(last: u32, crowded: bool) -> [u32; 2] {
+    const FIRST: u32 = 8;
+    const MOST: u32 = 1024;
+    match crowded {
+        true => [(2 * last).clamp(FIRST, MOST); 2],
+        false => [0, last / 2],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crowded_calls_are_followed_by_ever_more_undivided_ones() {
+        let mut last = 0;
+        let mut all = Vec::new();
+        for crowded in [true, true, false, true] {
+            let [left, next] = apart(last, crowded);
+            last = next;
+            all.push(left);
+        }
+        assert_eq!(all, [8, 16, 0, 16]);
+        assert_eq!(apart(1024, true), [1024; 2]);
+    }
+}

@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::arena::Arena;
 use super::barrier::Barrier;
 use super::bind::{Binding, Launch};
+use super::course;
 use super::isa::Isa;
 use super::jit::ahead::Ahead;
 use super::jit::machine::Code;
@@ -129,6 +130,7 @@ pub fn compile_on(
         kernels,
         pool,
         barrier,
+        apart: [0; 2],
         always_divide: options.always_divide,
         once,
         held: false,
@@ -163,6 +165,8 @@ pub struct CpuExecutable {
     pub(super) kernels: &'static Kernels,
     pub(super) pool: Arc<Pool>,
     barrier: Barrier,
+    /// Calls that divide no scan by columns: those left, and how many there were last.
+    apart: [u32; 2],
     always_divide: bool,
     /// Steps that make something of the weights alone, which stays.
     once: Vec<bool>,
@@ -230,6 +234,7 @@ impl CpuExecutable {
     }
 
     fn run_steps(&mut self) {
+        self.apart[0] = self.apart[0].saturating_sub(1);
         for (number, (step, plan)) in self.steps.iter().zip(&self.plans).enumerate() {
             let began = self.clocks.as_ref().map(|_| Instant::now());
             if let Kind::Pack(panel) = step.kind
@@ -251,7 +256,7 @@ impl CpuExecutable {
                 // on entry, and live until the call returns. Shares are disjoint and inside the extents.
                 unsafe { code(table, 0, r0, r1, c0, c1) };
             };
-            if let Some(course) = &plan.course {
+            if let Some(course) = plan.course.as_ref().filter(|_| self.apart[0] == 0) {
                 self.barrier.reset();
                 let (barrier, slots) = (&self.barrier, self.table.slots());
                 let counters = self.table.cells().iter().position(|c| *c == Cell::Counters);
@@ -266,6 +271,8 @@ impl CpuExecutable {
                     // SAFETY: as above. The counters in the worker's table are its own.
                     unsafe { course.run(table, barrier, worker, counters) };
                 });
+                let crowded = self.barrier.was_late() && !self.always_divide;
+                self.apart = course::apart(self.apart[1], crowded);
             } else if plan.workers == 1 {
                 run(0, 1);
             } else {
