@@ -3,7 +3,6 @@
 //!
 //! All lengths and strides are in elements. A kernel never panics and allocates nothing.
 
-use super::columns;
 use super::gemm;
 use super::isa::Isa;
 use super::maps::{self, map};
@@ -16,6 +15,7 @@ use super::simd::{Portable, Simd};
 use super::simd_neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use super::simd_x86::{Avx2, Avx512};
+use super::table_rows;
 
 /// `(k, n, b, b_ks, b_cs, dst)`: packs B[k, n], element (p, j) at `b + p·b_ks + j·b_cs`, into panels at `dst`.
 ///
@@ -150,15 +150,6 @@ pub type ScatterAdd = unsafe extern "C" fn(
     usize,
 );
 
-/// `(lo, hi, outer, inner, x, outer_rs, inner_rs, out)`: `out[j] = Σ_s Σ_r x[s, r, j]` for columns lo..hi, each inner
-/// sum by itself, both in order.
-///
-/// # Safety
-///
-/// Columns lo..hi of all rows are readable, `out` writable there; no overlap.
-pub type ColumnSums =
-    unsafe extern "C" fn(usize, usize, usize, usize, *const f32, usize, usize, *mut f32);
-
 /// The kernels of one instruction set, and the sizes that a plan needs.
 ///
 /// A table is handed out only where its instruction set is available, so the machine is never a caller's concern.
@@ -188,7 +179,6 @@ pub struct Kernels {
     pub cross_entropy_grad: CrossEntropyGrad,
     pub gather: Gather,
     pub scatter_add: ScatterAdd,
-    pub column_sums: ColumnSums,
     pub copy_rows: Rows,
     scratch_len: fn(usize, usize) -> usize,
 }
@@ -260,7 +250,6 @@ macro_rules! kernels {
                 cross_entropy_grad,
                 gather,
                 scatter_add,
-                column_sums,
                 copy_rows,
                 scratch_len: gemm::scratch_len::<S>,
             };
@@ -326,26 +315,20 @@ macro_rules! kernels {
                     lo: usize, hi: usize, width: usize, table: *const f32, table_rs: usize, rows: usize,
                     index: *const i32, out: *mut f32, out_rs: usize
                 ) {
-                    columns::gather(lo, hi, width, table, table_rs, rows, index, out, out_rs)
+                    table_rows::gather(lo, hi, width, table, table_rs, rows, index, out, out_rs)
                 }
                 fn scatter_add(
                     lo: usize, hi: usize, positions: usize, width: usize, index: *const i32, grad: *const f32,
                     grad_rs: usize, out: *mut f32, out_rs: usize, accumulate: usize
                 ) {
-                    columns::scatter_add::<S>(
+                    table_rows::scatter_add::<S>(
                         lo, hi, positions, width, index, grad, grad_rs, out, out_rs, accumulate != 0,
                     )
-                }
-                fn column_sums(
-                    lo: usize, hi: usize, outer: usize, inner: usize, x: *const f32, outer_rs: usize,
-                    inner_rs: usize, out: *mut f32
-                ) {
-                    columns::column_sums::<S>(lo, hi, [outer, inner], x, [outer_rs, inner_rs], out)
                 }
                 fn copy_rows(
                     lo: usize, hi: usize, cols: usize, src: *const f32, src_rs: usize, dst: *mut f32, dst_rs: usize
                 ) {
-                    columns::copy_rows(lo, hi, cols, src, src_rs, dst, dst_rs)
+                    table_rows::copy_rows(lo, hi, cols, src, src_rs, dst, dst_rs)
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
-//!              └─▶ math ─▶ rows, columns ─────┴─▶ kernels: one table of C functions an instruction set
+//!              └─▶ math ─▶ rows, table_rows ──┴─▶ kernels: one table of C functions an instruction set
 //! pages: memory    pool, share, barrier: threads    random: draws for compiled code    limits: what the machine can do
 //! profile: what each kernel takes
 //!
@@ -15,7 +15,6 @@
 mod arena;
 mod barrier;
 mod bind;
-mod columns;
 mod course;
 pub mod emit;
 pub mod exec;
@@ -48,6 +47,7 @@ mod simd;
 mod simd_neon;
 #[cfg(target_arch = "x86_64")]
 mod simd_x86;
+mod table_rows;
 mod top;
 mod weights;
 mod wide;

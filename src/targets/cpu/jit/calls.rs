@@ -25,7 +25,6 @@ pub(crate) const CROSS_ENTROPY: &str = "cross_entropy";
 pub(crate) const CROSS_ENTROPY_GRAD: &str = "cross_entropy_grad";
 pub(crate) const GATHER: &str = "gather";
 pub(crate) const SCATTER_ADD: &str = "scatter_add";
-pub(crate) const COLUMN_SUMS: &str = "column_sums";
 pub(crate) const COPY_ROWS: &str = "copy_rows";
 pub(crate) const UNIFORM: &str = "fill_uniform";
 pub(crate) const NORMAL: &str = "fill_normal";
@@ -120,7 +119,6 @@ pub(crate) fn register(builder: &mut JITBuilder, kernels: &Kernels) {
         (CROSS_ENTROPY_GRAD, kernels.cross_entropy_grad as *const u8),
         (GATHER, kernels.gather as *const u8),
         (SCATTER_ADD, kernels.scatter_add as *const u8),
-        (COLUMN_SUMS, kernels.column_sums as *const u8),
         (COPY_ROWS, kernels.copy_rows as *const u8),
         (UNIFORM, uniform as *const u8),
         (NORMAL, normal as *const u8),

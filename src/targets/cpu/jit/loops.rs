@@ -95,9 +95,6 @@ pub(crate) fn emit(
             ),
         ));
     }
-    if super::sums::emit(asm, l, nest, &elems)? {
-        return Ok(());
-    }
     let sizes = nest
         .axes
         .iter()

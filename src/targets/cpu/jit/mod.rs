@@ -6,7 +6,7 @@
 //! ```text
 //!                                                            points (math, power)
 //! program ─ table (what code reads of a call) ─┬─ nest ─ loops ─ lanes (address) ─┐
-//!                                              │           folds, sums, wide(_…) │
+//!                                              │           folds, wide(_…)       │
 //!                                              ├─ gemm ──────────────────────────┼─▶ machine (module, code)
 //!                                              └─ scan (ahead), routine (rowwise) ┘
 //!                                                 (apart: workers by rows; by_columns, meet: within a step)
@@ -40,7 +40,6 @@ mod rowwise;
 mod scan;
 mod sequence;
 pub(crate) mod step;
-mod sums;
 pub(crate) mod table;
 mod wide;
 mod wide_columns;

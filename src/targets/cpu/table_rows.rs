@@ -1,65 +1,8 @@
-//! Work by columns and by rows of a table: sums over rows, gathers and their adjoint, copies.
+//! Work by rows of a table: gathers and their adjoint, copies.
 //!
 //! Every output element is one sequential chain, and belongs to one thread, so that splits do not change bits.
 
 use super::simd::Simd;
-
-/// Vectors of columns summed at a time: several lines of a row, for rows lie far apart.
-const WIDTH: usize = 8;
-
-/// `out[j] = Σ_s Σ_r x[s, r, j]` for columns lo..hi, each inner sum by itself, both in order.
-///
-/// # Safety
-///
-/// The machine has the instructions of `S`; columns lo..hi of `outer` times `inner` rows of `x`, `strides` apart, are
-/// readable; `out` is writable at lo..hi and overlaps none of them.
-#[inline(always)]
-pub(crate) unsafe fn column_sums<S: Simd>(
-    lo: usize,
-    hi: usize,
-    [outer, inner]: [usize; 2],
-    x: *const f32,
-    strides: [usize; 2],
-    out: *mut f32,
-) {
-    let mut j = lo;
-    // SAFETY: every vector lies in columns lo..hi, the last one masked.
-    unsafe {
-        while hi - j >= WIDTH * S::LANES {
-            let mut total = [S::splat(0.0); WIDTH];
-            for s in 0..outer {
-                let mut sum = [S::splat(0.0); WIDTH];
-                for r in 0..inner {
-                    let x = x.add(s * strides[0] + r * strides[1] + j);
-                    for (v, sum) in sum.iter_mut().enumerate() {
-                        *sum = S::add(*sum, S::load(x.add(v * S::LANES)));
-                    }
-                }
-                for (total, sum) in total.iter_mut().zip(sum) {
-                    *total = S::add(*total, sum);
-                }
-            }
-            for (v, &total) in total.iter().enumerate() {
-                S::store(out.add(j + v * S::LANES), total);
-            }
-            j += WIDTH * S::LANES;
-        }
-        while j < hi {
-            let width = S::LANES.min(hi - j);
-            let mut total = S::splat(0.0);
-            for s in 0..outer {
-                let mut sum = S::splat(0.0);
-                for r in 0..inner {
-                    let x = x.add(s * strides[0] + r * strides[1] + j);
-                    sum = S::add(sum, S::load_first(x, width));
-                }
-                total = S::add(total, sum);
-            }
-            S::store_first(out.add(j), width, total);
-            j += width;
-        }
-    }
-}
 
 /// The row that an index names, if the table has it.
 fn row_of(index: i32, rows: usize) -> Option<usize> {
@@ -198,33 +141,6 @@ mod tests {
         (0..len)
             .map(|_| stream.below(rows + 2) as i32 - 1)
             .collect()
-    }
-
-    #[test]
-    fn column_sums_are_sequential_whatever_the_split() {
-        for kernels in all_kernels() {
-            for cols in [1, 5, 16, 70, 133] {
-                let (outer, inner, rs) = (4, 23, cols + 3);
-                let x = draws(outer * inner * rs);
-                let sum = |s: usize, j: usize| {
-                    (0..inner).fold(0.0, |sum, r| sum + x[(s * inner + r) * rs + j])
-                };
-                let expected: Vec<f32> = (0..cols)
-                    .map(|j| (0..outer).fold(0.0, |total, s| total + sum(s, j)))
-                    .collect();
-                for cut in [0, 1, cols / 3, cols] {
-                    let mut out = vec![7.0; cols];
-                    for (lo, hi) in [(cut, cols), (0, cut)] {
-                        let (x, out) = (x.as_ptr(), out.as_mut_ptr());
-                        // SAFETY: columns lo..hi exist in both.
-                        unsafe {
-                            (kernels.column_sums)(lo, hi, outer, inner, x, inner * rs, rs, out)
-                        };
-                    }
-                    assert_eq!(out, expected, "{} {cols} {cut}", kernels.isa);
-                }
-            }
-        }
     }
 
     #[test]
