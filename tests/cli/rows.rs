@@ -3,7 +3,7 @@
 //! In: runs trained for a few steps. Out: a stream answered as its file is, sequences out of tables, and
 //! errors that point at what was given.
 
-use super::here::Here;
+use super::here::{Here, LINE};
 use super::predict::{streamed, streamed_as, tabled};
 
 /// The cells of two tables, numbers to rounding.
@@ -124,6 +124,21 @@ fn what_a_block_has_once_is_a_class() {
     here.run(&["predict", "run", "new.csv", "--lines", "--to", "npz"])
         .exits(2)
         .says("usage::no-lines");
+}
+
+#[test]
+fn a_result_called_line_leaves_no_room_for_lines() {
+    let here = Here::new();
+    here.write("line.seq", &LINE.replace("y ", "line "));
+    here.run(&["train", "line.seq", "--out", "run", "-q"])
+        .exits(0);
+    here.write("new.csv", "x.0,x.1\n1,2\n");
+    here.run(&["predict", "run", "new.csv", "-q"]).exits(0);
+    for input in ["new.csv", "-"] {
+        here.run(&["predict", "run", input, "--lines"])
+            .exits(2)
+            .says("the model has a result of that name");
+    }
 }
 
 #[test]

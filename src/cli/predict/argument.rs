@@ -44,12 +44,24 @@ pub fn refuse(opened: &Opened, args: &PredictArgs, span: Span) -> Result<(), Fai
     Ok(())
 }
 
-/// Refuses lines of the input in what has no text.
-pub fn refuse_lines(common: &Common, args: &PredictArgs) -> Result<(), Failure> {
-    let text = common.json || matches!(args.to, Format::Csv | Format::Jsonl);
-    match args.lines && !text {
+/// Refuses lines of the input in what has no text, or beside a result that is called `line` itself.
+pub fn refuse_lines(opened: &Opened, common: &Common, args: &PredictArgs) -> Result<(), Failure> {
+    if !args.lines {
+        return Ok(());
+    }
+    if !common.json && !matches!(args.to, Format::Csv | Format::Jsonl) {
+        let message = "--lines is of csv and jsonl; arrays have no place for it";
+        return Err(Diagnostic::error("usage::no-lines", message).into());
+    }
+    let model = &opened.model;
+    let predicted = model
+        .predicts
+        .iter()
+        .map(|p| model.var(p.target).name.as_str());
+    let named = model.outputs.iter().map(|(name, _)| name.as_str());
+    match predicted.chain(named).any(|name| name == "line") {
         true => {
-            let message = "--lines is of csv and jsonl; arrays have no place for it";
+            let message = "--lines gives `line`, and the model has a result of that name";
             Err(Diagnostic::error("usage::no-lines", message).into())
         }
         false => Ok(()),

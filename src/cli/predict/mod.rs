@@ -31,11 +31,11 @@ use written::Writer;
 pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
     let mut opened = Opened::new(&args.run, common)?;
     let at = argument::place(&mut opened, args);
+    argument::refuse_lines(&opened, common, args)?;
     if args.input == Path::new("-") {
         return stream::run(common, args, &opened, at);
     }
     argument::refuse(&opened, args, at)?;
-    argument::refuse_lines(common, args)?;
     if let Some(mut writer) = Writer::new(&opened, args)? {
         let dataset = dataset(common, args, &opened, Some(&writer.target), at)?;
         let all = writer.all(&opened, &dataset)?;
