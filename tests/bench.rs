@@ -1,9 +1,10 @@
 //! `seqc bench`: what it says about a file, against the file's cost in closed form, and what it leaves behind.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+mod common;
 
+use std::fs;
+
+use common::binary::json;
 use serde_json::Value;
 
 const NOTES: &str = "time T
@@ -29,15 +30,6 @@ generate Notes {
   length = 12
 }
 ";
-
-fn seqc(folder: &Path, args: &[&str]) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
-    let ran = command.args(args).current_dir(folder).output();
-    let ran = ran.expect("seqc starts");
-    let err = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "seqc {args:?}\n{err}");
-    serde_json::from_slice(&ran.stdout).expect("one JSON object")
-}
 
 fn number(v: &Value, path: &str) -> f64 {
     let found = v.pointer(path).and_then(Value::as_f64);
@@ -72,7 +64,7 @@ fn a_file_is_timed_against_its_own_cost() {
         let mut args = vec!["bench", "notes.seq", "--json", "--threads", "1"];
         args.extend(["--seconds", "0.05"]);
         args.extend(more);
-        seqc(folder.path(), &args)
+        json(folder.path(), &args)
     };
     let train = bench(&[]);
     assert_eq!(train["sizes"], serde_json::json!({ "B": 4, "T": 8 }));
@@ -82,7 +74,7 @@ fn a_file_is_timed_against_its_own_cost() {
     assert!(parts > 0.0 && parts <= least("step") * 1.0001, "{train}");
     assert!(number(&train, "/train/step/median") >= least("step"));
     // Arithmetic as the closed form has it, and no more of it than the machine can do.
-    let cost = seqc(folder.path(), &["check", "notes.seq", "--cost", "--json"]);
+    let cost = json(folder.path(), &["check", "notes.seq", "--cost", "--json"]);
     let all = formula(&cost, "forward_flops") + formula(&cost, "backward_flops");
     assert_eq!(number(&train, "/train/flops"), all, "{cost}");
     for share in ["peak_share", "roofline_share"] {

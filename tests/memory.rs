@@ -3,10 +3,12 @@
 //! Each case is measured in a fresh process, by `seqc bench`: the most that was resident up to the end of the first step,
 //! less what was resident before it began.
 
+mod common;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use common::binary::{said, seqc};
 use serde_json::Value;
 
 /// Growth may differ from the closed form by this share.
@@ -72,15 +74,12 @@ fn data() -> Vec<u8> {
     out
 }
 
-fn seqc(folder: &Path, args: &[&str]) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
-    // What an allocator has left over from before the step would hide some of what the step takes.
+/// What the binary says, having nothing left over: what an allocator keeps from before the step would hide some of what
+/// the step takes.
+fn fresh(folder: &Path, args: &[&str]) -> Value {
+    let mut command = seqc(folder, args);
     command.env("MALLOC_MMAP_THRESHOLD_", "32768");
-    let ran = command.args(args).current_dir(folder).output();
-    let ran = ran.expect("seqc starts");
-    let err = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "seqc {args:?}\n{err}");
-    serde_json::from_slice(&ran.stdout).expect("one JSON object")
+    said(command)
 }
 
 /// A sum of products of numbers and sizes, as `--cost` prints it: `4096·B·T + max(8·B, 4·T)`.
@@ -113,14 +112,14 @@ fn value(text: &str, sizes: &Value) -> f64 {
 fn measure(name: &str, folder: &Path, file: &str, model: &str, threads: &str) {
     let more = ["--threads", threads, "--json"];
     let bench = ["bench", file, "--brief", "--seconds", "0"];
-    let bench = seqc(folder, &[&bench[..], &more[..]].concat());
+    let bench = fresh(folder, &[&bench[..], &more[..]].concat());
     let train = &bench["train"];
     // Where the system does not say how much is resident there is nothing to compare.
     let Some(growth) = train["growth_bytes"].as_f64() else {
         assert_ne!(std::env::consts::OS, "linux", "{bench}");
         return;
     };
-    let cost = seqc(
+    let cost = fresh(
         folder,
         &[&["check", file, "--cost"][..], &more[..]].concat(),
     );

@@ -6,9 +6,8 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
+use common::binary::json;
 use common::machine::{Data, compiled};
 use common::models::{B, LENS, T, models, programs, written};
 use seqc::check::program::Model;
@@ -111,14 +110,6 @@ train Notes on notes {
 }
 ";
 
-fn seqc(folder: &Path, args: &[&str]) -> serde_json::Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
-    let ran = command.args(args).current_dir(folder).output().unwrap();
-    let err = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "seqc {args:?}\n{err}");
-    serde_json::from_slice(&ran.stdout).unwrap()
-}
-
 /// The block reaches training, its cost and its measurement.
 #[test]
 fn a_file_says_what_is_computed_again() {
@@ -131,11 +122,11 @@ fn a_file_says_what_is_computed_again() {
     let mut said = Vec::new();
     for name in ["auto", "steps"] {
         let file = format!("{name}.seq");
-        seqc(folder, &["train", &file, "--out", name, "--json"]);
-        let cost = seqc(folder, &["check", &file, "--cost", "--json"]);
+        json(folder, &["train", &file, "--out", name, "--json"]);
+        let cost = json(folder, &["check", &file, "--cost", "--json"]);
         let peak = cost["cost"][&file]["Notes"]["peak_bytes"].clone();
         let bench = ["bench", &file, "--brief", "--seconds", "0", "--json"];
-        let bench = seqc(folder, &bench);
+        let bench = json(folder, &bench);
         let temporaries = bench["train"]["temporaries_bytes"].as_f64().unwrap();
         let weights = fs::read(folder.join(name).join("best/weights.safetensors")).unwrap();
         said.push((peak, temporaries, weights));

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod attention;
+pub mod binary;
 pub mod cases;
 pub mod machine;
 pub mod models;

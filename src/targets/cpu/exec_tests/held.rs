@@ -5,6 +5,63 @@ use super::*;
 const K: i64 = 24;
 const N: i64 = 40;
 
+/// One axis of a product.
+fn index(size: Dim, lhs: i64, rhs: i64, out: i64) -> Vec<GemmAxis> {
+    vec![GemmAxis {
+        size,
+        lhs: c(lhs),
+        rhs: c(rhs),
+        out: c(out),
+    }]
+}
+
+/// A product named `name` of `lhs` and a matrix made of weights.
+fn product(
+    b: &mut Build,
+    name: &str,
+    [lhs, rhs, out]: [BufferId; 3],
+    [m, n, k]: [Vec<GemmAxis>; 3],
+) {
+    b.program.tasks.push(Task::Gemm(Gemm {
+        name: name.to_string(),
+        lhs: view(lhs, vec![]),
+        rhs: view(rhs, vec![]),
+        out: view(out, vec![]),
+        batch: vec![],
+        m,
+        n,
+        k,
+        class: GemmClass::PackedWeight,
+        rhs_invariant: false,
+        spans: Vec::new(),
+    }));
+}
+
+/// `z = x + 1` by way of memory in which `freed` lay before.
+fn reuse(b: &mut Build, x: BufferId, shape: &[Dim], freed: BufferId) {
+    let other = b.temp(shape);
+    let slot = b.program.buffer(freed).home.clone();
+    b.program.buffers[other.0 as usize].home = slot;
+    let add = vec![
+        Expr::Load(0),
+        Expr::Const(1.0),
+        Expr::Binary(Binary::Add, e(0), e(1)),
+    ];
+    let z = b.output(shape);
+    b.map(
+        shape,
+        vec![view(x, dense(shape))],
+        add,
+        view(other, dense(shape)),
+    );
+    b.map(
+        shape,
+        vec![view(other, dense(shape))],
+        vec![Expr::Load(0)],
+        view(z, dense(shape)),
+    );
+}
+
 /// `y = x·(2w)`, where the doubled weights lie in memory that `z = x + 1` takes after the product.
 fn doubled() -> Build {
     let mut b = Build::new(&["M"]);
@@ -19,49 +76,13 @@ fn doubled() -> Build {
         view(twice, dense(&shape)),
     );
     let y = b.output(&[n("M"), c(N)]);
-    let index = |size: &Dim, lhs: i64, rhs: i64, out: i64| {
-        vec![GemmAxis {
-            size: size.clone(),
-            lhs: c(lhs),
-            rhs: c(rhs),
-            out: c(out),
-        }]
-    };
-    b.program.tasks.push(Task::Gemm(Gemm {
-        name: "y".to_string(),
-        lhs: view(x, vec![]),
-        rhs: view(twice, vec![]),
-        out: view(y, vec![]),
-        batch: vec![],
-        m: index(&n("M"), K, 0, N),
-        n: index(&c(N), 0, 1, 1),
-        k: index(&c(K), 1, N, 0),
-        class: GemmClass::PackedWeight,
-        rhs_invariant: false,
-        spans: Vec::new(),
-    }));
-    let other = b.temp(&[n("M"), c(K)]);
-    let slot = b.program.buffer(twice).home.clone();
-    b.program.buffers[other.0 as usize].home = slot;
-    let shape = [n("M"), c(K)];
-    let add = vec![
-        Expr::Load(0),
-        Expr::Const(1.0),
-        Expr::Binary(Binary::Add, e(0), e(1)),
+    let axes = [
+        index(n("M"), K, 0, N),
+        index(c(N), 0, 1, 1),
+        index(c(K), 1, N, 0),
     ];
-    b.map(
-        &shape,
-        vec![view(x, dense(&shape))],
-        add,
-        view(other, dense(&shape)),
-    );
-    let z = b.output(&shape);
-    b.map(
-        &shape,
-        vec![view(other, dense(&shape))],
-        vec![Expr::Load(0)],
-        view(z, dense(&shape)),
-    );
+    product(&mut b, "y", [x, twice, y], axes);
+    reuse(&mut b, x, &[n("M"), c(K)], twice);
     b
 }
 
@@ -71,28 +92,9 @@ fn summed() -> Build {
     let x = b.input(&[n("M"), c(N)]);
     let (w, _) = b.weight("w", &[c(K), c(N)], false);
     let row = b.temp(&[c(N)]);
-    let index = |size: i64, lhs: i64, rhs: i64, out: i64| {
-        vec![GemmAxis {
-            size: c(size),
-            lhs: c(lhs),
-            rhs: c(rhs),
-            out: c(out),
-        }]
-    };
     // The first K weights are a row of their own.
-    b.program.tasks.push(Task::Gemm(Gemm {
-        name: "row".to_string(),
-        lhs: view(w, vec![]),
-        rhs: view(w, vec![]),
-        out: view(row, vec![]),
-        batch: vec![],
-        m: vec![],
-        n: index(N, 0, 1, 1),
-        k: index(K, 1, N, 0),
-        class: GemmClass::PackedWeight,
-        rhs_invariant: false,
-        spans: Vec::new(),
-    }));
+    let axes = [vec![], index(c(N), 0, 1, 1), index(c(K), 1, N, 0)];
+    product(&mut b, "row", [w, w, row], axes);
     let y = b.output(&[n("M"), c(N)]);
     let shape = [n("M"), c(N)];
     let again = vec![
@@ -115,28 +117,8 @@ fn summed() -> Build {
         ],
         view(y, dense(&shape)),
     );
-    let other = b.temp(&shape);
-    let slot = b.program.buffer(row).home.clone();
     b.program.slots[0].push(times(&n("M"), &c(N)));
-    b.program.buffers[other.0 as usize].home = slot;
-    let add = vec![
-        Expr::Load(0),
-        Expr::Const(1.0),
-        Expr::Binary(Binary::Add, e(0), e(1)),
-    ];
-    b.map(
-        &shape,
-        vec![view(x, dense(&shape))],
-        add,
-        view(other, dense(&shape)),
-    );
-    let z = b.output(&shape);
-    b.map(
-        &shape,
-        vec![view(other, dense(&shape))],
-        vec![Expr::Load(0)],
-        view(z, dense(&shape)),
-    );
+    reuse(&mut b, x, &shape, row);
     b
 }
 

@@ -140,42 +140,45 @@ fn expect(x: &[f32], u: &[f32], t: usize, rows: usize, h: usize, reverse: bool) 
     out
 }
 
+/// Reversed or not, with rows independent or not, the states a history or in place.
+fn every_way() -> impl Iterator<Item = [bool; 3]> {
+    (0..8).map(|way| [way & 4 != 0, way & 2 != 0, way & 1 != 0])
+}
+
+/// Runs a scan of `hidden` units for each of `sizes`, steps and rows; weights `scale` times normal ones, contracting, so
+/// that rounding is not amplified over many steps.
+fn as_expected(
+    [reverse, independent, history]: [bool; 3],
+    hidden: usize,
+    scale: f32,
+    sizes: &[(usize, usize)],
+) -> Build {
+    let Rnn { b, hidden: h } = rnn(hidden, reverse, independent, history);
+    let u: Vec<f32> = draws(h * h, 1).iter().map(|u| u * scale).collect();
+    for &(t, rows) in sizes {
+        let x = draws(t * rows * h, 2);
+        let (got, _) = same_for_any_threads(&b, &[t, rows], &u, &[Arg::F32(&x)]);
+        close(&got[0], &expect(&x, &u, t, rows, h, reverse), 2e-6);
+    }
+    b
+}
+
 #[test]
 fn scans_run_both_ways_with_history_or_in_place() {
-    for reverse in [false, true] {
-        for independent in [false, true] {
-            for history in [false, true] {
-                let Rnn { b, hidden: h } = rnn(12, reverse, independent, history);
-                // Contracting, so that rounding is not amplified over many steps.
-                let u: Vec<f32> = draws(h * h, 1).iter().map(|u| u * 0.3).collect();
-                for (t, rows) in [(9, 5), (1, 1), (0, 3), (4, 0), (300, 33)] {
-                    let x = draws(t * rows * h, 2);
-                    let (got, _) = same_for_any_threads(&b, &[t, rows], &u, &[Arg::F32(&x)]);
-                    close(&got[0], &expect(&x, &u, t, rows, h, reverse), 2e-6);
-                }
-            }
-        }
+    for way in every_way() {
+        as_expected(way, 12, 0.3, &[(9, 5), (1, 1), (0, 3), (4, 0), (300, 33)]);
     }
 }
 
 /// A state in place is read whole by the product and written by shares, so workers meet twice a step; a history once.
 #[test]
 fn workers_share_the_steps_of_few_rows() {
-    for reverse in [false, true] {
-        for independent in [false, true] {
-            for history in [false, true] {
-                let Rnn { b, hidden: h } = rnn(200, reverse, independent, history);
-                let u: Vec<f32> = draws(h * h, 1).iter().map(|u| u * 0.1).collect();
-                for (t, rows) in [(200, 1), (7, 2), (1, 1), (0, 1), (3, 0)] {
-                    let x = draws(t * rows * h, 2);
-                    let (got, _) = same_for_any_threads(&b, &[t, rows], &u, &[Arg::F32(&x)]);
-                    close(&got[0], &expect(&x, &u, t, rows, h, reverse), 2e-6);
-                }
-                let plan = emit::texts(&b.program, Isa::detect()).unwrap().plan;
-                let says = format!("meeting {}× a step", if history { 1 } else { 2 });
-                assert!(plan.contains(&says), "{says} in\n{plan}");
-            }
-        }
+    for way in every_way() {
+        let b = as_expected(way, 200, 0.1, &[(200, 1), (7, 2), (1, 1), (0, 1), (3, 0)]);
+        let plan = emit::texts(&b.program, Isa::detect()).unwrap().plan;
+        let [_, _, history] = way;
+        let says = format!("meeting {}× a step", if history { 1 } else { 2 });
+        assert!(plan.contains(&says), "{says} in\n{plan}");
     }
 }
 
