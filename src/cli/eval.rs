@@ -169,6 +169,7 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
         backend: &backend,
         frozen: Vec::new(),
         recompute: Recompute::Auto,
+        precision: block.settings.precision,
         ms: 0.0,
     };
     let mut stage = compiler.stage(Options::EVALUATE, false)?;

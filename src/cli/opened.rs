@@ -92,6 +92,7 @@ impl Opened {
             backend: &self.backend,
             frozen: Vec::new(),
             recompute: Recompute::Auto,
+            precision: self.block.settings.precision,
             ms: 0.0,
         }
     }

@@ -1,5 +1,4 @@
-//! From a checked file and its data to compiled functions: what train, eval, generate and predict
-//! share.
+//! From a checked file and its data to compiled functions: what train, eval, generate and predict share.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ use crate::diagnostics::{Diagnostic, nearest};
 use crate::ir::Func;
 use crate::lower::Options;
 use crate::pipeline::{self, Build};
-use crate::settings::{Recompute, TrainSettings};
+use crate::settings::{Precision, Recompute, TrainSettings};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Executable;
 use crate::train;
@@ -65,6 +64,7 @@ pub struct Compiler<'a> {
     pub backend: &'a Backend,
     pub frozen: Vec<String>,
     pub recompute: Recompute,
+    pub precision: Precision,
     /// Time spent so far, in milliseconds.
     pub ms: f64,
 }
@@ -81,6 +81,7 @@ impl<'a> Compiler<'a> {
             off: Vec::new(),
             frozen: self.frozen.clone(),
             recompute: self.recompute.clone(),
+            precision: self.precision,
         };
         let made = match self.backend {
             Backend::Cpu(pool) => {
@@ -138,7 +139,7 @@ impl<'a> Compiler<'a> {
     fn step(&self, func: Func) -> Result<Box<dyn Executable>, Diagnostic> {
         Ok(match self.backend {
             Backend::Cpu(pool) => {
-                let func = pipeline::generate::optimized(func)?;
+                let func = pipeline::generate::optimized_in(self.precision, func)?;
                 pipeline::machine(&func, pool.clone())?
             }
             Backend::Reference => Box::new(pipeline::reference::Reference::new(func)?),

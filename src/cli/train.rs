@@ -230,6 +230,7 @@ impl Job<'_> {
             recompute: self.loaded.experiment.recompute(&settings.model),
             model: &model,
             backend: &backend,
+            precision: settings.precision,
             ms: 0.0,
         };
         let generates = model.inputs.iter().any(|i| i.feeds_itself);

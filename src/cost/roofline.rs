@@ -4,6 +4,7 @@
 //! the multiply-adds at the machine's peak, or the weights at the bandwidth of the memory that holds them.
 
 use crate::dim::{Dim, Sym};
+use crate::schedule::narrow::narrow;
 use crate::schedule::program::{
     BufferId, Effect, Gemm, GemmAxis, GemmClass, Home, Program, Routine, Scan, Task, View,
 };
@@ -112,17 +113,19 @@ fn held(
         Some(scan) => v.step.is_none() && !writes(&scan.body, v.buffer),
         None => matches!(program.buffer(v.buffer).home, Home::Param(_)),
     };
-    let bytes = |stride: fn(&GemmAxis) -> &Dim| {
+    let narrow = narrow(program);
+    let bytes = |v: &View, stride: fn(&GemmAxis) -> &Dim| {
         let own = axes(g).filter(|a| *stride(a) != Dim::constant(0));
-        Some(4.0 * product(own.map(|a| &a.size), value)?)
+        let each = if narrow.contains(&v.buffer) { 2.0 } else { 4.0 };
+        Some(each * product(own.map(|a| &a.size), value)?)
     };
     let mut sum = 0.0;
     if stays(&g.lhs) {
-        sum += bytes(|a| &a.lhs)?;
+        sum += bytes(&g.lhs, |a| &a.lhs)?;
     }
     // Gates that were merged into one matrix are a temporary, and still a weight.
     if stays(&g.rhs) || scan.is_none() && g.class == GemmClass::PackedWeight {
-        sum += bytes(|a| &a.rhs)?;
+        sum += bytes(&g.rhs, |a| &a.rhs)?;
     }
     Some(sum)
 }

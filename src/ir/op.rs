@@ -1,12 +1,11 @@
 //! The operations of the tensor IR and the function that holds them.
 //!
-//! In: nothing. Out: [`Func`]: one arena of values, one of ops, and regions that are ordered lists
-//! of op ids, so that moving an op between regions moves an id. Axes are positions; dims only name
-//! them. There are no strides, transposes or layouts here: those belong to a target.
+//! In: nothing. Out: [`Func`]: one arena of values, one of ops, and regions that are ordered lists of op ids, so that moving
+//! an op between regions moves an id. Axes are positions; dims only name them. There are no strides, transposes or layouts
+//! here: those belong to a target.
 //!
-//! Conventions of shape: a sequence is `[T, B, …]`, a value per example `[B, …]`, inside a scan's
-//! body a step's value `[B, …]`; weights have no batch axis and keep the order the language shows
-//! (`W : [H, X]` for `W·x`).
+//! Conventions of shape: a sequence is `[T, B, …]`, a value per example `[B, …]`, inside a scan's body a step's value
+//! `[B, …]`; weights have no batch axis and keep the order the language shows (`W : [H, X]` for `W·x`).
 
 use std::collections::BTreeMap;
 
@@ -82,6 +81,8 @@ pub enum Unary {
     Erf,
     /// The same bits, but no gradient passes.
     Stop,
+    /// The nearest bfloat16 (8 significant bits), of two the even one; its gradient is 0.
+    Bf16,
 }
 
 /// Elementwise functions of two values; comparisons give 1 or 0.

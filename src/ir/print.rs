@@ -309,6 +309,7 @@ pub fn unary(u: Unary) -> &'static str {
         Unary::Step => "step",
         Unary::Erf => "erf",
         Unary::Stop => "stop",
+        Unary::Bf16 => "bf16",
     }
 }
 

@@ -9,6 +9,7 @@ use crate::diagnostics::Diagnostic;
 use crate::ir::{Func, InputRole};
 use crate::lower::{Options, lower};
 use crate::rewrite;
+use crate::settings::Precision;
 use crate::step::{self, OneStep};
 use crate::targets::executable::Executable;
 use crate::train::Generator;
@@ -41,9 +42,17 @@ fn verified(one: OneStep) -> Result<OneStep, Diagnostic> {
 }
 
 /// Rewrites a function without gradients that is called for step after step.
-pub fn optimized(mut func: Func) -> Result<Func, Diagnostic> {
+pub fn optimized(func: Func) -> Result<Func, Diagnostic> {
+    optimized_in(Precision::F32, func)
+}
+
+/// The same with weights kept in this precision.
+pub fn optimized_in(precision: Precision, mut func: Func) -> Result<Func, Diagnostic> {
     let mut table = Vec::new();
     rewrite::run(&mut func, rewrite::FORWARD, &[], &mut table).map_err(internal)?;
+    if precision == Precision::Bf16 {
+        rewrite::run(&mut func, rewrite::NARROW, &[], &mut table).map_err(internal)?;
+    }
     rewrite::run(&mut func, rewrite::HELD, &[], &mut table).map_err(internal)?;
     rewrite::run(&mut func, rewrite::CLEAN, &[], &mut table).map_err(internal)?;
     Ok(func)

@@ -21,7 +21,7 @@ use crate::lower::{self, lower};
 use crate::reverse::{Keep, differentiate_keeping};
 use crate::rewrite::{self, Row};
 use crate::schedule::schedule;
-use crate::settings::Recompute;
+use crate::settings::{Precision, Recompute};
 use crate::targets::cpu::{self, pool::Pool};
 use crate::targets::executable::Executable;
 
@@ -43,6 +43,8 @@ pub struct Build {
     pub frozen: Vec<String>,
     /// What gradients compute again instead of keeping.
     pub recompute: Recompute,
+    /// What weights are kept in where nothing is trained.
+    pub precision: Precision,
 }
 
 impl Build {
@@ -61,6 +63,9 @@ impl Build {
         let mut func = lowered.clone();
         let mut table = vec![Row::of("lower", &func)];
         rewrite::run(&mut func, rewrite::FORWARD, &off, &mut table)?;
+        if !gradients && self.precision == Precision::Bf16 {
+            rewrite::run(&mut func, rewrite::NARROW, &off, &mut table)?;
+        }
         rewrite::run(&mut func, rewrite::CLEAN, &off, &mut table)?;
         let mut gradient = None;
         if gradients {

@@ -58,7 +58,7 @@ fn scan(func: &Func, scan: &Scan, active: &mut HashSet<ValueId>) {
 /// Whether a gradient goes through the op at all.
 fn passes(kind: &OpKind) -> bool {
     match kind {
-        OpKind::Unary(Unary::Sign | Unary::Step | Unary::Stop) => false,
+        OpKind::Unary(Unary::Sign | Unary::Step | Unary::Stop | Unary::Bf16) => false,
         OpKind::Binary(Binary::Lt | Binary::Le | Binary::Eq) => false,
         OpKind::Const(_)
         | OpKind::ToFloat

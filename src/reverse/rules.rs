@@ -287,7 +287,7 @@ fn unary(
             let d = b.mul(k, e, "slope");
             b.mul(g, d, name)
         }
-        Unary::Sign | Unary::Step | Unary::Stop => return None,
+        Unary::Sign | Unary::Step | Unary::Stop | Unary::Bf16 => return None,
     })
 }
 

@@ -169,8 +169,17 @@ pub fn mark(func: &mut Func, id: OpId, by: &'static str) {
 
 /// Puts an op that is in no region yet before another, in that one's region.
 pub fn insert_before(func: &mut Func, before: OpId, new: OpId) {
+    insert(func, before, 0, new);
+}
+
+/// The same behind the other.
+pub fn insert_after(func: &mut Func, after: OpId, new: OpId) {
+    insert(func, after, 1, new);
+}
+
+fn insert(func: &mut Func, other: OpId, past: usize, new: OpId) {
     let region = |func: &Func| {
-        let around = live_ops(func).into_iter().find(|(id, _)| *id == before)?.1;
+        let around = live_ops(func).into_iter().find(|(id, _)| *id == other)?.1;
         Some(around.last().copied())
     };
     let ops = match region(func) {
@@ -178,7 +187,7 @@ pub fn insert_before(func: &mut Func, before: OpId, new: OpId) {
         Some(None) => &mut func.body.ops,
         Some(Some(around)) => &mut scan_mut(func, around).body.ops,
     };
-    if let Some(at) = ops.iter().position(|id| *id == before) {
-        ops.insert(at, new);
+    if let Some(at) = ops.iter().position(|id| *id == other) {
+        ops.insert(at + past, new);
     }
 }

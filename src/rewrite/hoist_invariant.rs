@@ -79,7 +79,8 @@ fn worth(func: &Func, op: &Op, stay: &HashMap<ValueId, OpId>) -> bool {
             | Unary::Sigmoid
             | Unary::Sin
             | Unary::Cos
-            | Unary::Erf => true,
+            | Unary::Erf
+            | Unary::Bf16 => true,
         },
         OpKind::Binary(Binary::Pow) => true,
         OpKind::Binary(_)

@@ -13,6 +13,7 @@ mod hoist_input;
 mod hoist_invariant;
 mod look_up;
 mod merge_gates;
+mod round_weights;
 mod simplify;
 mod sink_weight_grads;
 mod split_concat;
@@ -56,7 +57,10 @@ pub const BACKWARD: &[&Pass] = &[
 /// After these, where memory is dearer than time.
 pub const SMALL: &[&Pass] = &[&step_inputs::PASS];
 
-/// After [`FORWARD`], in a function that is called again and again with the same weights.
+/// After [`FORWARD`], where weights are kept in 16 bits. It changes what is computed, unlike the others.
+pub const NARROW: &[&Pass] = &[&round_weights::PASS];
+
+/// After [`FORWARD`] and [`NARROW`], in a function that is called again and again with the same weights.
 pub const HELD: &[&Pass] = &[&look_up::PASS];
 
 /// After each list: what the others left to tidy.

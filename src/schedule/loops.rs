@@ -342,6 +342,7 @@ fn unary(u: ir::Unary) -> Unary {
         ir::Unary::Cos => Unary::Cos,
         ir::Unary::Step => Unary::Step,
         ir::Unary::Erf => Unary::Erf,
+        ir::Unary::Bf16 => Unary::Bf16,
         ir::Unary::Stop => unreachable!("a copy has no function"),
     }
 }

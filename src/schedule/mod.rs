@@ -22,6 +22,7 @@ pub mod interp;
 mod join;
 mod loops;
 mod memory;
+pub mod narrow;
 mod order;
 pub mod peak;
 mod place;

@@ -304,6 +304,7 @@ fn unary(f: Unary) -> &'static str {
         Unary::Step => "step",
         Unary::Erf => "erf",
         Unary::Floor => "floor",
+        Unary::Bf16 => "bf16",
     }
 }
 

@@ -75,6 +75,8 @@ pub enum Unary {
     Step,
     Erf,
     Floor,
+    /// The nearest bfloat16, of two the even one.
+    Bf16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -441,7 +441,7 @@ pub const PRECISIONS: &[Variant] = &[
     built(
         "bf16",
         &[],
-        "permission for 16-bit products; a CPU computes in f32 and says so",
+        "weights of products rounded to 16 bits where nothing is trained: in `eval`, `predict`, `generate` and measurements of the validation part; all else, and training, in f32",
     ),
 ];
 
@@ -847,7 +847,7 @@ pub const ENTRIES: &[Entry] = &[
         "precision",
         Kind::Choice(PRECISIONS),
         Some("f32"),
-        "what the machine may compute in",
+        "what weights are kept in when predicting",
     ),
     entry(
         Block::Train,

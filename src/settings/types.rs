@@ -500,11 +500,13 @@ impl TrainSettings {
     }
 }
 
-/// What the machine may compute in; one that has no such arithmetic uses `f32` and says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What weights may be kept in by what predicts and measures. Training has them, and everything else, in `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
+    #[default]
     F32,
+    /// Those that stand in products, rounded to 8 significant bits; products add up in `f32`.
     Bf16,
 }
 

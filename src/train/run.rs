@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
             }
         };
         if settings.precision == Precision::Bf16 {
-            let notice = "precision = bf16 is a permission; this machine computes in f32";
+            let notice = "precision = bf16: trained in f32, measured with weights of 16 bits";
             notices.push(notice.to_string());
         }
         if dataset.is_empty(Part::Valid) {

@@ -168,7 +168,7 @@ fn mistakes_in_train() {
         ),
         (
             "precision = bf16",
-            "feature::computed-in-f32: `bf16` is allowed here, and computed in `f32` @ bf16",
+            "feature::computed-in-f32: `bf16` is for predicting; training computes in `f32` @ bf16",
         ),
         (
             "batch = x |> f",

@@ -100,9 +100,12 @@ pub fn train(
         report.push(
             Diagnostic::warning(
                 "feature::computed-in-f32",
-                "`bf16` is allowed here, and computed in `f32`",
+                "`bf16` is for predicting; training computes in `f32`",
             )
-            .label(precision.span, "a permission, not used by this machine"),
+            .label(
+                precision.span,
+                "weights of products, when nothing is trained",
+            ),
         );
     }
     if report[before..].iter().any(Diagnostic::is_error) {

@@ -12,7 +12,7 @@ use crate::cli::generate::default_settings;
 use crate::cost::{flops, products};
 use crate::dim::Sym;
 use crate::lower::Options;
-use crate::pipeline::{self, Build};
+use crate::pipeline;
 use crate::schedule::peak;
 use crate::schedule::schedule;
 use crate::targets::executable::Draw;
@@ -41,7 +41,7 @@ impl Bench<'_> {
             feed.run(function, &self.batch, &none, &weights, &mut [], draw)?;
             Ok(1.0)
         })?;
-        let stages = Build::default().stages(&self.model, Options::PREDICT, false);
+        let stages = self.build().stages(&self.model, Options::PREDICT, false);
         let func = stages.map_err(pipeline::internal)?.optimized;
         let program = schedule(&func)?;
         let size = |s: &Sym| func.dims.static_value(s).or_else(|| self.size(s));
@@ -93,7 +93,7 @@ impl Bench<'_> {
             most = most.max(steps);
             Ok((steps.max(1)) as f64)
         })?;
-        let stages = Build::default().stages(&self.model, Options::PREDICT, false);
+        let stages = self.build().stages(&self.model, Options::PREDICT, false);
         let func = stages.map_err(pipeline::internal)?.optimized;
         // A symbol is one step of one sequence.
         let size = |s: &Sym| func.dims.static_value(s).or(Some(1));

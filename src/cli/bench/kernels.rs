@@ -13,7 +13,7 @@ use crate::cli::session::Backend;
 use crate::cost::kernel;
 use crate::dim::Sym;
 use crate::lower::Options;
-use crate::pipeline::{self, Build};
+use crate::pipeline;
 use crate::schedule::schedule;
 use crate::span::{Sources, Span};
 use crate::targets::cpu::profile::{Kernel, Profiled};
@@ -33,12 +33,7 @@ impl Bench<'_> {
         let Backend::Cpu(pool) = &self.backend else {
             return Ok(Vec::new());
         };
-        let build = Build {
-            frozen: self.frozen.clone(),
-            recompute: self.recompute.clone(),
-            ..Build::default()
-        };
-        let stages = build.stages(&self.model, options, gradients);
+        let stages = self.build().stages(&self.model, options, gradients);
         let program = schedule(&stages.map_err(pipeline::internal)?.optimized)?;
         let mut exec = Profiled::new(&program, pool.clone())?;
         let signature = exec.signature().clone();

@@ -29,6 +29,7 @@ use crate::data::{Batch, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Sym;
 use crate::lower::Options;
+use crate::pipeline::Build;
 use crate::settings::{Length, Recompute, TrainSettings, Validate};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Signature;
@@ -165,12 +166,22 @@ impl<'a> Bench<'a> {
         Ok(report)
     }
 
+    fn build(&self) -> Build {
+        Build {
+            frozen: self.frozen.clone(),
+            recompute: self.recompute.clone(),
+            precision: self.settings.precision,
+            ..Build::default()
+        }
+    }
+
     fn compiler(&self) -> Compiler<'_> {
         Compiler {
             model: &self.model,
             backend: &self.backend,
             frozen: self.frozen.clone(),
             recompute: self.recompute.clone(),
+            precision: self.settings.precision,
             ms: 0.0,
         }
     }

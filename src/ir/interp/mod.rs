@@ -8,6 +8,7 @@ mod scan;
 mod select;
 mod tensor;
 
+pub use ops::bf16;
 pub use tensor::Tensor;
 
 use super::op::*;

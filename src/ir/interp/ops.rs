@@ -117,7 +117,18 @@ fn unary(op: Unary, x: f64) -> f64 {
         Unary::Step => f64::from(x > 0.0),
         Unary::Erf => libm::erf(x),
         Unary::Stop => x,
+        Unary::Bf16 => bf16(x),
     }
+}
+
+/// [`Unary::Bf16`] of what an f32 holds; other numbers become one first.
+pub fn bf16(x: f64) -> f64 {
+    let bits = (x as f32).to_bits();
+    if x.is_nan() {
+        return x;
+    }
+    let even = 0x7fff + (bits >> 16 & 1);
+    f64::from(f32::from_bits((bits + even) & 0xffff_0000))
 }
 
 /// `max` and `min` give NaN where either operand is NaN.

@@ -83,7 +83,7 @@ impl Support {
                 | Unary::Sin
                 | Unary::Step
                 | Unary::Erf => (zero(0).clone(), all()),
-                Unary::Stop => (zero(0).clone(), finite(0).clone()),
+                Unary::Stop | Unary::Bf16 => (zero(0).clone(), finite(0).clone()),
                 // 0 at −∞
                 Unary::Exp | Unary::Sigmoid => (finite(0).clone(), all()),
                 Unary::Log | Unary::Cos => (all(), all()),

@@ -8,6 +8,7 @@ mod routine;
 
 use super::program::*;
 use crate::dim::{Dim, Sym};
+use crate::ir::interp::bf16;
 
 /// Data of one run, row-major; integers as floats.
 pub struct Data<'a> {
@@ -331,6 +332,7 @@ fn unary(f: Unary, x: f64) -> f64 {
         Unary::Step => f64::from(x > 0.0),
         Unary::Erf => libm::erf(x),
         Unary::Floor => x.floor(),
+        Unary::Bf16 => bf16(x),
     }
 }
 

@@ -11,8 +11,10 @@
 
 use std::mem::MaybeUninit;
 
-use super::microkernel::{TileArgs, TileFn, Tiles};
+use super::microkernel::{TileArgs, TileFn, TileSet, Tiles};
 use super::pack::pack_b;
+#[cfg(doc)]
+use super::pack::pack_b_halves;
 use super::prefetch::{Soon, prefetch};
 
 /// Inner dimension of a block.
@@ -39,12 +41,13 @@ enum Left {
     Blocks { ptr: *const f32 },
 }
 
-/// Panels of B: element (k, n) of panel p is at `ptr + p·panel + k·ks + n`.
+/// Panels of B: row k of panel p is at `ptr + p·panel + k·ks`, and what multiplies with panels of this kind.
 #[derive(Clone, Copy)]
 struct Right {
     ptr: *const f32,
     panel: usize,
     ks: usize,
+    tiles: TileSet,
 }
 
 /// C and how to begin it.
@@ -93,7 +96,7 @@ unsafe fn block<T: Tiles>(
         }
     };
     let mut column = 0;
-    if let Some(&(panels, wide)) = T::WIDE.get(m - 1) {
+    if let Some(&(panels, wide)) = b.tiles.wide.get(m - 1) {
         let step = panels * T::NR;
         while n - column >= step {
             // SAFETY: rows 0..m and columns column..column + step, whole panels, are in range.
@@ -112,7 +115,7 @@ unsafe fn block<T: Tiles>(
         let vectors = width.div_ceil(T::LANES);
         for i in 0..blocks {
             let (row, end) = (start(i), start(i + 1));
-            let tile: TileFn = T::TILES[end - row - 1][vectors - 1];
+            let tile: TileFn = b.tiles.single[end - row - 1][vectors - 1];
             soon.iter_mut().for_each(Soon::ask);
             if c.accumulate {
                 // A tile's chains wait for what C holds.
@@ -244,15 +247,15 @@ unsafe fn empty_product(m: usize, n: usize, c: *mut f32, c_rs: usize, accumulate
     }
 }
 
-/// C (+)= A·B with B packed by [`pack_b`] in panels of `T::NR`.
+/// C (+)= A·B with B packed by [`pack_b`] in panels of `T::NR`, or where `HALVES` by [`pack_b_halves`].
 ///
 /// # Safety
 ///
 /// The machine has the instructions of `T`. A is readable at `a + i·a_rs + p·a_ks` for i < m, p < k; `packed` holds a
-/// packed k×n matrix; C is writable (readable if `accumulate`) at `c + i·c_rs + j` for i < m, j < n. C overlaps neither
+/// k×n matrix so packed; C is writable (readable if `accumulate`) at `c + i·c_rs + j` for i < m, j < n. C overlaps neither
 /// of the others.
 #[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn gemm_packed<T: Tiles>(
+pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
     m: usize,
     n: usize,
     k: usize,
@@ -267,10 +270,15 @@ pub(crate) unsafe fn gemm_packed<T: Tiles>(
     if m == 0 || n == 0 {
         return;
     }
+    let (ks, tiles) = match HALVES {
+        true => (T::NR / 2, T::HALVES),
+        false => (T::NR, T::FLOATS),
+    };
     let right = Right {
         ptr: packed,
-        panel: k * T::NR,
-        ks: T::NR,
+        panel: k * ks,
+        ks,
+        tiles,
     };
     let out = Out {
         ptr: c,
@@ -332,6 +340,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             ptr: b,
             panel: T::NR,
             ks: b_ks,
+            tiles: T::FLOATS,
         };
         let out = Out {
             ptr: c,
@@ -348,6 +357,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
                 ptr: scratch,
                 panel: k * T::NR,
                 ks: T::NR,
+                tiles: T::FLOATS,
             };
             let out = Out {
                 ptr: c.wrapping_add(n0),

@@ -1,5 +1,7 @@
 //! Tests of [`super::gemm`] and [`super::pack`] through the table of kernels: bits, splits, strides, empty sizes.
 
+mod halves;
+
 use crate::philox::{Place, Stream};
 use crate::targets::cpu::isa::Isa;
 use crate::targets::cpu::kernels::Kernels;
@@ -50,6 +52,7 @@ impl Case {
     }
 }
 
+#[derive(Clone)]
 struct Inputs {
     a: Vec<f32>,
     b: Vec<f32>,

@@ -1,7 +1,8 @@
 //! The table of precompiled kernels of one instruction set, as C function pointers with integer and pointer arguments:
 //! an [`Isa`] in, the addresses that compiled programs call out.
 //!
-//! All lengths and strides are in elements. A kernel never panics and allocates nothing.
+//! All lengths and strides are in elements. A kernel never panics and allocates nothing. The file is long because the
+//! contract of every kernel stands beside its entry.
 
 use super::gemm;
 use super::isa::Isa;
@@ -23,6 +24,13 @@ use super::table_rows;
 ///
 /// B is readable in range, `dst` writable for [`Kernels::packed_len`] floats; no overlap.
 pub type PackB = unsafe extern "C" fn(usize, usize, *const f32, usize, usize, *mut f32);
+
+/// `(k, n, b, b_ks, b_cs, dst)`: the same in 16 bits (bfloat16), two to a word.
+///
+/// # Safety
+///
+/// As [`PackB`]; `dst` is writable for [`Kernels::packed_halves_len`] words.
+pub type PackBHalves = unsafe extern "C" fn(usize, usize, *const f32, usize, usize, *mut u32);
 
 /// `(m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate)`: C[m, n] = A·B, or += where `accumulate` is not 0; element
 /// (i, p) of A at `a + i·a_rs + p·a_ks`, (i, j) of C at `c + i·c_rs + j`; B packed by [`PackB`].
@@ -164,6 +172,9 @@ pub struct Kernels {
     pub nr: usize,
     pub pack_b: PackB,
     pub gemm_packed: GemmPacked,
+    pub pack_b_halves: PackBHalves,
+    /// With panels of [`Kernels::pack_b_halves`]: the bits of the product with the rounded weights.
+    pub gemm_packed_halves: GemmPacked,
     pub gemm: Gemm,
     pub exp: Map,
     pub log: Map,
@@ -214,6 +225,11 @@ impl Kernels {
         pack::packed_len(self.nr, k, n)
     }
 
+    /// Words that a k×n matrix takes that is packed in 16 bits, or `None` if the number does not fit.
+    pub fn packed_halves_len(&self, k: usize, n: usize) -> Option<usize> {
+        pack::packed_halves_len(self.nr, k, n)
+    }
+
     /// Floats of scratch that [`Kernels::gemm`] needs for n columns and inner dimension k, whatever m is; bounded by
     /// about three quarters of a megabyte.
     pub fn gemm_scratch_len(&self, n: usize, k: usize) -> usize {
@@ -236,6 +252,8 @@ macro_rules! kernels {
                 nr: <S as Tiles>::NR,
                 pack_b,
                 gemm_packed,
+                pack_b_halves,
+                gemm_packed_halves,
                 gemm,
                 exp,
                 log,
@@ -262,7 +280,24 @@ macro_rules! kernels {
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,
                     c: *mut f32, c_rs: usize, accumulate: usize
                 ) {
-                    gemm::gemm_packed::<S>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate != 0)
+                    gemm::gemm_packed::<S, false>(
+                        m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate != 0,
+                    )
+                }
+                fn pack_b_halves(
+                    k: usize, n: usize, b: *const f32, b_ks: usize, b_cs: usize, dst: *mut u32
+                ) {
+                    pack::pack_b_halves::<{ <S as Simd>::LANES }>(
+                        <S as Tiles>::NR, (k, n), b, (b_ks, b_cs), dst,
+                    )
+                }
+                fn gemm_packed_halves(
+                    m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,
+                    c: *mut f32, c_rs: usize, accumulate: usize
+                ) {
+                    gemm::gemm_packed::<S, true>(
+                        m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate != 0,
+                    )
                 }
                 fn gemm(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, b: *const f32, b_ks: usize,

@@ -10,7 +10,7 @@ use super::simd_neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use super::simd_x86::{Avx2, Avx512};
 
-/// What one tile works on. Strides are in floats.
+/// What one tile works on. Strides are in floats; B's in words of two, where it is kept in 16 bits.
 #[derive(Clone, Copy)]
 pub(crate) struct TileArgs {
     /// Length of the inner dimension.
@@ -19,7 +19,7 @@ pub(crate) struct TileArgs {
     pub a: *const f32,
     pub a_rs: usize,
     pub a_ks: usize,
-    /// B: element (k, n) is at `b + k·b_ks + n`; in panel p of a wide tile, `p·b_panel` further.
+    /// B: row k of the panel is at `b + k·b_ks`; in panel p of a wide tile, `p·b_panel` further.
     pub b: *const f32,
     pub b_ks: usize,
     pub b_panel: usize,
@@ -37,9 +37,36 @@ pub(crate) struct TileArgs {
 /// # Safety
 ///
 /// The machine has the tile's instruction set. For the tile's MR rows, P panels and NV vectors: A is readable at all
-/// (m < MR, k < `k`); B is readable at all k < `k` for P panels of NV whole vectors; C is writable (and readable if
+/// (m < MR, k < `k`); B is readable at all k < `k` for P panels of NV whole vectors (an even number in 16 bits); C is writable (and readable if
 /// `accumulate`) at all m < MR for P panels of NV vectors, the last of them `last` wide; C overlaps neither A nor B.
 pub(crate) type TileFn = unsafe fn(&TileArgs);
+
+/// The first `NV` vectors of a panel's row: floats, or (`HALVES`) 16-bit floats by pairs of vectors (see [`super::pack`]).
+///
+/// # Safety
+///
+/// The machine has the instructions of `S`; the row is readable for `NV` vectors, pairs for whole ones.
+#[inline(always)]
+unsafe fn row<S: Simd, const HALVES: bool, const NV: usize>(b: *const f32) -> [S::V; NV] {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let mut w = [S::splat(0.0); NV];
+        if HALVES {
+            for pair in 0..NV.div_ceil(2) {
+                let [low, high] = S::load_halves(b.add(pair * S::LANES).cast());
+                w[2 * pair] = low;
+                if 2 * pair + 1 < NV {
+                    w[2 * pair + 1] = high;
+                }
+            }
+        } else {
+            for (v, w) in w.iter_mut().enumerate() {
+                *w = S::load(b.add(v * S::LANES));
+            }
+        }
+        w
+    }
+}
 
 /// `MR` rows by `P` panels of `NV` vectors, kept in registers over the whole of k.
 ///
@@ -47,7 +74,9 @@ pub(crate) type TileFn = unsafe fn(&TileArgs);
 ///
 /// See [`TileFn`].
 #[inline(always)]
-unsafe fn tile<S: Simd, const MR: usize, const P: usize, const NV: usize>(t: &TileArgs) {
+unsafe fn tile<S: Simd, const HALVES: bool, const MR: usize, const P: usize, const NV: usize>(
+    t: &TileArgs,
+) {
     let columns = |v: usize| if v + 1 == NV { t.last } else { S::LANES };
     // SAFETY: every address is one of those that the caller vouches for.
     unsafe {
@@ -66,9 +95,7 @@ unsafe fn tile<S: Simd, const MR: usize, const P: usize, const NV: usize>(t: &Ti
         for _ in 0..t.k {
             let mut w = [[S::splat(0.0); NV]; P];
             for (p, panel) in w.iter_mut().enumerate() {
-                for (v, w) in panel.iter_mut().enumerate() {
-                    *w = S::load(b.add(p * t.b_panel + v * S::LANES));
-                }
+                *panel = row::<S, HALVES, NV>(b.add(p * t.b_panel));
             }
             for (m, row) in acc.iter_mut().enumerate() {
                 let x = S::splat(*a.add(m * t.a_rs));
@@ -92,6 +119,16 @@ unsafe fn tile<S: Simd, const MR: usize, const P: usize, const NV: usize>(t: &Ti
     }
 }
 
+/// Tiles over panels of one kind.
+#[derive(Clone, Copy)]
+pub(crate) struct TileSet {
+    /// `single[m - 1][v - 1]`: m rows by the first v vectors of one panel.
+    pub single: &'static [&'static [TileFn]],
+    /// `wide[m - 1]`: m rows by several whole panels (`last` = LANES). Few rows alone leave the multipliers waiting
+    /// for their own results; more columns at once fill them without splitting k.
+    pub wide: &'static [(usize, TileFn)],
+}
+
 /// The tiles of one instruction set.
 pub(crate) trait Tiles: Simd {
     /// Most rows of a tile.
@@ -100,11 +137,10 @@ pub(crate) trait Tiles: Simd {
     const NV: usize;
     /// Columns of a panel.
     const NR: usize = Self::NV * Self::LANES;
-    /// `TILES[m - 1][v - 1]`: m rows by the first v vectors of one panel.
-    const TILES: &'static [&'static [TileFn]];
-    /// `WIDE[m - 1]`: m rows by several whole panels (`last` = LANES). Few rows alone leave the multipliers waiting
-    /// for their own results; more columns at once fill them without splitting k.
-    const WIDE: &'static [(usize, TileFn)];
+    /// Over panels of floats.
+    const FLOATS: TileSet;
+    /// Over panels of 16-bit floats.
+    const HALVES: TileSet;
 
     /// [`pack_a`] in blocks of MR rows.
     ///
@@ -122,16 +158,24 @@ macro_rules! tiles {
         ///
         /// See [`TileFn`].
         $(#[target_feature(enable = $feature)])?
-        unsafe fn $compiled<const MR: usize, const P: usize, const NV: usize>(t: &TileArgs) {
+        unsafe fn $compiled<const HALVES: bool, const MR: usize, const P: usize, const NV: usize>(
+            t: &TileArgs,
+        ) {
             // SAFETY: passed on from the caller.
-            unsafe { tile::<$simd, MR, P, NV>(t) }
+            unsafe { tile::<$simd, HALVES, MR, P, NV>(t) }
         }
 
         impl Tiles for $simd {
             const MR: usize = [$($m),*].len();
             const NV: usize = $nv;
-            const TILES: &'static [&'static [TileFn]] = &[$(tiles!(@row $compiled, $m, $vectors)),*];
-            const WIDE: &'static [(usize, TileFn)] = &[$(($wp, $compiled::<$wm, $wp, $nv>)),*];
+            const FLOATS: TileSet = TileSet {
+                single: &[$(tiles!(@row $compiled, false, $m, $vectors)),*],
+                wide: &[$(($wp, $compiled::<false, $wm, $wp, $nv>)),*],
+            };
+            const HALVES: TileSet = TileSet {
+                single: &[$(tiles!(@row $compiled, true, $m, $vectors)),*],
+                wide: &[$(($wp, $compiled::<true, $wm, $wp, $nv>)),*],
+            };
 
             unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {
                 // SAFETY: passed on from the caller.
@@ -139,8 +183,8 @@ macro_rules! tiles {
             }
         }
     };
-    (@row $compiled:ident, $m:literal, [$($v:literal)*]) => {
-        &[$($compiled::<$m, 1, $v>),*]
+    (@row $compiled:ident, $halves:literal, $m:literal, [$($v:literal)*]) => {
+        &[$($compiled::<$halves, $m, 1, $v>),*]
     };
 }
 

@@ -2,6 +2,10 @@
 //!
 //! A packed B of K rows and N columns is ⌈N / NR⌉ panels of K·NR floats; panel p holds columns p·NR.., row after row,
 //! the last one filled up with zero columns.
+//!
+//! The same in 16 bits (bfloat16): a row of a panel is NR / 2 words. Its columns are taken two vectors at a time; word i
+//! of such a pair has column i of the first vector in its low half and column i of the second in its high half, so that a
+//! shift and a mask make two vectors of one.
 
 use super::prefetch::prefetch;
 
@@ -59,6 +63,64 @@ pub unsafe fn pack_b(
             if width < nr {
                 for kk in 0..k {
                     std::ptr::write_bytes(dst.add(kk * nr + width), 0, nr - width);
+                }
+            }
+        }
+    }
+}
+
+/// Words that a matrix takes that is packed in 16 bits, or `None` if the number does not fit.
+pub fn packed_halves_len(nr: usize, k: usize, n: usize) -> Option<usize> {
+    n.div_ceil(nr).checked_mul(nr / 2)?.checked_mul(k)
+}
+
+/// The nearest bfloat16, of two equally near the even one; NaN stays NaN.
+#[inline(always)]
+pub(crate) fn half(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let quiet = bits | 0x0040_0000;
+    let up = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    ((if x.is_nan() { quiet } else { up }) >> 16) as u16
+}
+
+/// Packs B[k, n], whose element (k, n) is at `b + k·b_ks + n·b_cs`, in 16 bits into panels of `nr` columns at `dst`,
+/// rounding what is no bfloat16. `LANES` are a vector's, and `nr` is a multiple of two vectors.
+///
+/// # Safety
+///
+/// B is readable at every (k, n) in range, `dst` is writable for [`packed_halves_len`] words, and the two do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn pack_b_halves<const LANES: usize>(
+    nr: usize,
+    (k, n): (usize, usize),
+    b: *const f32,
+    (b_ks, b_cs): (usize, usize),
+    dst: *mut u32,
+) {
+    let word = |low: f32, high: f32| u32::from(half(low)) | u32::from(half(high)) << 16;
+    for j0 in (0..n.next_multiple_of(nr)).step_by(2 * LANES) {
+        let within = (j0 % nr) / 2;
+        for kk in 0..k {
+            // SAFETY: row `kk` of pair `j0` lies inside panel `j0 / nr`; only columns below n are read.
+            unsafe {
+                let src = b.wrapping_add(kk * b_ks + j0 * b_cs);
+                let to = dst.add(j0 / nr * (nr / 2) * k + kk * (nr / 2) + within);
+                if j0 + 2 * LANES > n {
+                    let column = |j: usize| match j0 + j < n {
+                        true => *src.add(j * b_cs),
+                        false => 0.0,
+                    };
+                    for i in 0..LANES {
+                        *to.add(i) = word(column(i), column(LANES + i));
+                    }
+                } else if b_cs == 1 {
+                    for i in 0..LANES {
+                        *to.add(i) = word(*src.add(i), *src.add(LANES + i));
+                    }
+                } else {
+                    for i in 0..LANES {
+                        *to.add(i) = word(*src.add(i * b_cs), *src.add((LANES + i) * b_cs));
+                    }
                 }
             }
         }
@@ -140,6 +202,49 @@ mod tests {
                     assert_eq!(packed[j / nr * nr * k + kk * nr + j % nr], expected);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn panels_of_halves_hold_pairs_of_vectors() {
+        let (nr, k, n) = (16, 5, 37);
+        for (b_ks, b_cs) in [(n, 1), (1, k), (2 * n, 2)] {
+            let b: Vec<f32> = (0..(k - 1) * b_ks + (n - 1) * b_cs + 1)
+                .map(|i| (i as f32 + 0.3) * 0.7)
+                .collect();
+            let mut packed = vec![u32::MAX; packed_halves_len(nr, k, n).unwrap()];
+            // SAFETY: `b` reaches to its last element, `packed` has the length asked for.
+            unsafe {
+                pack_b_halves::<4>(nr, (k, n), b.as_ptr(), (b_ks, b_cs), packed.as_mut_ptr());
+            }
+            for kk in 0..k {
+                for j in 0..n.next_multiple_of(nr) {
+                    let expected = if j < n {
+                        half(b[kk * b_ks + j * b_cs])
+                    } else {
+                        0
+                    };
+                    let (pair, lane) = (j % nr / 8, j % 4);
+                    let at = packed[j / nr * nr / 2 * k + kk * nr / 2 + pair * 4 + lane];
+                    let found = if j % 8 < 4 { at } else { at >> 16 };
+                    assert_eq!(found as u16, expected, "{kk}, {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn halves_are_the_nearest_and_nan_stays() {
+        for (bits, expected) in [
+            (0x3f80_8000, 0x3f80),
+            (0x3f81_8000, 0x3f82),
+            (0x3f80_8001, 0x3f81),
+            (0xbf80_7fff, 0xbf80),
+            (0x7f7f_ffff, 0x7f80),
+            (0x7f80_0001, 0x7fc0),
+            (0xffff_ffff, 0xffff),
+        ] {
+            assert_eq!(half(f32::from_bits(bits)), expected, "{bits:x}");
         }
     }
 

@@ -6,6 +6,9 @@
 /// Added to and taken from a float below 2²² in magnitude, it leaves the nearest integer; the sum's low bits hold it.
 pub(crate) const ROUND: f32 = 12_582_912.0;
 
+/// A float's bits that a bfloat16 has.
+pub(crate) const HIGH_HALF: u32 = 0xffff_0000;
+
 /// The most lanes of any instruction set.
 pub(crate) const MAX_LANES: usize = 16;
 
@@ -27,6 +30,8 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn splat(x: f32) -> Self::V;
     /// Reads `LANES` floats at `p`.
     unsafe fn load(p: *const f32) -> Self::V;
+    /// Reads `LANES` words of two 16-bit floats (bfloat16) at `p`: the low halves and the high ones.
+    unsafe fn load_halves(p: *const u32) -> [Self::V; 2];
     /// Reads the first `n ≤ LANES` floats at `p` and touches no others; the other lanes are 0.
     unsafe fn load_first(p: *const f32, n: usize) -> Self::V;
     /// Writes `LANES` floats at `p`.
@@ -133,6 +138,15 @@ impl Simd for Portable {
     unsafe fn load(p: *const f32) -> [f32; 4] {
         // SAFETY: the caller says that four floats are readable at `p`.
         unsafe { p.cast::<[f32; 4]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u32) -> [[f32; 4]; 2] {
+        // SAFETY: the caller says that four words are readable at `p`.
+        let words = unsafe { p.cast::<[u32; 4]>().read_unaligned() };
+        [
+            words.map(|w| f32::from_bits(w << 16)),
+            words.map(|w| f32::from_bits(w & HIGH_HALF)),
+        ]
     }
     #[inline(always)]
     unsafe fn load_first(p: *const f32, n: usize) -> [f32; 4] {

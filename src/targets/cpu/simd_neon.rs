@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::simd::{ROUND, SPLIT_LOW, SPLIT_MANTISSA, SPLIT_RAISE, Simd};
+use super::simd::{HIGH_HALF, ROUND, SPLIT_LOW, SPLIT_MANTISSA, SPLIT_RAISE, Simd};
 
 /// NEON: 4 lanes.
 #[derive(Clone, Copy)]
@@ -44,6 +44,18 @@ impl Simd for Neon {
     unsafe fn load(p: *const f32) -> float32x4_t {
         // SAFETY: the caller says that four floats are readable at `p`.
         unsafe { vld1q_f32(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u32) -> [float32x4_t; 2] {
+        // SAFETY: the caller says that four words are readable at `p`.
+        unsafe {
+            let words = vld1q_u32(p);
+            let high = vandq_u32(words, vdupq_n_u32(HIGH_HALF));
+            [
+                vreinterpretq_f32_u32(vshlq_n_u32::<16>(words)),
+                vreinterpretq_f32_u32(high),
+            ]
+        }
     }
     #[inline(always)]
     unsafe fn load_first(p: *const f32, n: usize) -> float32x4_t {

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::simd::{ROUND, SPLIT_LOW, SPLIT_MANTISSA, SPLIT_RAISE, Simd};
+use super::simd::{HIGH_HALF, ROUND, SPLIT_LOW, SPLIT_MANTISSA, SPLIT_RAISE, Simd};
 
 /// AVX2 with FMA: 8 lanes.
 #[derive(Clone, Copy)]
@@ -62,6 +62,18 @@ impl Simd for Avx2 {
     unsafe fn load(p: *const f32) -> __m256 {
         // SAFETY: the caller says that eight floats are readable at `p`.
         unsafe { _mm256_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u32) -> [__m256; 2] {
+        // SAFETY: the caller says that eight words are readable at `p`.
+        unsafe {
+            let words = _mm256_loadu_si256(p.cast());
+            let high = _mm256_and_si256(words, _mm256_set1_epi32(HIGH_HALF as i32));
+            [
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words)),
+                _mm256_castsi256_ps(high),
+            ]
+        }
     }
     #[inline(always)]
     unsafe fn load_first(p: *const f32, n: usize) -> __m256 {
@@ -150,6 +162,18 @@ impl Simd for Avx512 {
     unsafe fn load(p: *const f32) -> __m512 {
         // SAFETY: the caller says that sixteen floats are readable at `p`.
         unsafe { _mm512_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_halves(p: *const u32) -> [__m512; 2] {
+        // SAFETY: the caller says that sixteen words are readable at `p`.
+        unsafe {
+            let words = _mm512_loadu_si512(p.cast());
+            let high = _mm512_and_si512(words, _mm512_set1_epi32(HIGH_HALF as i32));
+            [
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)),
+                _mm512_castsi512_ps(high),
+            ]
+        }
     }
     #[inline(always)]
     unsafe fn load_first(p: *const f32, n: usize) -> __m512 {

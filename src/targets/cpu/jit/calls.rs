@@ -18,6 +18,8 @@ pub(crate) const SIN: &str = "sin_far";
 pub(crate) const COS: &str = "cos_far";
 pub(crate) const PACK_B: &str = "pack_b";
 pub(crate) const GEMM_PACKED: &str = "gemm_packed";
+pub(crate) const PACK_B_HALVES: &str = "pack_b_halves";
+pub(crate) const GEMM_PACKED_HALVES: &str = "gemm_packed_halves";
 pub(crate) const GEMM: &str = "gemm";
 pub(crate) const TOP: &str = "top";
 pub(crate) const SOFTMAX: &str = "softmax";
@@ -113,6 +115,8 @@ pub(crate) fn register(builder: &mut JITBuilder, kernels: &Kernels) {
         (COS, cos_far as *const u8),
         (PACK_B, kernels.pack_b as *const u8),
         (GEMM_PACKED, kernels.gemm_packed as *const u8),
+        (PACK_B_HALVES, kernels.pack_b_halves as *const u8),
+        (GEMM_PACKED_HALVES, kernels.gemm_packed_halves as *const u8),
         (GEMM, kernels.gemm as *const u8),
         (SOFTMAX, kernels.softmax as *const u8),
         (CROSS_ENTROPY, kernels.cross_entropy as *const u8),

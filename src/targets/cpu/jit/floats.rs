@@ -136,6 +136,26 @@ impl Asm<'_, '_> {
         }
     }
 
+    /// The nearest number of 8 significant bits, of two equally near the even one; infinite where that is too large. NaN
+    /// stays NaN: its quiet bit is among those kept.
+    pub(crate) fn bf16(&mut self, w: Width, x: Value) -> Value {
+        let bits = self.as_int(w, x);
+        let (one, half) = (self.bits(w, 1), self.bits(w, 0x7fff));
+        let last = self.b.ins().ushr_imm_u(bits, 16);
+        let last = self.b.ins().band(last, one);
+        let up = self.b.ins().iadd(bits, half);
+        let up = self.b.ins().iadd(up, last);
+        let quiet = self.bits(w, 0x0040_0000);
+        let nan = self.b.ins().bor(bits, quiet);
+        let (up, nan) = (self.as_float(w, up), self.as_float(w, nan));
+        let ordered = self.compare(FloatCC::Equal, x, x);
+        let chosen = self.choose(w, ordered, up, nan);
+        let chosen = self.as_int(w, chosen);
+        let high = self.bits(w, 0xffff_0000_u32 as i32);
+        let kept = self.b.ins().band(chosen, high);
+        self.as_float(w, kept)
+    }
+
     /// A truth value of one float in every lane of a vector's mask.
     pub(crate) fn splat_mask(&mut self, mask: Value) -> Value {
         debug_assert_eq!(self.b.func.dfg.value_type(mask), I8);

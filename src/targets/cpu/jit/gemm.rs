@@ -10,9 +10,10 @@
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::address::base;
-use super::asm::{Asm, FLOAT};
+use super::asm::Asm;
 use super::calls::{self, call_kernel};
 use super::nest::{Walk, fixed_walk};
+use super::panels::Panels;
 use super::table::{Cell, Table};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -53,6 +54,8 @@ pub(crate) struct Shape {
     pub(crate) columns: Dim,
     /// Panels of the right operand, by index, where it is packed before use.
     pub(crate) panel: Option<usize>,
+    /// Whether its elements are 16-bit floats, so that the panels may be.
+    pub(crate) halves: bool,
 }
 
 impl Shape {
@@ -117,6 +120,7 @@ impl Shape {
             rows,
             columns,
             panel,
+            halves: false,
         })
     }
 
@@ -194,8 +198,7 @@ struct Live {
 
 struct Emitter<'a, 'x, 'f> {
     asm: &'a mut Asm<'x, 'f>,
-    /// Where panels are: their address, whether they are in use, floats in one block.
-    panels: Option<(Value, Value, Value)>,
+    panels: Option<Panels>,
     scratch: Value,
 }
 
@@ -228,13 +231,7 @@ pub(crate) fn emit(asm: &mut Asm<'_, '_>, s: &Shape) -> Result<(), Diagnostic> {
         all_live(asm, &s.n)?,
         all_live(asm, &s.k)?,
     ];
-    let panels = match s.panel {
-        None => None,
-        Some(i) => {
-            let (p, used) = (asm.cell(Cell::Panel(i)), asm.cell(Cell::Packed(i)));
-            Some((p, used, asm.cell(Cell::PanelBlock(i))))
-        }
-    };
+    let panels = Panels::new(asm, s.panel, s.halves);
     let scratch = asm.cell(Cell::Scratch);
     let mut e = Emitter {
         asm,
@@ -332,7 +329,7 @@ impl<'a, 'x, 'f> Emitter<'a, 'x, 'f> {
         let out = [c, m.elements[2], accumulate];
         let direct = [b, k.elements[1], n.elements[1]];
         let straight: Vec<Value> = [&left[..], &direct, &out, &[self.scratch]].concat();
-        let Some((panels, used, floats)) = self.panels else {
+        let Some(panels) = self.panels else {
             return call_kernel(asm, calls::GEMM, &straight);
         };
         let (packed, plain, done) = (
@@ -340,15 +337,12 @@ impl<'a, 'x, 'f> Emitter<'a, 'x, 'f> {
             asm.b.create_block(),
             asm.b.create_block(),
         );
-        asm.b.ins().brif(used, packed, &[], plain, &[]);
+        asm.b.ins().brif(panels.form, packed, &[], plain, &[]);
         asm.b.switch_to_block(packed);
-        let far = asm.mul(block, floats);
-        let skipped = asm.mul(n.from, k.to);
-        let far = asm.add(far, skipped);
-        let far = asm.b.ins().imul_imm_s(far, FLOAT);
-        let p = asm.add(panels, far);
-        let args: Vec<Value> = [&left[..], &[p], &out].concat();
-        call_kernel(asm, calls::GEMM_PACKED, &args)?;
+        let kernels = [calls::GEMM_PACKED, calls::GEMM_PACKED_HALVES];
+        panels.either(asm, [block, n.from, k.to], kernels, &|at| {
+            [&left[..], &[at], &out].concat()
+        })?;
         asm.b.ins().jump(done, &[]);
         asm.b.switch_to_block(plain);
         call_kernel(asm, calls::GEMM, &straight)?;
@@ -360,15 +354,13 @@ impl<'a, 'x, 'f> Emitter<'a, 'x, 'f> {
 
 /// A function that packs columns `lo..hi` of the right operand into its panels.
 pub(crate) fn emit_pack(asm: &mut Asm<'_, '_>, s: &Shape) -> Result<(), Diagnostic> {
-    let Some(panel) = s.panel else {
+    let Some(panels) = Panels::new(asm, s.panel, s.halves) else {
         return Ok(());
     };
     let b = base(asm, &s.walks[1])?;
     let (mut n, k) = (all_live(asm, &s.n)?, all_live(asm, &s.k)?);
     let kernel_n = n.len() - 1;
     (n[kernel_n].from, n[kernel_n].to) = (asm.params.lo, asm.params.hi);
-    let panels = asm.cell(Cell::Panel(panel));
-    let floats = asm.cell(Cell::PanelBlock(panel));
     let mut e = Emitter {
         asm,
         panels: None,
@@ -379,14 +371,12 @@ pub(crate) fn emit_pack(asm: &mut Asm<'_, '_>, s: &Shape) -> Result<(), Diagnost
         e.blocks(&k[..k.len() - 1], at, block, &mut |e, at, block| {
             let (n, k) = (n[kernel_n], k[k.len() - 1]);
             let at = e.moved(&n, at, n.from);
-            let far = e.asm.mul(block, floats);
-            let skipped = e.asm.mul(n.from, k.to);
-            let far = e.asm.add(far, skipped);
-            let far = e.asm.b.ins().imul_imm_s(far, FLOAT);
-            let to = e.asm.add(panels, far);
             let columns = e.asm.b.ins().isub(n.to, n.from);
-            let args = [k.to, columns, at[1], k.elements[1], n.elements[1], to];
-            call_kernel(e.asm, calls::PACK_B, &args)
+            let from = [k.to, columns, at[1], k.elements[1], n.elements[1]];
+            let kernels = [calls::PACK_B, calls::PACK_B_HALVES];
+            panels.either(e.asm, [block, n.from, k.to], kernels, &|to| {
+                [&from[..], &[to]].concat()
+            })
         })
     })
 }

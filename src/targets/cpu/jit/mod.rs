@@ -31,6 +31,7 @@ pub(crate) mod machine;
 pub(crate) mod math;
 mod meet;
 mod nest;
+mod panels;
 mod points;
 mod power;
 pub(crate) mod probe;
@@ -64,6 +65,7 @@ use super::isa::Isa;
 use super::kernels::Kernels;
 use super::pool::Pool;
 use crate::diagnostics::Diagnostic;
+use crate::schedule::narrow::narrow;
 use crate::schedule::program::{BufferId, Program};
 
 /// What the code generator is asked for.
@@ -118,6 +120,7 @@ pub(crate) fn compile(
         module: JITModule::new(builder),
         context: FunctionBuilderContext::new(),
         panels: Vec::new(),
+        halves: narrow(program),
         direct: BTreeSet::new(),
         products: Vec::new(),
         drafts: Vec::new(),
@@ -161,6 +164,8 @@ pub(crate) struct Generator<'p> {
     module: JITModule,
     context: FunctionBuilderContext,
     panels: Vec<Panel>,
+    /// Buffers whose elements are all 16-bit floats.
+    halves: BTreeSet<BufferId>,
     direct: BTreeSet<BufferId>,
     products: Vec<[crate::dim::Dim; 2]>,
     /// Functions so far.

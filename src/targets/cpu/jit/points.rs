@@ -22,6 +22,7 @@ pub(crate) fn weight(e: &Expr) -> usize {
             Unary::Neg | Unary::Abs | Unary::Step | Unary::Floor => 1,
             Unary::Sign => 4,
             Unary::Sqrt => 4,
+            Unary::Bf16 => 8,
             Unary::Exp | Unary::Sigmoid => 20,
             Unary::Tanh => 20,
             Unary::Log | Unary::Sin | Unary::Cos => 30,
@@ -215,6 +216,7 @@ impl Emitter<'_, '_, '_, '_> {
             Unary::Cos => asm.cos(w, a)?,
             Unary::Erf => asm.erf(w, a),
             Unary::Floor => asm.b.ins().floor(a),
+            Unary::Bf16 => asm.bf16(w, a),
             Unary::Step => {
                 let zero = self.asm.float(w, 0.0);
                 let mask = self.asm.compare(FloatCC::LessThan, zero, a);

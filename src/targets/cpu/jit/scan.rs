@@ -11,6 +11,7 @@ use super::asm::Asm;
 use super::gemm::{self, Shape};
 use super::loops;
 use super::nest::{Nest, Ranges};
+use super::panels;
 use super::probe::{self, Probe};
 use super::recast;
 use super::step::{Function, Kind, Panel, Split, TaskFn, Work};
@@ -185,6 +186,7 @@ impl Generator<'_> {
         let mut shape = Shape::new(g, &self.table, uses.is_some().then_some(self.panels.len()))?;
         if let (Some(_), Some(mut uses)) = (shape.panel, uses) {
             uses.extend(shape.row_sizes());
+            shape.halves = self.halves.contains(&g.rhs.buffer);
             let (panel, pack) = self.panel(g, &shape, uses)?;
             shape.panel = Some(panel);
             packs.extend(pack.map(|task| (panel, task)));
@@ -211,7 +213,7 @@ impl Generator<'_> {
             "gemm {:<14} {m} x {n} x {k}, {}{}",
             g.name,
             match (shape.panel, g.class) {
-                (Some(p), _) => format!("panels {p}"),
+                (Some(p), _) => format!("panels {p}{}", panels::note(shape.halves)),
                 (None, GemmClass::PackedWeight) => "packed each time".to_string(),
                 (None, GemmClass::OneShot) => "packed by blocks".to_string(),
             },
@@ -238,6 +240,7 @@ impl Generator<'_> {
         let weight = matches!(self.program.buffer(g.rhs.buffer).home, Home::Param(_));
         if weight && let Some(i) = self.panels.iter().position(|p| p.key == key) {
             self.panels[i].uses.push(uses);
+            self.panels[i].rows.push(shape.row_sizes());
             return Ok((i, None));
         }
         let panel = self.panels.len();
@@ -248,6 +251,8 @@ impl Generator<'_> {
             k: k.clone(),
             blocks: blocks.clone(),
             uses: vec![uses],
+            rows: vec![shape.row_sizes()],
+            halves: shape.halves,
             key,
             source: g.rhs.buffer,
         });
@@ -256,7 +261,10 @@ impl Generator<'_> {
         let sizes: Vec<&Dim> = [n, k].into_iter().chain(&blocks).collect();
         let task = TaskFn {
             code,
-            lines: vec![format!("pack {rhs:<14} {k} x {n} into panels {panel}")],
+            lines: vec![format!(
+                "pack {rhs:<14} {k} x {n} into panels {panel}{}",
+                panels::note(shape.halves)
+            )],
             rows: Some(Split {
                 extent: n.clone(),
                 grain: self.kernels.nr,

@@ -8,10 +8,11 @@ use super::machine::internal;
 use crate::diagnostics::Diagnostic;
 use crate::schedule::program::{Binary, Expr, Unary};
 
-/// Whether there are instructions for it: sines of large numbers and powers in general take branches.
+/// Whether there are instructions for it: sines of large numbers and powers in general take branches. Rounding to 16
+/// bits stands in no group that runs often: what is made of weights alone is.
 pub(super) fn has_code(e: &Expr, all: &[Expr]) -> bool {
     match e {
-        Expr::Unary(Unary::Sin | Unary::Cos, _) => false,
+        Expr::Unary(Unary::Sin | Unary::Cos | Unary::Bf16, _) => false,
         Expr::Binary(Binary::Pow, _, b) => match all[b.0 as usize] {
             Expr::Const(y) => {
                 let n = y.abs();
@@ -53,6 +54,7 @@ pub(super) fn unary(code: &mut Code, op: Unary, a: Src) -> Result<V, Diagnostic>
         Unary::Erf => code.erf(x),
         Unary::Step => code.select(Cmp::Less, float(0.0), a, float(1.0), float(0.0)),
         Unary::Sin | Unary::Cos => return Err(internal(&"a sine in a row")),
+        Unary::Bf16 => return Err(internal(&"a rounding to 16 bits in a row")),
     })
 }
 
