@@ -10,9 +10,6 @@ use crate::dim::Dim;
 
 /// Rows multiplied with a matrix in a call from which on it is packed first.
 const PACK_ROWS: f64 = 8.0;
-/// Rows of a product up to which reading 16-bit panels, half the bytes, is worth making floats of them anew for every
-/// tile; with more rows, rounded floats are packed, and multiplied at full speed.
-const HALVES_ROWS: f64 = 12.0;
 /// Floats that parts of the arena are aligned to: a cache line.
 const LINE: usize = 16;
 
@@ -24,8 +21,6 @@ pub(super) struct Arena {
     pub(super) kept: Vec<usize>,
     /// `None` for panels that this call does not use.
     pub(super) panels: Vec<Option<usize>>,
-    /// Which of them are of 16 bits.
-    pub(super) halves: Vec<bool>,
     pub(super) scratch: usize,
     /// Floats of scratch for each worker.
     pub(super) scratch_len: usize,
@@ -49,7 +44,6 @@ impl CpuExecutable {
         arena.slots.clear();
         arena.kept.clear();
         arena.panels.clear();
-        arena.halves.clear();
         arena.len = 0;
         for slot in &self.binding.slots {
             let mut floats = 0;
@@ -67,13 +61,11 @@ impl CpuExecutable {
             let rows = |uses: &Vec<Dim>| -> f64 {
                 uses.iter().map(|d| size(d).unwrap_or(0) as f64).product()
             };
-            let halves = p.halves && p.rows.iter().any(|r| rows(r) <= HALVES_ROWS);
-            arena.halves.push(halves);
             if !self.held && p.uses.iter().map(rows).sum::<f64>() < PACK_ROWS {
                 arena.panels.push(None);
                 continue;
             }
-            let mut floats = self.panel_words(halves, size(&p.k)?, size(&p.n)?)?;
+            let mut floats = self.panel_words(p.halves, size(&p.k)?, size(&p.n)?)?;
             for d in &p.blocks {
                 floats = floats.checked_mul(size(d)?)?;
             }

@@ -19,7 +19,7 @@ use super::jit::machine::Code;
 pub use super::jit::machine::Effort;
 use super::jit::probe::Probe;
 use super::jit::step::{Kind, Panel, Step};
-use super::jit::table::{Cell, FLOATS, HALVES, Table};
+use super::jit::table::{Cell, Table};
 use super::jit::{self, Request};
 use super::kernels::Kernels;
 use super::memory;
@@ -337,16 +337,10 @@ impl CpuExecutable {
                     let size = |d: &Dim| usize::try_from(d.eval(&value)?).ok();
                     let floats = size(&p.k)
                         .zip(size(&p.n))
-                        .and_then(|(k, n)| self.panel_words(self.launch.arena.halves[*i], k, n));
+                        .and_then(|(k, n)| self.panel_words(p.halves, k, n));
                     floats.and_then(|f| i64::try_from(f).ok()).unwrap_or(0)
                 }
-                Cell::Packed(i) => {
-                    match (self.launch.arena.panels[*i], self.launch.arena.halves[*i]) {
-                        (None, _) => 0,
-                        (Some(_), false) => FLOATS,
-                        (Some(_), true) => HALVES,
-                    }
-                }
+                Cell::Packed(i) => i64::from(self.launch.arena.panels[*i].is_some()),
                 Cell::Ahead(i) => i64::try_from(windows[*i]).unwrap_or(0),
                 // Addresses and keys are each call's own.
                 Cell::Key

@@ -49,7 +49,8 @@ pub fn footprint(program: &Program, pool: &Pool) -> Result<Footprint, Diagnostic
                 Some(n) => Dim::constant(n.checked_add(nr - 1).ok_or(Overflow)? / nr * nr),
                 None => p.n.checked_add(&Dim::constant(nr - 1))?,
             };
-            let mut bytes = Dim::constant(FLOAT).checked_mul(&columns)?;
+            let each = if p.halves { FLOAT / 2 } else { FLOAT };
+            let mut bytes = Dim::constant(each).checked_mul(&columns)?;
             for d in p.blocks.iter().chain([&p.k]) {
                 bytes = bytes.checked_mul(d)?;
             }

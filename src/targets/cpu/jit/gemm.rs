@@ -54,7 +54,7 @@ pub(crate) struct Shape {
     pub(crate) columns: Dim,
     /// Panels of the right operand, by index, where it is packed before use.
     pub(crate) panel: Option<usize>,
-    /// Whether its elements are 16-bit floats, so that the panels may be.
+    /// Whether its elements are 16-bit floats, so that the panels are.
     pub(crate) halves: bool,
 }
 
@@ -337,10 +337,10 @@ impl<'a, 'x, 'f> Emitter<'a, 'x, 'f> {
             asm.b.create_block(),
             asm.b.create_block(),
         );
-        asm.b.ins().brif(panels.form, packed, &[], plain, &[]);
+        asm.b.ins().brif(panels.used, packed, &[], plain, &[]);
         asm.b.switch_to_block(packed);
         let kernels = [calls::GEMM_PACKED, calls::GEMM_PACKED_HALVES];
-        panels.either(asm, [block, n.from, k.to], kernels, &|at| {
+        panels.call(asm, [block, n.from, k.to], kernels, &|at| {
             [&left[..], &[at], &out].concat()
         })?;
         asm.b.ins().jump(done, &[]);
@@ -374,7 +374,7 @@ pub(crate) fn emit_pack(asm: &mut Asm<'_, '_>, s: &Shape) -> Result<(), Diagnost
             let columns = e.asm.b.ins().isub(n.to, n.from);
             let from = [k.to, columns, at[1], k.elements[1], n.elements[1]];
             let kernels = [calls::PACK_B, calls::PACK_B_HALVES];
-            panels.either(e.asm, [block, n.from, k.to], kernels, &|to| {
+            panels.call(e.asm, [block, n.from, k.to], kernels, &|to| {
                 [&from[..], &[to]].concat()
             })
         })

@@ -240,7 +240,6 @@ impl Generator<'_> {
         let weight = matches!(self.program.buffer(g.rhs.buffer).home, Home::Param(_));
         if weight && let Some(i) = self.panels.iter().position(|p| p.key == key) {
             self.panels[i].uses.push(uses);
-            self.panels[i].rows.push(shape.row_sizes());
             return Ok((i, None));
         }
         let panel = self.panels.len();
@@ -251,7 +250,6 @@ impl Generator<'_> {
             k: k.clone(),
             blocks: blocks.clone(),
             uses: vec![uses],
-            rows: vec![shape.row_sizes()],
             halves: shape.halves,
             key,
             source: g.rhs.buffer,

@@ -144,9 +144,7 @@ pub(crate) struct Panel {
     pub(crate) blocks: Vec<Dim>,
     /// Rows multiplied with the panels in a call; each entry a product of sizes.
     pub(crate) uses: Vec<Vec<Dim>>,
-    /// Rows of each single product with them; each entry a product of sizes.
-    pub(crate) rows: Vec<Vec<Dim>>,
-    /// Whether all elements are 16-bit floats, so that the panels may be.
+    /// Whether all elements are 16-bit floats, so that the panels are.
     pub(crate) halves: bool,
     /// What tells one right operand from another.
     pub(crate) key: String,

@@ -9,11 +9,6 @@ use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, DimTable};
 use crate::schedule::program::BufferId;
 
-/// Panels of floats.
-pub(crate) const FLOATS: i64 = 1;
-/// Panels of 16-bit floats.
-pub(crate) const HALVES: i64 = 2;
-
 /// What one slot of the table holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cell {
@@ -29,7 +24,7 @@ pub(crate) enum Cell {
     Buffer(BufferId),
     /// Address of the packed panels of this index.
     Panel(usize),
-    /// What the panels of this index are in this call: 0 for none, [`FLOATS`] or [`HALVES`].
+    /// 1 where the panels of this index are packed in this call, else 0.
     Packed(usize),
     /// Words of one packed matrix among the panels of this index.
     PanelBlock(usize),
