@@ -13,9 +13,10 @@ use cranelift_codegen::ir::{
 use cranelift_jit::JITModule;
 use cranelift_module::{FuncId, Linkage, Module};
 
-use super::super::wide::code::{Cmp, Code, FoldKind, Src};
+use super::super::wide::code::{Cmp, Code, FoldKind, Next, Src};
 use super::super::wide::{self, Row, float};
 use super::address::Stride;
+use super::asm::FLOAT;
 use super::loops::{Emitter, State};
 use super::machine::internal;
 use super::points::Computed;
@@ -25,6 +26,8 @@ use crate::schedule::program::{Binary, Effect, Elem, Expr, ExprId, FoldOp};
 
 /// Rows known to be shorter than this are left to Cranelift: a call costs more than it saves.
 const SHORTEST: i64 = 8;
+/// Bytes of rows of later turns that are asked for meanwhile: half the first cache.
+const NEXT_ROWS: i64 = 16 << 10;
 /// A slot of a row's arguments.
 const SLOT: usize = 8;
 
@@ -155,7 +158,8 @@ impl Emitter<'_, '_, '_, '_> {
                 arguments.pointers.push(place.group);
             }
         }
-        let code = self.row_code(&mut arguments, depth)?;
+        let mut code = self.row_code(&mut arguments, depth)?;
+        code.next = self.next_rows(&arguments);
         let pointers = self.pointers.advance(self.asm, &s.pointers, depth, from);
         let rows: Vec<Value> = arguments.pointers.iter().map(|g| pointers[*g]).collect();
         let first = self.asm.b.ins().ireduce(I32, from);
@@ -168,6 +172,26 @@ impl Emitter<'_, '_, '_, '_> {
             (self.asm.b.ins()).load(F32, flags, list, ((first + i) * SLOT) as i32)
         };
         Ok((0..arguments.results).map(result).collect())
+    }
+
+    /// Where the rows of the next turns are, if so much fits into the first cache beside what is computed. Of rows that
+    /// follow one another without a gap the machine knows by itself.
+    fn next_rows(&self, arguments: &Arguments) -> Option<Next> {
+        let inner = self.nest.axes.len() - 1;
+        let outer = inner.checked_sub(1)?;
+        let points = self.nest.axes[inner].size.as_const()?;
+        let apart = |g: usize| match self.pointers.stride(g, outer) {
+            Stride::Fixed(n) if n != 0 && n != points => i32::try_from(n.checked_mul(FLOAT)?).ok(),
+            Stride::Fixed(_) | Stride::Bytes(_) => None,
+        };
+        let mut asked = 0;
+        for place in &self.places[..self.nest.loads.len()] {
+            let moves = matches!(self.pointers.stride(place.group, inner), Stride::Fixed(1));
+            asked += i64::from(moves && apart(place.group).is_some());
+        }
+        let most = NEXT_ROWS / points.checked_mul(FLOAT * asked)?.max(1);
+        let bytes = arguments.pointers.iter().map(|g| apart(*g)).collect();
+        Next::new(bytes, points, most)
     }
 
     /// The values of a row's numbers.

@@ -1,10 +1,11 @@
 //! Vectors to the machine's registers.
 //!
-//! In: [`Code`]. Out: the same instructions with numbers of registers for vectors, and what is spilled and read back
-//! between them. The code is straight, so the vector that is wanted last goes first (Belady 1966); loads and numbers
-//! that are the same in every lane are made again instead of kept.
+//! In: instructions and what they find ready. Out: the same instructions with numbers of registers for vectors, and what
+//! is spilled and read back between them. The code is straight, so the vector that is wanted last goes first (Belady
+//! 1966); loads and numbers that are the same in every lane are made again instead of kept.
 
-use super::code::{Code, Inst, Src, V};
+use super::code::{Inst, V};
+use super::steady::Steady;
 
 /// One thing to encode; a [`V`] is a register's number here.
 #[derive(Debug)]
@@ -22,22 +23,25 @@ pub(super) struct Allotted {
 
 #[derive(Clone, Default)]
 struct Life {
-    /// Instructions that read it, in order.
+    /// Instructions that read it, in order, last first.
     uses: Vec<usize>,
     register: Option<u32>,
     slot: Option<usize>,
-    /// Index of the instruction that makes it, where that may run again.
-    again: Option<usize>,
+    /// Whether its register is its own.
+    pinned: bool,
+    /// Index of the instruction that makes it, where that may run again, and before which one it may.
+    again: Option<(usize, usize)>,
 }
 
 impl Life {
-    fn next(&self, after: usize) -> Option<usize> {
-        self.uses.iter().copied().find(|u| *u >= after)
+    /// Its first use that is still to come.
+    fn next(&self) -> Option<usize> {
+        self.uses.last().copied()
     }
 }
 
 struct Allotter<'c> {
-    code: &'c Code,
+    insts: &'c [Inst],
     lives: Vec<Life>,
     /// What each register holds.
     held: Vec<Option<V>>,
@@ -45,44 +49,47 @@ struct Allotter<'c> {
     slots: usize,
 }
 
-/// Allots `registers` registers, at least five.
-pub(super) fn allot(code: &Code, registers: u32) -> Allotted {
-    let mut lives = vec![Life::default(); code.vectors as usize];
-    let mut stored = vec![false; code.vectors as usize];
-    let mut needed = vec![false; code.vectors as usize];
-    let mut kept = vec![true; code.insts.len()];
-    for (i, inst) in code.insts.iter().enumerate().rev() {
-        kept[i] = inst.writes().is_none_or(|v| needed[v.0 as usize]);
-        if kept[i] {
-            inst.reads()
-                .iter()
-                .for_each(|v| needed[v.0 as usize] = true);
-        }
-    }
-    for (i, inst) in code.insts.iter().enumerate().filter(|(i, _)| kept[*i]) {
+/// The register of the `i`th pinned vector, where `registers` are to be had.
+pub(super) fn pinned(i: usize, registers: u32) -> u32 {
+    registers - 1 - i as u32
+}
+
+/// Allots `registers` registers, at least five beside those of pinned vectors.
+pub(super) fn allot(s: &Steady, insts: &[Inst], registers: u32) -> Allotted {
+    let mut lives = vec![Life::default(); s.vectors as usize];
+    for (i, inst) in insts.iter().enumerate().rev() {
         for v in inst.reads() {
-            lives[v.0 as usize].uses.push(i);
-        }
-        if let Inst::Store { from, .. } = inst {
-            stored[from.0 as usize] = true;
+            let uses = &mut lives[v.0 as usize].uses;
+            if uses.last() != Some(&i) {
+                uses.push(i);
+            }
         }
     }
-    for (i, inst) in code.insts.iter().enumerate() {
-        // A loaded vector that is stored must be read before anything is written.
-        if let Inst::Load { to, .. } | Inst::Splat { to, .. } = inst
-            && !stored[to.0 as usize]
-        {
-            lives[to.0 as usize].again = Some(i);
+    for (i, (v, _)) in s.pinned.iter().enumerate() {
+        let life = &mut lives[v.0 as usize];
+        life.register = Some(pinned(i, registers));
+        life.pinned = true;
+    }
+    // What is loaded must be read before anything is written.
+    let first_store = insts.iter().position(|i| matches!(i, Inst::Store { .. }));
+    for (i, inst) in insts.iter().enumerate() {
+        let before = match inst {
+            Inst::Load { .. } => first_store.unwrap_or(insts.len()),
+            Inst::Splat { .. } => insts.len(),
+            _ => continue,
+        };
+        if let Some(to) = inst.writes() {
+            lives[to.0 as usize].again = Some((i, before));
         }
     }
     let mut a = Allotter {
-        code,
+        insts,
         lives,
-        held: vec![None; registers as usize],
+        held: vec![None; registers as usize - s.pinned.len()],
         steps: Vec::new(),
         slots: 0,
     };
-    for i in (0..code.insts.len()).filter(|i| kept[*i]) {
+    for i in 0..insts.len() {
         a.run(i);
     }
     Allotted {
@@ -93,57 +100,64 @@ pub(super) fn allot(code: &Code, registers: u32) -> Allotted {
 
 impl Allotter<'_> {
     fn run(&mut self, i: usize) {
-        let inst = &self.code.insts[i];
-        if inst
-            .writes()
-            .is_some_and(|v| self.lives[v.0 as usize].again == Some(i))
-        {
+        let inst = &self.insts[i];
+        if matches!(inst, Inst::Splat { .. }) {
+            // Made where it is first read.
             return;
         }
         let reads = inst.reads();
         for v in &reads {
             self.bring(*v, i, &reads);
         }
-        let at = |lives: &[Life], v: V| V(lives[v.0 as usize].register.unwrap_or_default());
         let mut placed = inst.clone();
-        rename(&mut placed, &mut |v| at(&self.lives, v));
+        placed.read_instead(|v| V(self.lives[v.0 as usize].register.unwrap_or_default()));
         for v in &reads {
-            if self.lives[v.0 as usize].next(i + 1).is_none()
-                && let Some(r) = self.lives[v.0 as usize].register.take()
+            let life = &mut self.lives[v.0 as usize];
+            if life.next() == Some(i) {
+                life.uses.pop();
+            }
+            if life.uses.is_empty()
+                && !life.pinned
+                && let Some(r) = life.register.take()
             {
                 self.held[r as usize] = None;
             }
         }
         if let Some(to) = inst.writes() {
             // In the place of an operand that ends here, the addend before others: fused operations overwrite one.
-            let ended = match &placed {
-                Inst::Fma { c, a, .. } => vec![*c, *a],
-                other => other.reads(),
-            };
-            let free = |v: &&V| self.held[v.0 as usize].is_none();
+            let mut ended = placed.reads();
+            if let (Inst::Fma { .. }, [_, .., c]) = (&placed, &ended[..]) {
+                let c = *c;
+                ended.insert(0, c);
+            }
+            let free = |v: &&V| matches!(self.held.get(v.0 as usize), Some(None));
             let r = match ended.iter().find(free) {
                 Some(v) => v.0,
-                None => self.free(i, &reads),
+                None => self.free(&reads),
             };
             self.held[r as usize] = Some(to);
             self.lives[to.0 as usize].register = Some(r);
-            set_target(&mut placed, V(r));
+            placed.write_instead(V(r));
         }
         self.steps.push(Step::Run(placed));
     }
 
     /// A register, freed if none is; `keep` stay where they are.
-    fn free(&mut self, now: usize, keep: &[V]) -> u32 {
+    fn free(&mut self, keep: &[V]) -> u32 {
         if let Some(r) = self.held.iter().position(Option::is_none) {
             return r as u32;
         }
-        let wanted = |v: &V| self.lives[v.0 as usize].next(now).unwrap_or(usize::MAX);
+        let wanted = |v: &V| self.lives[v.0 as usize].next().unwrap_or(usize::MAX);
         let candidates = self.held.iter().flatten().copied();
         let last = candidates.filter(|v| !keep.contains(v)).max_by_key(wanted);
         let v = last.unwrap_or_else(|| unreachable!("an instruction reads four registers at most"));
         let life = &mut self.lives[v.0 as usize];
         let r = life.register.take().unwrap_or_default();
-        if life.again.is_none() && life.slot.is_none() {
+        let again = match (life.again, life.next()) {
+            (Some((_, before)), Some(next)) => next < before,
+            _ => false,
+        };
+        if !again && life.slot.is_none() {
             life.slot = Some(self.slots);
             self.steps.push(Step::Spill {
                 from: V(r),
@@ -160,67 +174,18 @@ impl Allotter<'_> {
         if self.lives[v.0 as usize].register.is_some() {
             return;
         }
-        let r = self.free(now, keep);
+        let r = self.free(keep);
         self.held[r as usize] = Some(v);
         let life = &mut self.lives[v.0 as usize];
         life.register = Some(r);
         match (life.again, life.slot) {
-            (Some(i), _) => {
-                let mut inst = self.code.insts[i].clone();
-                set_target(&mut inst, V(r));
+            (Some((i, before)), _) if now < before => {
+                let mut inst = self.insts[i].clone();
+                inst.write_instead(V(r));
                 self.steps.push(Step::Run(inst));
             }
-            (None, Some(slot)) => self.steps.push(Step::Reload { to: V(r), slot }),
-            (None, None) => unreachable!("a vector is read after it is written"),
+            (_, Some(slot)) => self.steps.push(Step::Reload { to: V(r), slot }),
+            (_, None) => unreachable!("a vector is read after it is written"),
         }
-    }
-}
-
-/// Replaces the vectors that an instruction reads.
-fn rename(inst: &mut Inst, to: &mut dyn FnMut(V) -> V) {
-    let src = |s: &mut Src, to: &mut dyn FnMut(V) -> V| {
-        if let Src::Reg(v) = s {
-            *v = to(*v);
-        }
-    };
-    match inst {
-        Inst::Load { .. } | Inst::Index { .. } => {}
-        Inst::Splat { from, .. } => src(from, to),
-        Inst::One { a, .. } => *a = to(*a),
-        Inst::Two { a, b, .. } => {
-            *a = to(*a);
-            src(b, to);
-        }
-        Inst::Fma { a, b, c, .. } => {
-            *a = to(*a);
-            src(b, to);
-            *c = to(*c);
-        }
-        Inst::Select { x, y, yes, no, .. } => {
-            *x = to(*x);
-            src(y, to);
-            *yes = to(*yes);
-            *no = to(*no);
-        }
-        Inst::Store { from, .. } => *from = to(*from),
-        Inst::Fold { a, b, .. } => {
-            *a = to(*a);
-            if let Some(b) = b {
-                src(b, to);
-            }
-        }
-    }
-}
-
-fn set_target(inst: &mut Inst, r: V) {
-    match inst {
-        Inst::Load { to, .. }
-        | Inst::Splat { to, .. }
-        | Inst::Index { to, .. }
-        | Inst::One { to, .. }
-        | Inst::Two { to, .. }
-        | Inst::Fma { to, .. }
-        | Inst::Select { to, .. } => *to = r,
-        Inst::Store { .. } | Inst::Fold { .. } => {}
     }
 }

@@ -4,157 +4,28 @@
 
 use std::collections::HashMap;
 
-/// A vector: the value of one expression in sixteen neighbouring points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct V(pub(crate) u32);
+pub(crate) use super::inst::{Cmp, FoldKind, Inst, One, Src, Two, V};
 
-/// What an instruction may read besides registers, one number in every lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Src {
-    Reg(V),
-    /// The bits of a constant.
-    Const(u32),
-    /// The number in this slot of the row's arguments.
-    Arg(usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Two {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    /// The second operand where one is NaN, as the machine has it.
-    Max,
-    Min,
-    And,
-    Or,
-    Xor,
-    /// The first times two to the power of the second, rounded once.
-    Scale,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum One {
-    Sqrt,
-    /// To the nearest integer, ties to even.
-    Round,
-    Floor,
-    /// The exponent as a float, and the mantissa from ¾ to 1½ (of positive numbers, denormals too).
-    Exponent,
-    Mantissa,
-}
-
-/// Comparisons; those but `NotEqual` are false where an operand is NaN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Cmp {
-    Less,
-    LessEqual,
-    Equal,
-    NotEqual,
-    Unordered,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum FoldKind {
-    Sum,
-    Max,
-}
-
+/// Where the rows that are run next begin.
 #[derive(Clone, Debug)]
-pub(crate) enum Inst {
-    /// From the row at argument `pointer`, `bytes` further; integers become floats.
-    Load {
-        to: V,
-        pointer: usize,
-        bytes: i32,
-        int: bool,
-    },
-    Splat {
-        to: V,
-        from: Src,
-    },
-    /// The point's coordinate along the row, which begins at the one in argument `first`.
-    Index {
-        to: V,
-        first: usize,
-    },
-    One {
-        op: One,
-        to: V,
-        a: V,
-    },
-    Two {
-        op: Two,
-        to: V,
-        a: V,
-        b: Src,
-    },
-    /// `±a·b ± c`, rounded once.
-    Fma {
-        to: V,
-        a: V,
-        b: Src,
-        c: V,
-        minus_product: bool,
-        minus_c: bool,
-    },
-    /// `yes` where `x cmp y`, else `no`.
-    Select {
-        to: V,
-        cmp: Cmp,
-        x: V,
-        y: Src,
-        yes: V,
-        no: V,
-    },
-    Store {
-        from: V,
-        pointer: usize,
-        bytes: i32,
-    },
-    /// Adds `a`, or `a·b`, to fold `fold`, or takes the greater.
-    Fold {
-        fold: usize,
-        kind: FoldKind,
-        a: V,
-        b: Option<Src>,
-    },
+pub(crate) struct Next {
+    /// Bytes from each row to the one after it, where that is another.
+    pub(super) bytes: Vec<Option<i32>>,
+    /// Points of a row.
+    pub(super) points: i64,
+    /// Rows ahead at most.
+    pub(super) most: i64,
 }
 
-impl Inst {
-    /// Vectors that it reads.
-    pub(crate) fn reads(&self) -> Vec<V> {
-        let reg = |s: &Src| match s {
-            Src::Reg(v) => Some(*v),
-            Src::Const(_) | Src::Arg(_) => None,
+impl Next {
+    /// Nothing where not one row may be asked for.
+    pub(crate) fn new(bytes: Vec<Option<i32>>, points: i64, most: i64) -> Option<Next> {
+        let next = Next {
+            bytes,
+            points,
+            most,
         };
-        match self {
-            Inst::Load { .. } | Inst::Index { .. } => vec![],
-            Inst::Splat { from, .. } => reg(from).into_iter().collect(),
-            Inst::One { a, .. } => vec![*a],
-            Inst::Two { a, b, .. } => [*a].into_iter().chain(reg(b)).collect(),
-            Inst::Fma { a, b, c, .. } => [*a, *c].into_iter().chain(reg(b)).collect(),
-            Inst::Select { x, y, yes, no, .. } => {
-                [*x, *yes, *no].into_iter().chain(reg(y)).collect()
-            }
-            Inst::Store { from, .. } => vec![*from],
-            Inst::Fold { a, b, .. } => [*a].into_iter().chain(b.as_ref().and_then(reg)).collect(),
-        }
-    }
-
-    /// The vector that it writes.
-    pub(crate) fn writes(&self) -> Option<V> {
-        match self {
-            Inst::Load { to, .. }
-            | Inst::Splat { to, .. }
-            | Inst::Index { to, .. }
-            | Inst::One { to, .. }
-            | Inst::Two { to, .. }
-            | Inst::Fma { to, .. }
-            | Inst::Select { to, .. } => Some(*to),
-            Inst::Store { .. } | Inst::Fold { .. } => None,
-        }
+        (most > 0).then_some(next)
     }
 }
 
@@ -167,6 +38,8 @@ pub(crate) struct Code {
     pub(crate) folds: Vec<(FoldKind, usize)>,
     /// Arguments that are addresses come first; then numbers.
     pub(crate) pointers: usize,
+    /// The rows that are run next, where they are known and worth asking for.
+    pub(crate) next: Option<Next>,
     splats: HashMap<Src, V>,
 }
 
@@ -248,7 +121,11 @@ impl Code {
             (Src::Reg(_), _) => (a, b),
             _ => (b, a),
         };
-        let (a, c) = (self.reg(a), self.reg(c));
+        let a = self.reg(a);
+        let c = match (b, c) {
+            (Src::Reg(_), _) | (_, Src::Reg(_)) => c,
+            _ => Src::Reg(self.reg(c)),
+        };
         let to = self.next();
         self.insts.push(Inst::Fma {
             to,

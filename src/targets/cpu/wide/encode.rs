@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! rdi  arguments        rax  points done      k1  comparisons        zmm31…  folds
-//! rsi  points           r11  scratch          k2  the row's end      others  vectors
+//! rsi  points           r11  scratch          k2  the row's end      below   numbers
+//!                                              k3…  the whole row      others  vectors
 //! ```
 //!
 //! Whole vectors first, then the rest in one masked vector: the same instructions, loads and stores masked. Constants
@@ -12,15 +13,19 @@
 
 use iced_x86::{Code as Op, IcedError, Instruction, MemoryOperand, Register};
 
-use super::allot::{Step, allot};
-use super::code::{Code, FoldKind, Inst, One, Src, V};
+use super::allot::{Step, pinned};
+use super::code::{Code, FoldKind, Inst, Src, V};
 use super::layout::{Item, Label, Row, lay};
 use super::operands::{
-    BYTES, ORDERED, Operand, argument, fold_register, fused, predicate, spilled, two, zmm,
+    BYTES, Operand, argument, fold_register, mask, predicate, spilled, two, zmm,
 };
+use super::plan::plan;
+use super::steady::Steady;
 
 /// Points of a vector.
 const LANES: i32 = 16;
+/// Cycles that memory beyond the second-level cache may take.
+const FAR: f64 = 500.0;
 /// Registers of addresses; rows with more read the others when they need them.
 const POINTERS: [Register; 11] = [
     Register::RCX,
@@ -42,7 +47,9 @@ pub(super) struct Encode<'c> {
     pub(super) code: &'c Code,
     items: Vec<Item>,
     pool: Vec<u32>,
-    masked: bool,
+    pub(super) masked: bool,
+    /// How many rows before they are read the next rows are asked for.
+    ahead: i64,
 }
 
 pub(super) type Made = Result<(), IcedError>;
@@ -59,6 +66,7 @@ pub(crate) fn encode(code: &Code, texts: bool) -> Result<Row, String> {
         // Sixteen lanes' numbers, for coordinates.
         pool: (0..LANES as u32).collect(),
         masked: false,
+        ahead: 0,
     };
     e.all().map_err(|e| e.to_string())?;
     lay(&e.items, &e.pool, texts).map_err(|e| e.to_string())
@@ -73,7 +81,12 @@ impl Encode<'_> {
     fn all(&mut self) -> Made {
         use Register::{EAX, ESI, K2, R11D, RAX, RSI, RSP};
         let folds = self.code.folds.len() as u32;
-        let allotted = allot(self.code, 32 - folds);
+        let planned = plan(self.code, 32 - folds);
+        let allotted = &planned.allotted;
+        if let Some(next) = &self.code.next {
+            let row = planned.cycles * next.points as f64 / f64::from(LANES);
+            self.ahead = ((FAR / row).ceil() as i64).clamp(1, next.most);
+        }
         let used = self.code.pointers.min(POINTERS.len());
         let stack = (allotted.slots as i64 * BYTES) as i32;
         let saved: Vec<Register> = POINTERS[..used].iter().skip(SAVED).copied().collect();
@@ -94,6 +107,7 @@ impl Encode<'_> {
             };
             self.splat(fold_register(i), Src::Const(neutral.to_bits()))?;
         }
+        self.ready(&planned.steady, 32 - folds)?;
         self.plain(Instruction::with2(Op::Xor_r32_rm32, EAX, EAX))?;
         self.plain(Instruction::with2(Op::Sub_rm64_imm8, RSI, LANES))?;
         self.items.push(Item::Branch(Op::Jl_rel32_64, Label::Rest));
@@ -127,6 +141,19 @@ impl Encode<'_> {
             self.plain(Instruction::with1(Op::Pop_r64, *r))?;
         }
         self.plain(Ok(Instruction::with(Op::Retnq)))
+    }
+
+    /// What stands ready before the first vector.
+    fn ready(&mut self, steady: &Steady, registers: u32) -> Made {
+        for (i, (cmp, x, y)) in steady.masks.iter().enumerate() {
+            let (left, to, imm) = (Register::ZMM0, mask(i), predicate(*cmp));
+            self.splat(left, *x)?;
+            self.with(*y, move |y| y.compare(to, left, imm))?;
+        }
+        for (i, (_, number)) in steady.pinned.iter().enumerate() {
+            self.splat(zmm(V(pinned(i, registers))), *number)?;
+        }
+        Ok(())
     }
 
     fn steps(&mut self, steps: &[Step]) -> Made {
@@ -167,7 +194,7 @@ impl Encode<'_> {
     }
 
     /// An instruction whose last operand may be a register or one number for every lane.
-    fn with(
+    pub(super) fn with(
         &mut self,
         src: Src,
         make: impl Fn(Operand) -> Result<Instruction, IcedError> + 'static,
@@ -195,7 +222,7 @@ impl Encode<'_> {
         }
     }
 
-    fn splat(&mut self, to: Register, from: Src) -> Made {
+    pub(super) fn splat(&mut self, to: Register, from: Src) -> Made {
         match from {
             Src::Reg(v) => self.plain(Instruction::with2(
                 Op::EVEX_Vmovaps_zmm_k1z_zmmm512,
@@ -246,6 +273,19 @@ impl Encode<'_> {
         ))
     }
 
+    /// Asks for the same place in a row that is run soon.
+    fn ask(&mut self, pointer: usize, mut place: MemoryOperand) -> Made {
+        let next = self.code.next.as_ref();
+        let Some(bytes) = next.and_then(|n| n.bytes.get(pointer).copied().flatten()) else {
+            return Ok(());
+        };
+        place.displacement += self.ahead * i64::from(bytes);
+        if i32::try_from(place.displacement).is_err() {
+            return Ok(());
+        }
+        self.plain(Instruction::with1(Op::Prefetcht0_m8, place))
+    }
+
     fn inst(&mut self, inst: &Inst) -> Made {
         use Register::{EAX, K1, K2, R11D};
         match *inst {
@@ -265,7 +305,8 @@ impl Encode<'_> {
                     made.set_op_mask(K2);
                     made.set_zeroing_masking(true);
                 }
-                self.plain(Ok(made))
+                self.plain(Ok(made))?;
+                self.ask(pointer, from)
             }
             Inst::Splat { to, from } => self.splat(zmm(to), from),
             Inst::Index { to, first } => {
@@ -309,12 +350,15 @@ impl Encode<'_> {
                 no,
             } => {
                 let (x, imm) = (zmm(x), predicate(cmp));
-                self.with(y, move |y| y.compare(x, imm))?;
-                let op = Op::EVEX_Vblendmps_zmm_k1z_zmm_zmmm512b32;
-                let mut made = Instruction::with3(op, zmm(to), zmm(no), zmm(yes))?;
-                made.set_op_mask(K1);
-                self.plain(Ok(made))
+                self.with(y, move |y| y.compare(K1, x, imm))?;
+                self.choose(to, K1, yes, Some(no))
             }
+            Inst::Choose {
+                to,
+                mask: k,
+                yes,
+                no,
+            } => self.choose(to, mask(k), yes, no),
             Inst::Store {
                 from,
                 pointer,
@@ -328,69 +372,7 @@ impl Encode<'_> {
                 }
                 self.plain(Ok(made))
             }
-            Inst::Fold { fold, kind, a, b } => {
-                let (to, a, masked) = (fold_register(fold), zmm(a), self.masked);
-                let end = move |mut made: Instruction| {
-                    if masked {
-                        made.set_op_mask(K2);
-                    }
-                    made
-                };
-                match (kind, b) {
-                    (FoldKind::Sum, Some(b)) => self.with(b, move |b| {
-                        b.third(Op::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er, to, a)
-                            .map(end)
-                    }),
-                    (FoldKind::Sum, None) => {
-                        let op = Op::EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er;
-                        self.plain(Instruction::with3(op, to, to, a).map(end))
-                    }
-                    (FoldKind::Max, _) => {
-                        // Where the fold is NaN it stays; where the operand is, the machine takes that.
-                        let compare = Operand::Register(to).compare(to, ORDERED)?;
-                        let mut compare = compare;
-                        if masked {
-                            compare.set_op_mask(K2);
-                        }
-                        self.plain(Ok(compare))?;
-                        let op = Op::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae;
-                        let mut made = Instruction::with3(op, to, to, a)?;
-                        made.set_op_mask(K1);
-                        self.plain(Ok(made))
-                    }
-                }
-            }
+            Inst::Fold { fold, kind, a, b } => self.fold((fold, kind), a, b),
         }
-    }
-
-    fn one(&mut self, op: One, to: Register, a: Register) -> Made {
-        let round = Op::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae;
-        self.plain(match op {
-            One::Sqrt => Instruction::with2(Op::EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er, to, a),
-            One::Round => Instruction::with3(round, to, a, 8),
-            One::Floor => Instruction::with3(round, to, a, 9),
-            One::Exponent => Instruction::with2(Op::EVEX_Vgetexpps_zmm_k1z_zmmm512b32_sae, to, a),
-            One::Mantissa => {
-                Instruction::with3(Op::EVEX_Vgetmantps_zmm_k1z_zmmm512b32_imm8_sae, to, a, 0)
-            }
-        })
-    }
-
-    /// Fused operations overwrite an operand: the one that ends here, else a copy.
-    fn fma(&mut self, to: V, (a, b): (V, Src), c: V, minus: (bool, bool)) -> Made {
-        let [f132, f231] = fused(minus);
-        let (first, factor) = match b {
-            Src::Reg(b) if b == to && c != to => (b, Src::Reg(a)),
-            _ => (a, b),
-        };
-        if first == to && c != to {
-            let (to, c) = (zmm(to), zmm(c));
-            return self.with(factor, move |b| b.third(f132, to, c));
-        }
-        if c != to {
-            self.splat(zmm(to), Src::Reg(c))?;
-        }
-        let (to, a) = (zmm(to), zmm(a));
-        self.with(b, move |b| b.third(f231, to, a))
     }
 }

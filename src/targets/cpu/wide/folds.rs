@@ -5,11 +5,42 @@
 
 use iced_x86::{Code as Op, Instruction, Register};
 
-use super::code::{Cmp, FoldKind};
+use super::code::{Cmp, FoldKind, Src, V};
 use super::encode::{Encode, Made};
-use super::operands::{argument, fold_register, predicate};
+use super::operands::{ORDERED, Operand, argument, fold_register, predicate, zmm};
 
 impl Encode<'_> {
+    /// Adds `a`, or `a·b`, to a fold, or takes the greater; of a masked vector the lanes that the row has.
+    pub(super) fn fold(&mut self, (fold, kind): (usize, FoldKind), a: V, b: Option<Src>) -> Made {
+        use Register::{K1, K2};
+        let (to, a, masked) = (fold_register(fold), zmm(a), self.masked);
+        let end = move |mut made: Instruction| {
+            if masked {
+                made.set_op_mask(K2);
+            }
+            made
+        };
+        match (kind, b) {
+            (FoldKind::Sum, Some(b)) => self.with(b, move |b| {
+                b.third(Op::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er, to, a)
+                    .map(end)
+            }),
+            (FoldKind::Sum, None) => {
+                let op = Op::EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er;
+                self.plain(Instruction::with3(op, to, to, a).map(end))
+            }
+            (FoldKind::Max, _) => {
+                // Where the fold is NaN it stays; where the operand is, the machine takes that.
+                let compare = Operand::Register(to).compare(K1, to, ORDERED)?;
+                self.plain(Ok(end(compare)))?;
+                let op = Op::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae;
+                let mut made = Instruction::with3(op, to, to, a)?;
+                made.set_op_mask(K1);
+                self.plain(Ok(made))
+            }
+        }
+    }
+
     /// Brings each fold to one number: halves onto each other, in a fixed order.
     pub(super) fn results(&mut self) -> Made {
         use Register::{XMM0, XMM1, YMM0, YMM1};

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! jit::wide (what a group computes) ─▶ code, math: instructions on as many values as needed
-//!                                        └─▶ allot: registers and spills ─▶ encode (folds, operands) ─▶ layout: bytes
+//!     ─▶ steady (what no vector changes) ─▶ plan: order, allot (registers, spills), cycles
+//!     ─▶ encode (compute, folds, operands) ─▶ layout: bytes
 //! ```
 //!
 //! A function runs one row: `(args, n)`, where `args` holds the addresses of the row's first elements, then numbers
@@ -13,11 +14,17 @@
 
 mod allot;
 pub(crate) mod code;
+mod compute;
+mod cycles;
 mod encode;
 mod folds;
+mod inst;
 mod layout;
 mod math;
 mod operands;
+mod order;
+mod plan;
+mod steady;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
 

@@ -41,23 +41,27 @@ pub(super) fn two(op: Two) -> Op {
     }
 }
 
-/// The fused operations `to·b + c` and `a·b + to` with these signs of the product and the addend.
-pub(super) fn fused(minus: (bool, bool)) -> [Op; 2] {
+/// The fused operations `to·b + c`, `to·a + b` and `a·b + to` with these signs of the product and the addend.
+pub(super) fn fused(minus: (bool, bool)) -> [Op; 3] {
     match minus {
         (false, false) => [
             Op::EVEX_Vfmadd132ps_zmm_k1z_zmm_zmmm512b32_er,
+            Op::EVEX_Vfmadd213ps_zmm_k1z_zmm_zmmm512b32_er,
             Op::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
         ],
         (true, false) => [
             Op::EVEX_Vfnmadd132ps_zmm_k1z_zmm_zmmm512b32_er,
+            Op::EVEX_Vfnmadd213ps_zmm_k1z_zmm_zmmm512b32_er,
             Op::EVEX_Vfnmadd231ps_zmm_k1z_zmm_zmmm512b32_er,
         ],
         (false, true) => [
             Op::EVEX_Vfmsub132ps_zmm_k1z_zmm_zmmm512b32_er,
+            Op::EVEX_Vfmsub213ps_zmm_k1z_zmm_zmmm512b32_er,
             Op::EVEX_Vfmsub231ps_zmm_k1z_zmm_zmmm512b32_er,
         ],
         (true, true) => [
             Op::EVEX_Vfnmsub132ps_zmm_k1z_zmm_zmmm512b32_er,
+            Op::EVEX_Vfnmsub213ps_zmm_k1z_zmm_zmmm512b32_er,
             Op::EVEX_Vfnmsub231ps_zmm_k1z_zmm_zmmm512b32_er,
         ],
     }
@@ -78,14 +82,24 @@ impl Operand {
         }
     }
 
-    /// `k1 = x ? self`.
-    pub(super) fn compare(self, x: Register, predicate: u32) -> Result<Instruction, IcedError> {
+    /// `to = x ? self`.
+    pub(super) fn compare(
+        self,
+        to: Register,
+        x: Register,
+        predicate: u32,
+    ) -> Result<Instruction, IcedError> {
         let op = Op::EVEX_Vcmpps_kr_k1_zmm_zmmm512b32_imm8_sae;
         match self {
-            Operand::Register(y) => Instruction::with4(op, Register::K1, x, y, predicate),
-            Operand::Memory(y) => Instruction::with4(op, Register::K1, x, y, predicate),
+            Operand::Register(y) => Instruction::with4(op, to, x, y, predicate),
+            Operand::Memory(y) => Instruction::with4(op, to, x, y, predicate),
         }
     }
+}
+
+/// The mask of a comparison that holds for the whole row.
+pub(super) fn mask(i: usize) -> Register {
+    Register::K3 + i as u32
 }
 
 pub(super) fn fold_register(fold: usize) -> Register {

@@ -6,7 +6,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module, default_libcall_names};
 
 use super::super::isa::Isa;
-use super::code::{Cmp, Code, FoldKind, Src, Two};
+use super::code::{Cmp, Code, FoldKind, Next, Src, Two};
 use super::{encode, float};
 
 /// Runs a row over `n` points with these arguments; `false`, said aloud, where the machine cannot.
@@ -56,6 +56,8 @@ fn values_without_a_register_are_kept_elsewhere() {
     }
     let sum = code.reg(sum);
     code.store(sum, ROWS, 0);
+    // Asking for memory that nobody has is harmless.
+    code.next = Next::new(vec![Some(1 << 20); ROWS], 100, 3);
     for n in (0..40).chain([64, 100]) {
         let value = |k: usize, i: usize| ((k * 31 + i * 7) % 23) as f32 - 11.0;
         let rows: Vec<Vec<f32>> = (0..ROWS)
@@ -99,6 +101,71 @@ fn what_is_overwritten_is_read_first() {
             assert_eq!([a[i], b[i], b[40 + i]], [x + 1.0, x, x * (x + 100.0)]);
         }
         assert_eq!([b[37], b[77]], [0.0; 2]);
+    }
+}
+
+/// Two rows change places.
+#[test]
+fn all_rows_are_read_before_one_is_written() {
+    let mut code = Code::new(2);
+    let (x, y) = (code.load(0, 0, false), code.load(1, 0, false));
+    code.store(x, 1, 0);
+    code.store(y, 0, 0);
+    let mut a: Vec<f32> = (0..37).map(|i| i as f32).collect();
+    let mut b: Vec<f32> = (0..37).map(|i| 100.0 + i as f32).collect();
+    let mut arguments = [a.as_mut_ptr() as u64, b.as_mut_ptr() as u64];
+    if run(&code, &mut arguments, 37) {
+        for i in 0..37 {
+            assert_eq!([a[i], b[i]], [100.0 + i as f32, i as f32]);
+        }
+    }
+}
+
+/// Where a choice does not depend on the point: all ways to say it, more of them than masks.
+#[test]
+fn choices_of_whole_rows_are_those_of_each_point() {
+    let values = [-1.0f32, 0.0, 2.0, f32::NAN];
+    let all = [
+        Cmp::Less,
+        Cmp::LessEqual,
+        Cmp::Equal,
+        Cmp::NotEqual,
+        Cmp::Unordered,
+    ];
+    let mut code = Code::new(2);
+    let x = Src::Reg(code.load(0, 0, false));
+    for (k, cmp) in all.into_iter().chain(all).enumerate() {
+        let other = if k < 5 { Src::Arg(3) } else { float(2.0) };
+        let zero = code.select(cmp, Src::Arg(2), other, x, float(0.0));
+        code.store(zero, 1, 3 * k as i32 * 64);
+        let one = code.select(cmp, Src::Arg(2), other, float(1.0), x);
+        code.store(one, 1, (3 * k + 1) as i32 * 64);
+        let again = code.select(cmp, Src::Arg(2), other, x, Src::Reg(one));
+        code.store(again, 1, (3 * k + 2) as i32 * 64);
+    }
+    let row: Vec<f32> = (0..16).map(|i| 3.0 + i as f32).collect();
+    for p in values {
+        for q in values {
+            let mut out = vec![0.0f32; 30 * 16];
+            let pointers = [row.as_ptr() as u64, out.as_mut_ptr() as u64];
+            let mut arguments = [pointers[0], pointers[1], number(p), number(q)];
+            if !run(&code, &mut arguments, 16) {
+                return;
+            }
+            for (k, got) in out.chunks(48).enumerate() {
+                let q = if k < 5 { q } else { 2.0 };
+                let held = [p < q, p <= q, p == q, p != q, p.is_nan() || q.is_nan()][k % 5];
+                for (i, x) in row.iter().enumerate() {
+                    let want = if held { [*x, 1.0, *x] } else { [0.0, *x, *x] };
+                    assert_eq!(
+                        [got[i], got[16 + i], got[32 + i]],
+                        want,
+                        "{p} {:?} {q}",
+                        all[k % 5]
+                    );
+                }
+            }
+        }
     }
 }
 
