@@ -30,7 +30,7 @@ train Points on points {
   weight.y  = 0.5
   epochs    = 12
   stop      = patience(6, on = valid.f1)
-  metrics   = [accuracy, f1, confusion, top(2), mae, mape]
+  metrics   = [accuracy, f1, f1(average = micro), confusion, top(2), top(3), mae, mape]
   seed      = 3
 }
 ";
@@ -92,7 +92,9 @@ fn two_targets_are_trained_measured_and_tabled() {
     assert_eq!(of("saved").len(), validated.len());
     let last = validated.last().unwrap();
     assert_eq!(log.last().unwrap()["event"], "finished");
-    for key in ["f1", "accuracy", "top", "mae", "mape"] {
+    for key in [
+        "f1", "f1_micro", "accuracy", "top_2", "top_3", "mae", "mape",
+    ] {
         let key = format!("valid.{key}");
         assert_eq!(last[&key], summary[&key], "{key}");
     }
@@ -123,8 +125,11 @@ fn two_targets_are_trained_measured_and_tabled() {
     let diagonal = (0..3).map(|i| counts[i][i].as_u64().unwrap()).sum::<u64>();
     let accuracy = eval["valid.accuracy"].as_f64().unwrap();
     assert!((accuracy - diagonal as f64 / 36.0).abs() < 1e-12);
-    let top = eval["valid.top"].as_f64().unwrap();
+    let top = eval["valid.top_2"].as_f64().unwrap();
     assert!(top >= accuracy && accuracy > 0.5, "{top} {accuracy}");
+    // Three classes: one of three is always right, and each example has one answer.
+    assert_eq!(eval["valid.top_3"], 1.0);
+    assert_eq!(eval["valid.f1_micro"], eval["valid.accuracy"]);
     assert!(
         fs::read_to_string(run.join("confusion.svg"))
             .unwrap()

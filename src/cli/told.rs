@@ -28,14 +28,11 @@ pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
             text.push_str(&versus(m, rival, metrics));
             continue;
         }
-        let Some(value) = m.metric(metric.key()) else {
+        let Some(value) = m.metric(&metric.key()) else {
             continue;
         };
-        text.push_str(&match metric {
-            Metric::Top(k) => format!("  top {k} {}", amount(metric, value)),
-            Metric::BitsPerChar => format!("  bits per char {}", amount(metric, value)),
-            _ => format!("  {} {}", metric.key(), amount(metric, value)),
-        });
+        let name = metric.key().replace('_', " ");
+        text.push_str(&format!("  {name} {}", amount(metric, value)));
         if let Some((name, value)) = beside(&format!("rival.{}", metric.key())) {
             text.push_str(&format!(" ({name} {})", amount(metric, value)));
         }

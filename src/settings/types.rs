@@ -4,6 +4,7 @@
 //! a run folder stores them beside the checkpoints. Every field has its effective value: defaults
 //! are filled in by the checker from the one table of settings. Long because it lists them all.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -293,23 +294,24 @@ impl Metric {
         }
     }
 
-    /// The name in `valid.<name>` and in the metrics of a run: without arguments.
-    pub fn key(&self) -> &'static str {
+    /// The name in `valid.<name>` and in the metrics of a run: `top_5`, `f1_micro`; the usual average is not named.
+    pub fn key(&self) -> Cow<'static, str> {
         match self {
-            Metric::Perplexity => "perplexity",
-            Metric::BitsPerChar => "bits_per_char",
-            Metric::Accuracy => "accuracy",
-            Metric::Mae => "mae",
-            Metric::Mse => "mse",
-            Metric::Rmse => "rmse",
-            Metric::Versus(_) => "versus",
-            Metric::Copied => "copied",
-            Metric::Top(_) => "top",
-            Metric::Mape => "mape",
-            Metric::F1(_) => "f1",
-            Metric::EntityF1 => "entity_f1",
-            Metric::Bleu => "bleu",
-            Metric::Confusion => "confusion",
+            Metric::Perplexity => "perplexity".into(),
+            Metric::BitsPerChar => "bits_per_char".into(),
+            Metric::Accuracy => "accuracy".into(),
+            Metric::Mae => "mae".into(),
+            Metric::Mse => "mse".into(),
+            Metric::Rmse => "rmse".into(),
+            Metric::Versus(_) => "versus".into(),
+            Metric::Copied => "copied".into(),
+            Metric::Top(k) => format!("top_{k}").into(),
+            Metric::Mape => "mape".into(),
+            Metric::F1(Average::Macro) => "f1".into(),
+            Metric::F1(Average::Micro) => "f1_micro".into(),
+            Metric::EntityF1 => "entity_f1".into(),
+            Metric::Bleu => "bleu".into(),
+            Metric::Confusion => "confusion".into(),
         }
     }
 }
@@ -332,7 +334,7 @@ impl fmt::Display for Metric {
             | Metric::Copied
             | Metric::EntityF1
             | Metric::Bleu
-            | Metric::Confusion => f.write_str(self.key()),
+            | Metric::Confusion => f.write_str(&self.key()),
         }
     }
 }
@@ -370,9 +372,9 @@ impl Watched {
     }
 
     /// `loss`, `accuracy`: what stands after `valid.`.
-    pub fn key(&self) -> &'static str {
+    pub fn key(&self) -> Cow<'static, str> {
         match self {
-            Watched::Loss => "loss",
+            Watched::Loss => "loss".into(),
             Watched::Metric(m) => m.key(),
         }
     }

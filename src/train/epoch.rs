@@ -177,7 +177,7 @@ impl Run<'_> {
         let watched = self.plan.settings.stop.as_ref().map(|s| &s.on);
         let watched = watched.unwrap_or(&Watched::Loss);
         let value = match &measured {
-            Some((m, _)) => m.metric(watched.key()).unwrap_or(m.loss),
+            Some((m, _)) => m.metric(&watched.key()).unwrap_or(m.loss),
             None => train_loss,
         };
         let loss = measured.as_ref().map_or(train_loss, |(m, _)| m.loss);

@@ -214,7 +214,7 @@ impl<'a> Evaluator<'a> {
                 out.push((key.to_string(), value));
             }
         };
-        let key = metric.key();
+        let key = &*metric.key();
         match metric {
             Metric::Perplexity => put(key, nats.map(|n| libm::exp(n.1))),
             Metric::BitsPerChar => put(key, nats.map(|n| n.1 / std::f64::consts::LN_2)),
@@ -232,7 +232,7 @@ impl<'a> Evaluator<'a> {
                     put(key, copied(self.dataset, target, texts)?);
                 }
             }
-            Metric::Top(_) => put(key, sums.top()),
+            Metric::Top(k) => put(key, sums.top(*k)),
             Metric::F1(average) => put(key, sums.f1(*average)),
             Metric::EntityF1 => put(key, sums.entity_f1()),
             Metric::Bleu => put(key, wrote.bleu),

@@ -24,9 +24,8 @@ struct Target {
     count: f64,
     right: f64,
     answers: f64,
-    /// How many likeliest `within` looks at.
-    top: usize,
-    within: f64,
+    /// How many answers are among the `k` likeliest, for each `k` that a metric asks for.
+    within: Vec<(u32, f64)>,
     /// By class, where a metric asks.
     counts: Option<Counts>,
     confusion: Option<Confusion>,
@@ -64,17 +63,18 @@ impl Sums {
         let f1 = wants(|m| matches!(m, Metric::F1(_)));
         let confusion = wants(|m| *m == Metric::Confusion);
         let entities = wants(|m| *m == Metric::EntityF1);
-        let top = metrics.iter().find_map(|m| match m {
-            Metric::Top(k) => Some(*k as usize),
+        let within = metrics.iter().filter_map(|m| match m {
+            Metric::Top(k) => Some((*k, 0.0)),
             _ => None,
         });
+        let within: Vec<(u32, f64)> = within.collect();
         let columns = dataset.columns().iter();
         let targets = columns
             .filter(|c| c.role == FieldRole::Target)
             .map(|c| Target {
                 name: c.name.clone(),
                 weight: named(&c.name).map_or(1.0, |l| l.weight),
-                top: top.unwrap_or(1),
+                within: within.clone(),
                 counts: f1.then(|| Counts::new(names(c))),
                 confusion: confusion.then(|| Confusion::new(sides(c))),
                 entities: entities.then(Entities::default),
@@ -150,10 +150,11 @@ impl Sums {
         Some(target.right / target.answers)
     }
 
-    /// The share of answers among the likeliest few, of the first target of classes.
-    pub fn top(&self) -> Option<f64> {
+    /// The share of answers among the `k` likeliest, of the first target of classes.
+    pub fn top(&self, k: u32) -> Option<f64> {
         let target = self.answering()?;
-        Some(target.within / target.answers)
+        let (_, within) = target.within.iter().find(|(n, _)| *n == k)?;
+        Some(within / target.answers)
     }
 
     /// The F1 score of the first target that has answers.
@@ -244,7 +245,9 @@ impl Target {
             let answer = likeliest(p);
             self.answers += 1.0;
             self.right += f64::from(u8::from(answer == y));
-            self.within += f64::from(u8::from(among(p, y, self.top)));
+            for (k, within) in &mut self.within {
+                *within += f64::from(u8::from(among(p, y, *k as usize)));
+            }
             if let Some(counts) = &mut self.counts {
                 counts.add(y, answer);
             }

@@ -84,7 +84,7 @@ fn a_whole_block_is_read() {
     assert_eq!(s.weight("b", 1).decay, 0.0);
     assert_eq!(s.weight("W", 2).decay, 0.1);
     let stop = s.stop.as_ref().unwrap();
-    assert_eq!((stop.checks, stop.on.key()), (3, "perplexity"));
+    assert_eq!((stop.checks, &*stop.on.key()), (3, "perplexity"));
 }
 
 #[test]
@@ -148,6 +148,10 @@ fn mistakes_in_train() {
             "optimizer = sgd(nesterov = yes)",
             "setting::conflict: `nesterov` looks ahead by `momentum`, which is 0 \
              @ sgd(nesterov = yes)",
+        ),
+        (
+            "metrics = [f1, top(1), f1(micro), top(5), f1(average = macro)]",
+            "setting::repeated: metric `f1` is named twice @ f1(average = macro)",
         ),
         (
             "metrics = [accuracy, accuracy]",

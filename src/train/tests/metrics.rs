@@ -47,6 +47,8 @@ fn answers_are_counted_by_class() {
         Metric::F1(Average::Macro),
         Metric::Confusion,
         Metric::Top(4),
+        Metric::F1(Average::Micro),
+        Metric::Top(1),
     ];
     let m = measured(&all, &dataset, stage(), &chain());
     let confusion = m.by_class.confusion.as_ref().unwrap();
@@ -54,7 +56,9 @@ fn answers_are_counted_by_class() {
     assert_eq!(confusion.counts, counts.map(Vec::from));
     let scores = [8.0 / 13.0, 12.0 / 15.0, 8.0 / 13.0, 4.0 / 11.0];
     close(&m, "f1", scores.iter().sum::<f64>() / 4.0);
-    close(&m, "top", 1.0);
+    close(&m, "top_4", 1.0);
+    close(&m, "top_1", 16.0 / 26.0);
+    close(&m, "f1_micro", 16.0 / 26.0);
     assert_eq!(m.metric("confusion"), None, "a table is no number");
     let by_class = m.by_class.f1.as_ref().unwrap();
     let have: Vec<(&str, f64)> = by_class.iter().map(|(n, s)| (n.as_str(), *s)).collect();
@@ -63,9 +67,9 @@ fn answers_are_counted_by_class() {
 
     let all = [Metric::F1(Average::Micro), Metric::Accuracy, Metric::Top(1)];
     let m = measured(&all, &dataset, stage(), &chain());
-    close(&m, "f1", 16.0 / 26.0);
+    close(&m, "f1_micro", 16.0 / 26.0);
     close(&m, "accuracy", 16.0 / 26.0);
-    close(&m, "top", 16.0 / 26.0);
+    close(&m, "top_1", 16.0 / 26.0);
 }
 
 #[test]
