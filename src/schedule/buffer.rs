@@ -57,20 +57,31 @@ impl Sizes {
         let known = self.covers.entry((a, b));
         *known.or_insert_with(|| size::mostly_covers(&all[a], &all[b]))
     }
+
+    /// How many of the sizes are larger.
+    fn above(&mut self, own: usize) -> usize {
+        let all = 0..self.all.len();
+        let larger = |a: &usize| self.mostly_covers(*a, own) && !self.mostly_covers(own, *a);
+        all.filter(larger).count()
+    }
 }
 
-/// Gives temporaries their slots and returns the sizes each slot must hold.
+/// Gives temporaries their slots and returns the sizes each slot must hold. The largest are placed first, so that what
+/// is small goes where there is room and not the other way (greedy by size: Pisarchyk and Lee 2020).
 pub fn slots(buffers: &mut [Buffer], dims: &DimTable) -> Result<Vec<Vec<Dim>>, Diagnostic> {
-    let mut order: Vec<usize> = (0..buffers.len())
-        .filter(|&i| matches!(buffers[i].home, Home::Temp(_)))
-        .collect();
-    order.sort_by_key(|&i| (buffers[i].life, i));
-    let mut slots: Vec<Slot> = Vec::new();
     let mut sizes = Sizes::default();
-    for i in order {
+    let mut order: Vec<(usize, usize)> = Vec::new();
+    for (i, b) in buffers.iter().enumerate() {
+        if matches!(b.home, Home::Temp(_)) {
+            let elements = known(&size::product(&b.shape)?, dims)?;
+            order.push((i, sizes.number(&elements)));
+        }
+    }
+    let above: Vec<usize> = (0..sizes.all.len()).map(|own| sizes.above(own)).collect();
+    order.sort_by_key(|&(i, own)| (above[own], buffers[i].life, i));
+    let mut slots: Vec<Slot> = Vec::new();
+    for (i, own) in order {
         let b = &mut buffers[i];
-        let elements = known(&size::product(&b.shape)?, dims)?;
-        let own = sizes.number(&elements);
         let free = |s: &Slot| {
             let mut lives = s.lives.iter();
             !lives.any(|l| l.0 <= b.life.1 && b.life.0 <= l.1)
@@ -102,9 +113,10 @@ pub fn slots(buffers: &mut [Buffer], dims: &DimTable) -> Result<Vec<Vec<Dim>>, D
         if sizes.mostly_covers(own, s.top) {
             s.top = own;
         }
-        if !s.sizes.iter().any(|old| size::covers(old, &elements)) {
-            s.sizes.retain(|old| !size::covers(&elements, old));
-            s.sizes.push(elements);
+        let elements = &sizes.all[own];
+        if !s.sizes.iter().any(|old| size::covers(old, elements)) {
+            s.sizes.retain(|old| !size::covers(elements, old));
+            s.sizes.push(elements.clone());
         }
         s.lives.push(b.life);
         b.home = Home::Temp(at);
