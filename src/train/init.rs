@@ -4,6 +4,8 @@
 //! depends on the seed, its own path, shape and kind alone, so adding a layer changes no other
 //! weight, and every machine starts from the same bits.
 
+use std::sync::Mutex;
+
 use super::lanes;
 use crate::philox::{Domain, Place, key, path_hash};
 use crate::settings::{InitRule, TrainSettings};
@@ -59,19 +61,47 @@ pub struct ParamSpec {
 }
 
 /// The whole arena of a signature. A weight that a rule of the settings gives a start to has that
-/// one; a slot that no spec names starts at zero.
-pub fn arena(signature: &Signature, specs: &[ParamSpec], settings: &TrainSettings) -> Vec<f32> {
+/// one; a slot that no spec names starts at zero. Each weight has draws of its own, so that any of
+/// `threads` may fill it.
+pub fn arena(
+    signature: &Signature,
+    specs: &[ParamSpec],
+    settings: &TrainSettings,
+    threads: usize,
+) -> Vec<f32> {
     let mut arena = vec![0.0; signature.param_len];
-    for slot in &signature.params {
+    let mut wanted = Vec::new();
+    let (mut rest, mut at) = (&mut arena[..], 0);
+    let mut slots: Vec<&ParamSlot> = signature.params.iter().collect();
+    slots.sort_by_key(|slot| slot.offset);
+    for slot in slots {
         let declared = specs.iter().find(|s| s.path == slot.path);
         let rule = settings.weight(&slot.path, slot.shape.len()).init;
         let init = rule
             .map(Init::from)
             .or(declared.map(|s| s.init))
             .unwrap_or(Init::Zeros);
-        let weight = &mut arena[slot.offset..slot.offset + slot.len];
-        fill(weight, slot, init, settings.seed);
+        let (weight, after) = rest[slot.offset - at..].split_at_mut(slot.len);
+        (rest, at) = (after, slot.offset + slot.len);
+        wanted.push((weight, slot, init));
     }
+    let workers = match signature.param_len {
+        0..FEW => 1,
+        _ => threads.min(wanted.len()),
+    };
+    let wanted = Mutex::new(wanted.into_iter());
+    let next = || wanted.lock().ok()?.next();
+    let work = || {
+        while let Some((weight, slot, init)) = next() {
+            fill(weight, slot, init, settings.seed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            scope.spawn(work);
+        }
+        work();
+    });
     arena
 }
 
@@ -130,6 +160,9 @@ fn uniform(weight: &mut [f32], place: Place, first: u64, bound: f64) {
     }
 }
 
+/// Fewer weights than these are filled before another thread has begun.
+const FEW: usize = 1 << 14;
+
 /// Vectors that are made orthonormal before the others are projected against them: they stay in
 /// the nearest cache meanwhile.
 const BLOCK: usize = 8;
@@ -187,6 +220,7 @@ fn gram_schmidt(basis: &mut [f64], size: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::tests::{settings, signature};
 
     fn start(path: &str, shape: &[usize], init: Init, seed: u64) -> Vec<f32> {
         let len = shape.iter().product();
@@ -284,6 +318,35 @@ mod tests {
         assert_eq!(start("b", &[2], Init::Ones, 1), [1.0; 2]);
         assert_eq!(start("b", &[], Init::Ones, 1), [1.0]);
         assert_eq!(start("b", &[0, 4], Init::Orthogonal, 1), [0f32; 0]);
+    }
+
+    #[test]
+    fn any_thread_may_fill_a_weight() {
+        let shapes = [
+            ("a", [40, 40]),
+            ("b", [300, 20]),
+            ("c", [3, 5]),
+            ("d", [90, 120]),
+        ];
+        let shapes: Vec<(&str, &[usize])> = shapes.iter().map(|(p, s)| (*p, &s[..])).collect();
+        let mut signature = signature(&shapes);
+        let spec = |slot: &ParamSlot| ParamSpec {
+            path: slot.path.clone(),
+            shape: slot.shape.clone(),
+            init: Init::Orthogonal,
+            symbols: vec![None, None],
+        };
+        let specs: Vec<ParamSpec> = signature.params.iter().map(spec).collect();
+        assert!(signature.param_len > FEW);
+        let one = arena(&signature, &specs, &settings(), 1);
+        signature.params.reverse();
+        for threads in [2, 5] {
+            assert_eq!(arena(&signature, &specs, &settings(), threads), one);
+        }
+        assert_eq!(
+            one[..1600],
+            start("a", &[40, 40], Init::Orthogonal, settings().seed)
+        );
     }
 
     #[test]

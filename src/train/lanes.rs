@@ -32,63 +32,113 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// at a time; `size` elements a vector.
 pub fn project(basis: &[f64], rest: &mut [f64], size: usize) {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
+    if is_x86_feature_detected!("avx512f") {
+        // SAFETY: the machine has these instructions.
+        return unsafe { project_avx512(basis, rest, size) };
+    } else if is_x86_feature_detected!("avx2") {
         // SAFETY: the machine has these instructions.
         return unsafe { project_avx2(basis, rest, size) };
     }
-    project_here(basis, rest, size);
+    project_here::<1>(basis, rest, size);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn project_avx512(basis: &[f64], rest: &mut [f64], size: usize) {
+    project_here::<2>(basis, rest, size);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn project_avx2(basis: &[f64], rest: &mut [f64], size: usize) {
-    project_here(basis, rest, size);
+    project_here::<1>(basis, rest, size);
+}
+
+/// Two vectors at a time where registers hold the sums of both: each element of the basis is then read once for them.
+#[inline(always)]
+fn project_here<const N: usize>(basis: &[f64], rest: &mut [f64], size: usize) {
+    let mut groups = rest.chunks_exact_mut(N * size);
+    for group in &mut groups {
+        let mut each = group.chunks_exact_mut(size);
+        project_group::<N>(
+            basis,
+            std::array::from_fn(|_| each.next().unwrap_or_default()),
+        );
+    }
+    for v in groups.into_remainder().chunks_exact_mut(size) {
+        project_group::<1>(basis, [v]);
+    }
 }
 
 #[inline(always)]
-fn project_here(basis: &[f64], rest: &mut [f64], size: usize) {
+fn project_group<const N: usize>(basis: &[f64], mut group: [&mut [f64]; N]) {
+    let size = group[0].len();
     let fours = basis.chunks_exact(4 * size);
     let ones = fours.remainder().chunks_exact(size);
-    for v in rest.chunks_exact_mut(size) {
-        for four in fours.clone() {
-            let (a, b) = four.split_at(2 * size);
-            let ((a, b), (c, d)) = (a.split_at(size), b.split_at(size));
-            take_four([a, b, c, d], v);
-        }
-        for q in ones.clone() {
+    for four in fours {
+        let (a, b) = four.split_at(2 * size);
+        let ((a, b), (c, d)) = (a.split_at(size), b.split_at(size));
+        take_four([a, b, c, d], &mut group);
+    }
+    for q in ones {
+        for v in &mut group {
             let along = dot(q, v);
             v.iter_mut().zip(q).for_each(|(x, q)| *x -= along * q);
         }
     }
 }
 
-/// v ← v − Σ (v·q)·q over these q, subtracted in their order; all are as long as v.
+/// v ← v − Σ (v·q)·q over these q, subtracted in their order, for each v of the group; all are as long.
 #[inline(always)]
-fn take_four(basis: [&[f64]; 4], v: &mut [f64]) {
-    let [a, b, c, d] = basis;
-    let mut lanes = [[0.0; LANES]; 4];
-    let (whole, rest) = v.as_chunks::<LANES>();
+fn take_four<const N: usize>(basis: [&[f64]; 4], group: &mut [&mut [f64]; N]) {
     let chunks = basis.map(|q| q.as_chunks::<LANES>());
-    let [p, q, r, s] = chunks.map(|(whole, _)| whole);
-    for ((((x, p), q), r), s) in whole.iter().zip(p).zip(q).zip(r).zip(s) {
-        for (lanes, y) in lanes.iter_mut().zip([p, q, r, s]) {
-            for ((l, x), y) in lanes.iter_mut().zip(x).zip(y) {
-                *l += x * y;
+    let [a, b, c, d] = chunks.map(|(whole, _)| whole);
+    let whole = || a.iter().zip(b).zip(c).zip(d).enumerate();
+    let mut lanes = [[[0.0; LANES]; 4]; N];
+    for (i, (((a, b), c), d)) in whole() {
+        let four = [*a, *b, *c, *d];
+        for (lanes, v) in lanes.iter_mut().zip(group.iter()) {
+            let x = v.as_chunks::<LANES>().0[i];
+            for (lanes, q) in lanes.iter_mut().zip(four) {
+                *lanes = map(*lanes, x, q, |l, x, q| l + x * q);
             }
         }
     }
-    for (lanes, (_, others)) in lanes.iter_mut().zip(chunks) {
-        for ((l, x), y) in lanes.iter_mut().zip(rest).zip(others) {
-            *l += x * y;
+    for (lanes, v) in lanes.iter_mut().zip(group.iter()) {
+        let (_, rest) = v.as_chunks::<LANES>();
+        for (lanes, (_, others)) in lanes.iter_mut().zip(chunks) {
+            for ((l, x), q) in lanes.iter_mut().zip(rest).zip(others) {
+                *l += x * q;
+            }
         }
     }
-    let [p, q, r, s] = lanes.map(tree);
-    for ((((x, a), b), c), d) in v.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *x -= p * a;
-        *x -= q * b;
-        *x -= r * c;
-        *x -= s * d;
+    let along: [[f64; 4]; N] = std::array::from_fn(|n| lanes[n].map(tree));
+    for (i, (((a, b), c), d)) in whole() {
+        let four = [*a, *b, *c, *d];
+        for (along, v) in along.iter().zip(group.iter_mut()) {
+            let mut x = v.as_chunks::<LANES>().0[i];
+            for (along, q) in along.iter().zip(four) {
+                x = map(x, [*along; LANES], q, |x, p, q| x - p * q);
+            }
+            v.as_chunks_mut::<LANES>().0[i] = x;
+        }
     }
+    for (along, v) in along.iter().zip(group.iter_mut()) {
+        let (_, rest) = v.as_chunks_mut::<LANES>();
+        for (along, (_, others)) in along.iter().zip(chunks) {
+            rest.iter_mut()
+                .zip(others)
+                .for_each(|(x, q)| *x -= along * q);
+        }
+    }
+}
+
+type Eight = [f64; LANES];
+
+/// One operation on all lanes.
+#[inline(always)]
+fn map(a: Eight, b: Eight, c: Eight, f: impl Fn(f64, f64, f64) -> f64) -> Eight {
+    std::array::from_fn(|l| f(a[l], b[l], c[l]))
 }
 
 /// Σ aᵢ², in f64, where no square of an f32 overflows: it is finite where all elements are.

@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
                 (weights, carried, progress)
             }
             None => {
-                let mut weights = init::arena(&signature, plan.params, settings);
+                let mut weights = init::arena(&signature, plan.params, settings, plan.threads);
                 if let Start::Weights(path) = &plan.start {
                     let told =
                         begin::begin(path, &mut weights, slots, plan.params, settings, dataset)?;

@@ -31,7 +31,12 @@ impl Bench<'_> {
         let mut compiler = self.compiler();
         let mut stage = compiler.stage(Options::PREDICT, false)?;
         let signature = stage.start.signature().clone();
-        let weights = init::arena(&signature, &self.params, &self.settings);
+        let weights = init::arena(
+            &signature,
+            &self.params,
+            &self.settings,
+            self.backend.threads(),
+        );
         // As `seqc predict` does.
         stage.hold_params(true);
         let (mut feed, none) = (Feed::default(), Carried::new());
@@ -71,7 +76,12 @@ impl Bench<'_> {
         let fallback = || default_settings(&self.settings.model);
         let settings = block.map_or_else(fallback, |g| g.settings.clone());
         let signature = generator.step.signature().clone();
-        let weights = init::arena(&signature, &self.params, &self.settings);
+        let weights = init::arena(
+            &signature,
+            &self.params,
+            &self.settings,
+            self.backend.threads(),
+        );
         let columns = self.dataset.columns().iter();
         let fields: Vec<FieldInfo> = columns.map(FieldInfo::from).collect();
         let mut most = 0usize;

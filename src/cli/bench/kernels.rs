@@ -37,7 +37,12 @@ impl Bench<'_> {
         let program = schedule(&stages.map_err(pipeline::internal)?.optimized)?;
         let mut exec = Profiled::new(&program, pool.clone())?;
         let signature = exec.signature().clone();
-        let weights = init::arena(&signature, &self.params, &self.settings);
+        let weights = init::arena(
+            &signature,
+            &self.params,
+            &self.settings,
+            self.backend.threads(),
+        );
         let mut grads = match signature.has_grads {
             true => vec![0.0; signature.param_len],
             false => Vec::new(),
