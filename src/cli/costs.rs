@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use super::Failure;
 use super::Within;
 use super::load::Loaded;
+use super::session;
 use crate::check::program::Model;
+use crate::check::settings::{apply_adapters, apply_losses};
 use crate::cost::{Beside, Cost, Formula, Resident, cost, resident};
 use crate::dim::{Binding, Role, Sym};
 use crate::lower::Options;
@@ -27,11 +29,18 @@ pub struct Costs {
     plan: Program,
 }
 
-/// The cost of every model.
+/// The cost of every model, of one that the file trains with the losses, low-rank updates and frozen weights of its settings.
 pub fn all(loaded: &Loaded) -> Result<Vec<Costs>, Failure> {
     let one = |model: &Model| {
         let recompute = loaded.experiment.recompute(&model.name);
-        let made = of(&with_open_sizes(model), &[], &recompute);
+        let mut model = with_open_sizes(model);
+        let mut frozen = Vec::new();
+        if let Some(block) = loaded.experiment.train(Some(&model.name)) {
+            apply_losses(&block.settings, &mut model);
+            apply_adapters(&block.settings, &mut model);
+            frozen = session::frozen(&model, &block.settings);
+        }
+        let made = of(&model, &frozen, &recompute);
         let (cost, plan) = made.within(&loaded.sources)?;
         let name = model.name.clone();
         Ok(Costs { name, cost, plan })

@@ -225,6 +225,33 @@ fn check_tells_programs_what_it_tells_people() {
 }
 
 #[test]
+fn costs_are_of_the_model_as_it_is_trained() {
+    let here = Here::new();
+    let cost = |rule: &str| {
+        let file = WORDS.replace("  seed      = 1", &format!("  seed      = 1\n{rule}"));
+        here.write("ruled.seq", &file);
+        let ran = here.run(&["check", "ruled.seq", "--cost", "--json"]);
+        let cost = ran.exits(0).json()["cost"]["ruled.seq"]["Small"].clone();
+        let of = |key: &str| cost[key]["numbers"].as_str().expect(key).to_string();
+        (of("parameters"), of("backward_flops"))
+    };
+    let (all, back) = cost("");
+    let (more, _) = cost("  params \"gru.*\" { lora = 2 }");
+    let (same, less) = cost("  params \"gru.*\" { frozen = yes }");
+    // Three W of 6 by 4 and three U of 6 by 6, each with two rows of A and two columns of B.
+    let terms = |text: &str| -> i64 {
+        let constant = text.split(" + ").filter_map(|t| t.parse::<i64>().ok());
+        constant.sum()
+    };
+    assert_eq!(
+        terms(&more) - terms(&all),
+        3 * 2 * (4 + 6) + 3 * 2 * (6 + 6)
+    );
+    assert_eq!(same, all);
+    assert_ne!(less, back);
+}
+
+#[test]
 fn costs_are_formulas() {
     let here = Here::new();
     let lstm = WORDS.replace("GRU(6)", "LSTM(6)");
