@@ -74,6 +74,39 @@ fn any_axes_can_be_folded() {
     }
 }
 
+/// A group whose partial totals are put back to a number as they are read.
+#[test]
+fn two_maxima_are_folded_by_columns() {
+    let shape = [n("T"), n("B"), c(70)];
+    let mut b = Build::new(&["T", "B"]);
+    let x = b.input(&shape);
+    let results = [b.output(&[c(70)]), b.output(&[c(70)])];
+    let effects = results.iter().enumerate().map(|(i, to)| Effect::Fold {
+        op: FoldOp::Max,
+        value: e(2 * i),
+        to: view(*to, dense(&[c(70)])),
+    });
+    b.group(
+        &shape,
+        vec![view(x, dense(&shape))],
+        vec![
+            Expr::Load(0),
+            Expr::Const(0.0),
+            Expr::Binary(Binary::Sub, e(1), e(0)),
+        ],
+        vec![true, true, false],
+        effects.collect(),
+    );
+    for (t, rows) in [(5usize, 7usize), (9, 1), (1, 8)] {
+        let x = draws(t * rows * 70, 11);
+        let negative: Vec<f32> = x.iter().map(|x| -x).collect();
+        let reduced = [true, true, false];
+        let (got, _) = same_for_any_threads(&b, &[t, rows], &[], &[Arg::F32(&x)]);
+        close(&got[0], &expect(&x, &[t, rows, 70], &reduced).1, 0.0);
+        close(&got[1], &expect(&negative, &[t, rows, 70], &reduced).1, 0.0);
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_threads() {
     for mask in 0..8 {

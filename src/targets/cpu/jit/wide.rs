@@ -26,6 +26,8 @@ use crate::schedule::program::{Binary, Effect, Elem, Expr, ExprId, FoldOp};
 
 /// Rows known to be shorter than this are left to Cranelift: a call costs more than it saves.
 const SHORTEST: i64 = 8;
+/// Folds of one row, of which each has a register to itself: as many as leave enough for what is folded.
+const MOST_FOLDS: usize = 16;
 /// Bytes of rows of later turns that are asked for meanwhile: half the first cache.
 const NEXT_ROWS: i64 = 16 << 10;
 /// A slot of a row's arguments.
@@ -117,20 +119,14 @@ impl Emitter<'_, '_, '_, '_> {
             .size
             .as_const()
             .is_some_and(|n| n < SHORTEST);
-        if !self.asm.rows.on || short || folds && self.nest.first_reduced != v {
+        let few = self.nest.first_reduced == v && self.l.effects.len() <= MOST_FOLDS;
+        if !self.asm.rows.on || short || folds && !few {
             return false;
         }
-        let contiguous = |k: usize| {
-            let stride = self.pointers.stride(self.places[k].group, v);
-            matches!(stride, Stride::Fixed(1) | Stride::Fixed(0))
-        };
+        let stride = |k: usize| self.pointers.stride(self.places[k].group, v);
+        let contiguous = |k: usize| matches!(stride(k), Stride::Fixed(1) | Stride::Fixed(0));
         let stores = self.nest.loads.len()..self.places.len();
-        let one = |k: usize| {
-            matches!(
-                self.pointers.stride(self.places[k].group, v),
-                Stride::Fixed(1)
-            )
-        };
+        let one = |k: usize| matches!(stride(k), Stride::Fixed(1));
         let known = |i: usize| !self.varied[i] || has_code(&self.l.exprs[i], &self.l.exprs);
         // An operand that is the same along a row is one number, so its walk is of no concern here.
         (0..self.nest.loads.len()).all(contiguous)

@@ -73,9 +73,12 @@ pub(super) fn order(insts: &[Inst], vectors: u32, most: usize) -> Vec<Inst> {
     let is_store = |i: &usize| matches!(rest[*i], Inst::Store { .. });
     let is_load = |i: &usize| matches!(rest[*i], Inst::Load { .. });
     let mut loads = (0..rest.len()).filter(is_load).count();
-    let mut stores: Vec<usize> = Vec::new();
     let can_run = |i: &usize| l.nodes[*i].missing == 0;
-    let mut ready: BTreeSet<usize> = (0..rest.len()).filter(can_run).collect();
+    // A number can be stored at once, but for what is still to be read where it goes.
+    let held = |i: &usize| is_store(i) && loads > 0;
+    let (mut stores, ready): (Vec<usize>, Vec<usize>) =
+        (0..rest.len()).filter(can_run).partition(held);
+    let mut ready = BTreeSet::from_iter(ready);
     while let Some(i) = l.best(&ready, most) {
         ready.remove(&i);
         for next in l.run(i) {
@@ -194,6 +197,7 @@ impl Lister<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::code::{Code, Src, Two, V};
+    use super::super::math::float;
     use super::*;
 
     /// Gates of a cell and what is made of them, stored where the first was read.
@@ -213,6 +217,8 @@ mod tests {
             code.store(v, pointer, 0);
         }
         code.store(sum, 0, 64);
+        let zero = code.reg(float(0.0));
+        code.store(zero, gates - 1, 0);
         code
     }
 
