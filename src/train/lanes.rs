@@ -62,7 +62,7 @@ fn project_here<const N: usize>(basis: &[f64], rest: &mut [f64], size: usize) {
         let mut each = group.chunks_exact_mut(size);
         project_group::<N>(
             basis,
-            std::array::from_fn(|_| each.next().unwrap_or_default()),
+            std::array::from_fn(|_| each.next().expect("N vectors a group")),
         );
     }
     for v in groups.into_remainder().chunks_exact_mut(size) {
