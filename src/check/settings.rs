@@ -85,6 +85,7 @@ pub struct GenerateBlock {
 #[derive(Clone, Debug)]
 pub struct TuneBlock {
     pub settings: TuneSettings,
+    pub unavailable: Vec<Diagnostic>,
     pub span: Span,
     entries: Entries,
 }
@@ -100,12 +101,14 @@ impl Experiment {
         self.data.iter().find(|d| d.spec.name.node == name)
     }
 
+    pub fn tune(&self, model: &str) -> Option<&TuneBlock> {
+        self.tunes.iter().find(|t| t.settings.model == model)
+    }
+
     /// What the gradients of a model compute again.
     pub fn recompute(&self, model: &str) -> Recompute {
-        let mut tunes = self.tunes.iter();
-        let own = tunes.find(|t| t.settings.model == model);
-        own.map(|t| t.settings.recompute.clone())
-            .unwrap_or_default()
+        let own = self.tune(model).map(|t| t.settings.recompute.clone());
+        own.unwrap_or_default()
     }
 
     pub fn generate(&self, model: &str) -> Option<&GenerateBlock> {
@@ -142,9 +145,11 @@ pub fn check(file: &File, models: &[Model], report: &mut Vec<Diagnostic>) -> Exp
     }
     for block in names.blocks(SettingsKind::Tune) {
         names.model(block, models, report);
+        let before = report.len();
         if let Some((settings, entries)) = generate::tune(block, report) {
             out.tunes.push(TuneBlock {
                 settings,
+                unavailable: unavailable(&report[before..]),
                 span: block.span,
                 entries,
             });

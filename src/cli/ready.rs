@@ -20,6 +20,8 @@ pub fn refuse_unavailable(loaded: &Loaded, block: &TrainBlock) -> Result<(), Fai
         .iter()
         .filter(|d| d.code == crate::check::UNAVAILABLE);
     let mut all: Vec<Diagnostic> = block.unavailable.clone();
+    let tune = loaded.experiment.tune(&block.settings.model);
+    all.extend(tune.iter().flat_map(|t| &t.unavailable).cloned());
     let known = loaded.models.iter().any(|m| m.name == block.settings.model);
     if !known {
         all.extend(model.cloned());
