@@ -83,7 +83,7 @@ fn layer(cell: &str, h: usize) -> Model {
     written(cell, &text).remove(0)
 }
 
-/// See the last paragraph on 16 bits in `docs/architecture.md`.
+/// See the paragraph on weights of 16 bits in `docs/architecture.md`.
 const MOST_APART: f64 = 7e-3;
 
 const CELLS: [&str; 4] = ["LSTM(H)", "GRU2014(H)", "LayerNormLSTM(H)", "both LSTM(H)"];

@@ -158,6 +158,9 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
         let message = format!("the part {} is empty", part.name());
         return Err(Diagnostic::error("data::empty-part", message).into());
     }
+    for text in dataset.told_unseen(part).iter().filter(|_| !common.quiet) {
+        eprintln!("{text}");
+    }
     let model = loaded.model(Some(&block.settings.model))?;
     let model = session::bound(model, dataset, &block.settings);
     let backend = match args.dtype {
@@ -267,6 +270,10 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
         o.insert(format!("{name}.loss"), result.loss.into());
         for (key, value) in &result.metrics {
             o.insert(format!("{name}.{key}"), (*value).into());
+        }
+        let unseen = dataset.unseen(part);
+        if unseen > 0 {
+            o.insert(format!("{name}.unseen"), unseen.into());
         }
         for (key, value) in result.by_class.json() {
             o.insert(format!("{name}.{key}"), value);

@@ -31,7 +31,10 @@ pub fn measured(m: &Measured, metrics: &[Metric]) -> String {
         let Some(value) = m.metric(&metric.key()) else {
             continue;
         };
-        let name = metric.key().replace('_', " ");
+        let name = match metric {
+            Metric::EntityF1 => metric.key().into_owned(),
+            _ => metric.key().replace('_', " "),
+        };
         text.push_str(&format!("  {name} {}", amount(metric, value)));
         if let Some((name, value)) = beside(&format!("rival.{}", metric.key())) {
             text.push_str(&format!(" ({name} {})", amount(metric, value)));

@@ -45,7 +45,9 @@ pub struct Column {
     pub prepared: Vec<Prepare>,
     /// Whether the model reads `previous` of it.
     pub previous: bool,
-    /// Symbols of each part that the vocabulary does not have.
+    /// The text that says that there is no class.
+    none: Option<String>,
+    /// Symbols of each part that the vocabulary does not have, and that are not said to be none.
     pub unseen: [usize; 3],
     /// Elements of one step.
     pub(super) width: usize,
@@ -74,6 +76,7 @@ impl Column {
             inverse,
             prepared: Vec::new(),
             previous: field.previous,
+            none: None,
             unseen: [0; 3],
             width: 1,
             values: match field.unit {
@@ -167,6 +170,7 @@ impl<'a> Filling<'a> {
                 let inverse = load.plan.inverse(&planned.node, &affine);
                 let mut c = Column::new(field, vocabulary.clone(), inverse, ends);
                 c.prepared = load.plan.prepared(&planned.node);
+                c.none = load.plan.none(&planned.node).map(str::to_string);
                 if planned.axis.is_some() {
                     c.starts.push(0);
                 }
@@ -292,6 +296,7 @@ impl Column {
                     return Err(wrong("data::no-vocabulary", message));
                 };
                 let before = out.len();
+                let meant = value.count_of(self.none.as_deref());
                 match value {
                     Value::Chars(t) => out.extend(vocabulary.encode_text(&t)),
                     Value::Text(t) => out.push(vocabulary.encode(&t)),
@@ -299,8 +304,8 @@ impl Column {
                     Value::Numbers(_) => {}
                 }
                 let new = &out[before..];
-                self.unseen[part as usize] +=
-                    new.iter().filter(|x| !vocabulary.is_known(**x)).count();
+                let unknown = new.iter().filter(|x| !vocabulary.is_known(**x)).count();
+                self.unseen[part as usize] += unknown - meant.min(unknown);
                 new.len()
             }
             // Filled elsewhere.

@@ -15,7 +15,7 @@ use super::fit::Fits;
 use super::load::Load;
 use super::source::text::Text;
 use super::source::{Source, of_texts, open};
-use super::spec::{DataSpec, Time, Wanted};
+use super::spec::{DataSpec, FieldRole, Time, Unit, Wanted};
 use super::split::Part;
 use super::vocabulary::Vocabulary;
 use crate::diagnostics::Diagnostic;
@@ -218,6 +218,31 @@ impl Dataset {
     /// What was fitted, to be stored with a run.
     pub fn fits(&self) -> &Fits {
         &self.fits
+    }
+
+    /// What is to be told of symbols in a part that the vocabularies do not have, for each field that has some. What is
+    /// read as `<unknown>` is none of it.
+    pub fn told_unseen(&self, part: Part) -> Vec<String> {
+        let of = |c: &Column| {
+            let n = c.unseen[part as usize];
+            let what = match (c.unit, n) {
+                (Unit::Class, 1) => "1 label",
+                (Unit::Class, _) => &format!("{n} labels"),
+                (_, 1) => "1 symbol",
+                (_, _) => &format!("{n} symbols"),
+            };
+            let how = match c.role {
+                FieldRole::Target => "left out of what is measured",
+                FieldRole::Input | FieldRole::Column => "read as nothing",
+            };
+            let (name, part) = (&c.name, part.name());
+            let text = format!(
+                "{what} of `{name}` in the {part} part are not in the training part: {how}"
+            );
+            let meant = c.vocabulary.as_ref().is_some_and(|v| v.unknown().is_some());
+            (n > 0 && !meant).then_some(text)
+        };
+        self.columns.iter().filter_map(of).collect()
     }
 
     /// Symbols of a part that the vocabularies do not have, over all fields.

@@ -173,6 +173,7 @@ impl<'a> Run<'a> {
             let notice = "the validation part is empty: `best` is by the training loss";
             notices.push(notice.to_string());
         }
+        notices.extend(dataset.told_unseen(Part::Valid));
         plan.folder.written()?;
         let step = progress.step;
         let event = Event::Started {

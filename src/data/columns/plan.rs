@@ -319,6 +319,16 @@ impl Plan {
         steps
     }
 
+    /// The text that says of a node that there is no class, if one does.
+    pub fn none(&self, node: &Node) -> Option<&str> {
+        match &node.kind {
+            NodeKind::Column(c) => self.none(&self.columns[*c].node),
+            NodeKind::Fitted(i) => self.fits[*i].none.as_deref(),
+            NodeKind::Next(x, _) | NodeKind::Window(x, _) | NodeKind::One(x, _) => self.none(x),
+            _ => None,
+        }
+    }
+
     /// The steps to undo, last first, to get back a column's own unit. `fitted` gives what was
     /// fitted.
     pub fn inverse(&self, node: &Node, fitted: &dyn Fn(usize) -> Option<Affine>) -> Inverse {
