@@ -150,7 +150,7 @@ fn about(block: Block) -> &'static str {
         Block::Generate => {
             "`generate M { … }`. `given name = value` supplies an input of the model."
         }
-        Block::Tune => "`tune M { … }`: speed and memory only; results change by rounding at most.",
+        Block::Tune => "`tune M { … }`: speed and memory only; no bit of a result changes.",
     }
 }
 

@@ -483,7 +483,7 @@ pub const RECOMPUTES: &[Variant] = &[
     built(
         "steps",
         &[],
-        "keep the states of a scan alone, and compute each step again from them: about half the memory, one more forward pass of the scan",
+        "keep the states, draws and outputs of a scan, and compute each step again from them: two thirds of the memory, one more forward pass of the scan",
     ),
     later(
         "sqrt",
