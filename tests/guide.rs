@@ -101,3 +101,25 @@ fn every_file_shown_in_the_guide_is_one() {
         "{sound} blocks, {refused} refused"
     );
 }
+
+/// The forms of what stands at the top of a file, as `seqc explain WORD` prints them.
+#[test]
+fn the_forms_of_words_make_one_program() {
+    let text = fs::read_to_string(docs("words.md")).unwrap();
+    let tops = "time dim cell block fn model data train generate tune";
+    let tops: Vec<&str> = tops.split(' ').collect();
+    let mut program = String::new();
+    for section in text.split("\n## ").skip(1) {
+        let (word, rest) = section.split_once('\n').unwrap();
+        if tops.contains(&word) {
+            let form = rest.lines().filter_map(|line| line.strip_prefix("    "));
+            form.for_each(|line| program.push_str(&format!("{line}\n")));
+        }
+    }
+    let items = program
+        .lines()
+        .filter(|l| tops.contains(&l.split(' ').next().unwrap()));
+    assert!(items.count() >= tops.len(), "{program}");
+    let found = problems(&program);
+    assert!(found.is_empty(), "{program}{found:#?}");
+}
