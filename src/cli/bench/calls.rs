@@ -19,7 +19,6 @@ use crate::targets::executable::Draw;
 use crate::train::feed::{Carried, Feed};
 use crate::train::folder::FieldInfo;
 use crate::train::generate::{Generated, Request, generate};
-use crate::train::init;
 
 /// Calls that are not counted, and calls that are, at least.
 const WARM: usize = 2;
@@ -31,12 +30,7 @@ impl Bench<'_> {
         let mut compiler = self.compiler();
         let mut stage = compiler.stage(Options::PREDICT, false)?;
         let signature = stage.start.signature().clone();
-        let weights = init::arena(
-            &signature,
-            &self.params,
-            &self.settings,
-            self.backend.threads(),
-        );
+        let weights = self.weights(&signature);
         // As `seqc predict` does.
         stage.hold_params(true);
         let (mut feed, none) = (Feed::default(), Carried::new());
@@ -76,12 +70,7 @@ impl Bench<'_> {
         let fallback = || default_settings(&self.settings.model);
         let settings = block.map_or_else(fallback, |g| g.settings.clone());
         let signature = generator.step.signature().clone();
-        let weights = init::arena(
-            &signature,
-            &self.params,
-            &self.settings,
-            self.backend.threads(),
-        );
+        let weights = self.weights(&signature);
         let columns = self.dataset.columns().iter();
         let fields: Vec<FieldInfo> = columns.map(FieldInfo::from).collect();
         let mut most = 0usize;

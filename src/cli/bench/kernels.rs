@@ -19,7 +19,6 @@ use crate::span::{Sources, Span};
 use crate::targets::cpu::profile::{Kernel, Profiled};
 use crate::targets::executable::{Draw, Executable};
 use crate::train::feed::{Carried, Feed};
-use crate::train::init;
 
 /// Calls that are not counted, and calls that are, at least.
 const WARM: usize = 2;
@@ -37,12 +36,7 @@ impl Bench<'_> {
         let program = schedule(&stages.map_err(pipeline::internal)?.optimized)?;
         let mut exec = Profiled::new(&program, pool.clone())?;
         let signature = exec.signature().clone();
-        let weights = init::arena(
-            &signature,
-            &self.params,
-            &self.settings,
-            self.backend.threads(),
-        );
+        let weights = self.weights(&signature);
         let mut grads = match signature.has_grads {
             true => vec![0.0; signature.param_len],
             false => Vec::new(),

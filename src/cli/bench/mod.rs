@@ -34,7 +34,7 @@ use crate::settings::{Length, Recompute, TrainSettings, Validate};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Signature;
 use crate::train::evaluate;
-use crate::train::init::ParamSpec;
+use crate::train::init::{self, ParamSpec};
 use args::BenchArgs;
 use bound::Machine;
 use report::Report;
@@ -164,6 +164,12 @@ impl<'a> Bench<'a> {
             report.generate = Some((written, report.machine.bound(&work, self.pool())));
         }
         Ok(report)
+    }
+
+    /// The weights a run starts from.
+    fn weights(&self, signature: &Signature) -> Vec<f32> {
+        let threads = self.backend.threads();
+        init::arena(signature, &self.params, &self.settings, threads)
     }
 
     fn build(&self) -> Build {

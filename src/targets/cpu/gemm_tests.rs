@@ -4,7 +4,7 @@ mod halves;
 
 use crate::philox::{Place, Stream};
 use crate::targets::cpu::isa::Isa;
-use crate::targets::cpu::kernels::Kernels;
+use crate::targets::cpu::kernels::{GemmPacked, Kernels};
 
 /// One product: sizes, strides, and whether C is added to.
 #[derive(Clone, Debug)]
@@ -97,7 +97,6 @@ fn packed(
     n_cuts: &[usize],
 ) -> Vec<f32> {
     let mut b = vec![f32::NAN; kernels.packed_len(case.k, case.n).unwrap()];
-    let mut c = x.c.clone();
     // SAFETY: the inputs reach over the case's ranges, `b` has the packed length; cuts of N are at panels.
     unsafe {
         (kernels.pack_b)(
@@ -108,17 +107,45 @@ fn packed(
             case.b_cs,
             b.as_mut_ptr(),
         );
-        for rows in parts(case.m, m_cuts) {
-            for columns in parts(case.n, n_cuts) {
-                assert_eq!(columns.start % kernels.nr, 0);
-                (kernels.gemm_packed)(
+        let panel = |column: usize| b.as_ptr().wrapping_add(column * case.k);
+        by_parts(
+            kernels,
+            kernels.gemm_packed,
+            case,
+            x,
+            [m_cuts, n_cuts],
+            &panel,
+        )
+    }
+}
+
+/// The product part by part; `panel` is where the columns from one on are packed.
+///
+/// # Safety
+///
+/// The inputs reach over the case's ranges; at every part of N begins a panel that `multiply` can read.
+unsafe fn by_parts(
+    kernels: &Kernels,
+    multiply: GemmPacked,
+    case: &Case,
+    x: &Inputs,
+    [m_cuts, n_cuts]: [&[usize]; 2],
+    panel: &dyn Fn(usize) -> *const f32,
+) -> Vec<f32> {
+    let mut c = x.c.clone();
+    for rows in parts(case.m, m_cuts) {
+        for columns in parts(case.n, n_cuts) {
+            assert_eq!(columns.start % kernels.nr, 0);
+            // SAFETY: as the caller says; the part lies in `c`.
+            unsafe {
+                multiply(
                     rows.len(),
                     columns.len(),
                     case.k,
                     x.a.as_ptr().wrapping_add(rows.start * case.a_rs),
                     case.a_rs,
                     case.a_ks,
-                    b.as_ptr().wrapping_add(columns.start * case.k),
+                    panel(columns.start),
                     c.as_mut_ptr().add(rows.start * case.c_rs + columns.start),
                     case.c_rs,
                     case.accumulate.into(),

@@ -12,29 +12,20 @@ fn packed_halves(
     n_cuts: &[usize],
 ) -> Vec<f32> {
     let mut b = vec![u32::MAX; kernels.packed_halves_len(case.k, case.n).unwrap()];
-    let mut c = x.c.clone();
     // SAFETY: as in `packed`; a column of a panel is half a word.
     unsafe {
         let (b_ks, b_cs) = (case.b_ks, case.b_cs);
         (kernels.pack_b_halves)(case.k, case.n, x.b.as_ptr(), b_ks, b_cs, b.as_mut_ptr());
-        for rows in parts(case.m, m_cuts) {
-            for columns in parts(case.n, n_cuts) {
-                (kernels.gemm_packed_halves)(
-                    rows.len(),
-                    columns.len(),
-                    case.k,
-                    x.a.as_ptr().wrapping_add(rows.start * case.a_rs),
-                    case.a_rs,
-                    case.a_ks,
-                    b.as_ptr().add(columns.start * case.k / 2).cast(),
-                    c.as_mut_ptr().add(rows.start * case.c_rs + columns.start),
-                    case.c_rs,
-                    case.accumulate.into(),
-                );
-            }
-        }
+        let panel = |column: usize| b.as_ptr().wrapping_add(column * case.k / 2).cast();
+        by_parts(
+            kernels,
+            kernels.gemm_packed_halves,
+            case,
+            x,
+            [m_cuts, n_cuts],
+            &panel,
+        )
     }
-    c
 }
 
 /// Panels of 16 bits give the bits of panels of floats that hold the rounded numbers.
