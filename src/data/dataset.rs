@@ -220,8 +220,7 @@ impl Dataset {
         &self.fits
     }
 
-    /// What is to be told of symbols in a part that the vocabularies do not have, for each field that has some. What is
-    /// read as `<unknown>` is none of it.
+    /// What is to be told of [`Dataset::unseen`], for each field that has some.
     pub fn told_unseen(&self, part: Part) -> Vec<String> {
         let of = |c: &Column| {
             let n = c.unseen[part as usize];
@@ -231,16 +230,18 @@ impl Dataset {
                 (_, 1) => "1 symbol",
                 (_, _) => &format!("{n} symbols"),
             };
-            let how = match c.role {
-                FieldRole::Target => "left out of what is measured",
-                FieldRole::Input | FieldRole::Column => "read as nothing",
+            let unknown = c.vocabulary.as_ref().and_then(Vocabulary::unknown);
+            let how = match (c.role, unknown) {
+                (FieldRole::Target, _) => "left out of what is measured",
+                (FieldRole::Input | FieldRole::Column, Some(_)) => "read as `<unknown>`",
+                (FieldRole::Input | FieldRole::Column, None) => "read as nothing",
             };
             let (name, part) = (&c.name, part.name());
+            let are = if n == 1 { "is" } else { "are" };
             let text = format!(
-                "{what} of `{name}` in the {part} part are not in the training part: {how}"
+                "{what} of `{name}` in the {part} part {are} not in the training part's vocabulary: {how}"
             );
-            let meant = c.vocabulary.as_ref().is_some_and(|v| v.unknown().is_some());
-            (n > 0 && !meant).then_some(text)
+            (n > 0).then_some(text)
         };
         self.columns.iter().filter_map(of).collect()
     }

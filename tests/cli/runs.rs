@@ -384,7 +384,7 @@ fn answers_that_are_not_measured_are_told_of() {
     let table = format!("a,b,kind\n{}", rows.collect::<String>());
     here.write("kinds.csv", &table);
     here.write("kinds.seq", KINDS);
-    let told = "3 labels of `kind` in the valid part are not in the training part";
+    let told = "3 labels of `kind` in the valid part are not in the training part's vocabulary";
     let args = ["train", "kinds.seq", "--out", "run", "--json"];
     let notices = here.run(&args).exits(0).json()["notices"].to_string();
     assert!(notices.contains(told), "{notices}");
