@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ast::parse;
-use crate::settings::{Batch, Clip, Length, Optimizer, Schedule};
+use crate::settings::{Batch, Clip, Length, Optimizer, Precision, Schedule};
 use crate::span::{FileId, Sources};
 
 /// Each error or warning as one line: code, message, what the labels cover, the help.
@@ -85,6 +85,15 @@ fn a_whole_block_is_read() {
     assert_eq!(s.weight("W", 2).decay, 0.1);
     let stop = s.stop.as_ref().unwrap();
     assert_eq!((stop.checks, &*stop.on.key()), (3, "perplexity"));
+}
+
+#[test]
+fn precision_is_taken_without_a_word() {
+    let text = train("precision = bf16");
+    assert_eq!(report(&text), [""; 0]);
+    let of = |text: &str| experiment(text).trains[0].settings.precision;
+    assert_eq!(of(&text), Precision::Bf16);
+    assert_eq!(of(&train("")), Precision::F32);
 }
 
 #[test]
@@ -171,8 +180,8 @@ fn mistakes_in_train() {
             "setting::unknown: `given` stands in a `generate` block only @ x",
         ),
         (
-            "precision = bf16",
-            "feature::computed-in-f32: `bf16` is for predicting; training computes in `f32` @ bf16",
+            "precision = f16",
+            "setting::unknown: `f16` is not a choice of `precision` @ f16 | did you mean `bf16`?",
         ),
         (
             "batch = x |> f",

@@ -96,18 +96,6 @@ pub fn train(
     let chosen = metrics::chosen(&e, model, data, report);
     let stop = stop(&e, &chosen, data, report);
     let precision = e.choice(Block::Train, "precision")?;
-    if precision.name == "bf16" {
-        report.push(
-            Diagnostic::warning(
-                "feature::computed-in-f32",
-                "`bf16` is for predicting; training computes in `f32`",
-            )
-            .label(
-                precision.span,
-                "weights of products, when nothing is trained",
-            ),
-        );
-    }
     if report[before..].iter().any(Diagnostic::is_error) {
         return None;
     }
