@@ -62,7 +62,8 @@ fn rewrites_keep_the_results() {
                 .stages(&model, Options::TRAIN, true)
                 .unwrap();
             assert_same(&results(&all.optimized), &want, &what);
-            for pass in rewrite::names() {
+            let ran = |pass: &&str| all.table.iter().any(|row| row.pass == *pass);
+            for pass in rewrite::names().into_iter().filter(ran) {
                 let build = Build {
                     off: vec![pass.to_string()],
                     ..Build::default()

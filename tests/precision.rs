@@ -14,7 +14,9 @@ use seqc::dim::{Binding, Role};
 use seqc::ir::interp::bf16;
 use seqc::ir::{Func, OpKind, OutputRole, Unary};
 use seqc::lower::Options;
-use seqc::pipeline::{Build, with_vocabularies};
+use seqc::pipeline::generate::one_step;
+use seqc::pipeline::{Build, Stages, with_vocabularies};
+use seqc::rewrite;
 use seqc::schedule::program::Program;
 use seqc::schedule::schedule;
 use seqc::settings::Precision;
@@ -206,6 +208,49 @@ fn training_has_no_rounding() {
         stages.optimized.to_string()
     });
     assert_eq!(texts[0], texts[1]);
+}
+
+const WRITER: &str = "
+time T
+
+model Writer {
+  target s : [T] token
+  predict s = previous(s) |> Embed(7) |> scan LSTM(6) |> Linear |> softmax
+}
+";
+
+#[test]
+fn every_pass_can_be_switched_off_where_weights_are_rounded() {
+    let model = with_vocabularies(&written("writer", WRITER)[0], &|_| Some(5));
+    let step = one_step(&model, "s").unwrap().step;
+    let made = |precision, off: &[&str]| {
+        let build = Build {
+            off: off.iter().map(|pass| pass.to_string()).collect(),
+            precision,
+            ..Build::default()
+        };
+        let all = build.stages(&model, Options::PREDICT, false).unwrap();
+        [all, build.held(step.clone()).unwrap()]
+    };
+    let (plain, narrow) = (made(Precision::F32, &[]), made(Precision::Bf16, &[]));
+    let ran = |stages: &Stages, pass| stages.table.iter().any(|row| row.pass == pass);
+    assert!(narrow.iter().all(|stages| ran(stages, "round-weights")));
+    assert!(ran(&narrow[1], "look-up-products"));
+    for pass in rewrite::names() {
+        for (at, without) in made(Precision::Bf16, &[pass]).iter().enumerate() {
+            assert!(!ran(without, pass), "{pass}");
+            let want = match pass {
+                "round-weights" => &plain[at],
+                _ => &narrow[at],
+            };
+            let data = Data::new(&without.lowered, B, T, &LENS);
+            let (got, want) = (&without.optimized, &want.optimized);
+            for (a, b) in data.expected(got).iter().zip(&data.expected(want)) {
+                let apart = common::distance(&a.data, &b.data);
+                assert!(apart < 1e-12, "without {pass}: {apart:e}\n{got}");
+            }
+        }
+    }
 }
 
 fn plan(program: &Program) -> String {

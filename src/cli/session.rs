@@ -70,6 +70,15 @@ pub struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
+    fn build(&self) -> Build {
+        Build {
+            off: Vec::new(),
+            frozen: self.frozen.clone(),
+            recompute: self.recompute.clone(),
+            precision: self.precision,
+        }
+    }
+
     /// One function; with gradients where they are wanted.
     pub fn function(
         &mut self,
@@ -77,22 +86,12 @@ impl<'a> Compiler<'a> {
         gradients: bool,
     ) -> Result<Box<dyn Executable>, Failure> {
         let began = Instant::now();
-        let build = Build {
-            off: Vec::new(),
-            frozen: self.frozen.clone(),
-            recompute: self.recompute.clone(),
-            precision: self.precision,
-        };
+        let stages = self.build().stages(self.model, options, gradients);
+        let stages = stages.map_err(pipeline::internal)?;
         let made = match self.backend {
-            Backend::Cpu(pool) => {
-                let stages = build.stages(self.model, options, gradients);
-                let func = stages.map_err(pipeline::internal)?.optimized;
-                pipeline::machine(&func, pool.clone())?
-            }
+            Backend::Cpu(pool) => pipeline::machine(&stages.optimized, pool.clone())?,
             Backend::Reference => {
-                let stages = build.stages(self.model, options, gradients);
-                let func = stages.map_err(pipeline::internal)?;
-                let plain = func.gradient.unwrap_or(func.lowered);
+                let plain = stages.gradient.unwrap_or(stages.lowered);
                 Box::new(pipeline::reference::Reference::new(plain)?) as Box<dyn Executable>
             }
         };
@@ -139,8 +138,8 @@ impl<'a> Compiler<'a> {
     fn step(&self, func: Func) -> Result<Box<dyn Executable>, Diagnostic> {
         Ok(match self.backend {
             Backend::Cpu(pool) => {
-                let func = pipeline::generate::optimized_in(self.precision, func)?;
-                pipeline::machine(&func, pool.clone())?
+                let stages = self.build().held(func).map_err(pipeline::internal)?;
+                pipeline::machine(&stages.optimized, pool.clone())?
             }
             Backend::Reference => Box::new(pipeline::reference::Reference::new(func)?),
         })

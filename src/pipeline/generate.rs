@@ -3,13 +3,11 @@
 //! In: a shaped program, the target. Out: [`OneStep`], or a [`Generator`] made of it by whatever
 //! compiles functions.
 
-use super::{checked, internal};
+use super::{Build, checked, internal};
 use crate::check::program::Model;
 use crate::diagnostics::Diagnostic;
 use crate::ir::{Func, InputRole};
 use crate::lower::{Options, lower};
-use crate::rewrite;
-use crate::settings::Precision;
 use crate::step::{self, OneStep};
 use crate::targets::executable::Executable;
 use crate::train::Generator;
@@ -41,21 +39,10 @@ fn verified(one: OneStep) -> Result<OneStep, Diagnostic> {
     Ok(one)
 }
 
-/// Rewrites a function without gradients that is called for step after step.
+/// What [`Build::held`] makes of a function with every rewrite and full weights.
 pub fn optimized(func: Func) -> Result<Func, Diagnostic> {
-    optimized_in(Precision::F32, func)
-}
-
-/// The same with weights kept in this precision.
-pub fn optimized_in(precision: Precision, mut func: Func) -> Result<Func, Diagnostic> {
-    let mut table = Vec::new();
-    rewrite::run(&mut func, rewrite::FORWARD, &[], &mut table).map_err(internal)?;
-    if precision == Precision::Bf16 {
-        rewrite::run(&mut func, rewrite::NARROW, &[], &mut table).map_err(internal)?;
-    }
-    rewrite::run(&mut func, rewrite::HELD, &[], &mut table).map_err(internal)?;
-    rewrite::run(&mut func, rewrite::CLEAN, &[], &mut table).map_err(internal)?;
-    Ok(func)
+    let stages = Build::default().held(func).map_err(internal)?;
+    Ok(stages.optimized)
 }
 
 /// The compiled one-step form. `window` is how many steps the model was trained to see at once, which

@@ -1,12 +1,15 @@
 //! The order of the stages: shaped program in, compiled functions out.
 //!
 //! ```text
-//! lower ─▶ rewrite::FORWARD ─▶ reverse ─▶ rewrite::BACKWARD, CLEAN ─▶ schedule ─▶ target
+//! lower ┐                       ┌▶ CLEAN ─▶ reverse ─▶ BACKWARD, SMALL, CLEAN ┐
+//!       ├▶ lists of rewrite: FORWARD                                          ├▶ schedule ─▶ target
+//! step  ┘                       └▶ NARROW, HELD, CLEAN ───────────────────────┘
 //! ```
 //!
 //! The forward rewrites come before reverse mode, so that the backward loop inherits merged and hoisted
 //! products. For generation the forward function is first taken apart into one step ([`generate`]).
-//! Every stage is kept for `emit`, and verified in debug builds.
+//! SMALL, NARROW and HELD are for who asks: to save memory, to keep weights in 16 bits, to call a function
+//! again and again with the same weights. Every stage is kept for `emit`, and verified in debug builds.
 
 pub mod generate;
 pub mod reference;
@@ -19,7 +22,7 @@ use crate::dim::{Binding, Dim, Role};
 use crate::ir::{Func, verify::verify};
 use crate::lower::{self, lower};
 use crate::reverse::{Keep, differentiate_keeping};
-use crate::rewrite::{self, Row};
+use crate::rewrite::{self, Pass, Row};
 use crate::schedule::schedule;
 use crate::settings::{Precision, Recompute};
 use crate::targets::cpu::{self, pool::Pool};
@@ -57,41 +60,74 @@ impl Build {
         options: lower::Options,
         gradients: bool,
     ) -> Result<Stages, String> {
-        let off: Vec<&str> = self.off.iter().map(String::as_str).collect();
         let lowered = lower(model, options)?;
         checked("lower", &lowered)?;
-        let mut func = lowered.clone();
-        let mut table = vec![Row::of("lower", &func)];
-        rewrite::run(&mut func, rewrite::FORWARD, &off, &mut table)?;
-        if !gradients && self.precision == Precision::Bf16 {
-            rewrite::run(&mut func, rewrite::NARROW, &off, &mut table)?;
-        }
-        rewrite::run(&mut func, rewrite::CLEAN, &off, &mut table)?;
-        let mut gradient = None;
-        if gradients {
-            let keep = match self.recompute {
-                // Not built yet, as the checker says.
-                Recompute::Auto | Recompute::Sqrt(_) => Keep::Auto,
-                Recompute::Nothing => Keep::Everything,
-                Recompute::Steps => Keep::States,
-            };
-            let wanted = |path: &str| !self.frozen.iter().any(|f| f == path);
-            func = differentiate_keeping(&func, &wanted, keep)?;
-            checked("reverse", &func)?;
-            table.push(Row::of("reverse", &func));
-            gradient = Some(func.clone());
-            rewrite::run(&mut func, rewrite::BACKWARD, &off, &mut table)?;
-            if keep == Keep::States {
-                rewrite::run(&mut func, rewrite::SMALL, &off, &mut table)?;
-            }
-            rewrite::run(&mut func, rewrite::CLEAN, &off, &mut table)?;
-        }
-        Ok(Stages {
+        let table = vec![Row::of("lower", &lowered)];
+        let mut stages = Stages {
+            optimized: lowered.clone(),
             lowered,
-            gradient,
-            optimized: func,
+            gradient: None,
             table,
-        })
+        };
+        if !gradients {
+            self.forward(&mut stages, &[self.narrow()])?;
+            return Ok(stages);
+        }
+        self.forward(&mut stages, &[])?;
+        let keep = match self.recompute {
+            // Not built yet, as the checker says.
+            Recompute::Auto | Recompute::Sqrt(_) => Keep::Auto,
+            Recompute::Nothing => Keep::Everything,
+            Recompute::Steps => Keep::States,
+        };
+        let wanted = |path: &str| !self.frozen.iter().any(|f| f == path);
+        let func = differentiate_keeping(&stages.optimized, &wanted, keep)?;
+        checked("reverse", &func)?;
+        stages.table.push(Row::of("reverse", &func));
+        stages.optimized = func.clone();
+        stages.gradient = Some(func);
+        self.rewrite(&mut stages, rewrite::BACKWARD)?;
+        if keep == Keep::States {
+            self.rewrite(&mut stages, rewrite::SMALL)?;
+        }
+        self.rewrite(&mut stages, rewrite::CLEAN)?;
+        Ok(stages)
+    }
+
+    /// Rewrites a function without gradients that is called again and again with the same weights, as one that writes
+    /// a text symbol by symbol is.
+    ///
+    /// Errors are bugs of a pass, in words.
+    pub fn held(&self, func: Func) -> Result<Stages, String> {
+        let mut stages = Stages {
+            table: vec![Row::of("step", &func)],
+            optimized: func.clone(),
+            lowered: func,
+            gradient: None,
+        };
+        self.forward(&mut stages, &[self.narrow(), rewrite::HELD])?;
+        Ok(stages)
+    }
+
+    /// What weights kept in 16 bits ask for.
+    fn narrow(&self) -> &'static [&'static Pass] {
+        match self.precision {
+            Precision::F32 => &[],
+            Precision::Bf16 => rewrite::NARROW,
+        }
+    }
+
+    fn forward(&self, stages: &mut Stages, then: &[&[&Pass]]) -> Result<(), String> {
+        self.rewrite(stages, rewrite::FORWARD)?;
+        for passes in then {
+            self.rewrite(stages, passes)?;
+        }
+        self.rewrite(stages, rewrite::CLEAN)
+    }
+
+    fn rewrite(&self, stages: &mut Stages, passes: &[&Pass]) -> Result<(), String> {
+        let off: Vec<&str> = self.off.iter().map(String::as_str).collect();
+        rewrite::run(&mut stages.optimized, passes, &off, &mut stages.table)
     }
 }
 

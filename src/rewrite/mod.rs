@@ -2,7 +2,8 @@
 //!
 //! In: a [`Func`]. Out: an equal one, and the table that shows what each pass did. The passes of
 //! [`FORWARD`] run before gradients are taken, so that the backward pass inherits merged and hoisted
-//! products instead of having to find them again; those of [`BACKWARD`] run after.
+//! products instead of having to find them again; those of [`BACKWARD`] run after. [`SMALL`], [`NARROW`] and [`HELD`] run
+//! where they are asked for.
 
 mod contract_sums;
 mod cse;
@@ -85,14 +86,12 @@ pub fn run(
     Ok(())
 }
 
+/// All lists, so that every pass can be named.
+const ALL: [&[&Pass]; 6] = [FORWARD, BACKWARD, SMALL, NARROW, HELD, CLEAN];
+
 /// The names of all passes, each once, for switching them off.
 pub fn names() -> Vec<&'static str> {
-    let mut all: Vec<&'static str> = FORWARD
-        .iter()
-        .chain(BACKWARD)
-        .chain(SMALL)
-        .map(|p| p.name)
-        .collect();
+    let mut all: Vec<&'static str> = ALL.concat().iter().map(|p| p.name).collect();
     all.sort_unstable();
     all.dedup();
     all

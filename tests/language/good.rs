@@ -86,12 +86,13 @@ fn rewrites_keep_the_results() {
                 ..Build::default()
             };
             let plain = m.stages(&none, options, gradients).optimized;
-            let fast = m.stages(&Build::default(), options, gradients).optimized;
-            assert_same(m, &m.name, &fast, &plain);
+            let fast = m.stages(&Build::default(), options, gradients);
+            assert_same(m, &m.name, &fast.optimized, &plain);
             if !gradients {
                 return;
             }
-            for pass in rewrite::names() {
+            let ran = |pass: &&str| fast.table.iter().any(|row| row.pass == *pass);
+            for pass in rewrite::names().into_iter().filter(ran) {
                 let but = Build {
                     off: vec![pass.to_string()],
                     ..Build::default()
