@@ -68,6 +68,7 @@ fn a_file_is_timed_against_its_own_cost() {
     };
     let train = bench(&[]);
     assert_eq!(train["sizes"], serde_json::json!({ "B": 4, "T": 8 }));
+    assert_eq!(train["precision"], "f32");
     // A step is its parts.
     let least = |part: &str| number(&train, &format!("/train/{part}/least"));
     let parts = least("gradient") + least("update") + least("wait");
@@ -97,6 +98,12 @@ fn a_file_is_timed_against_its_own_cost() {
     let infer = bench(&["--infer", "--brief"]);
     assert!(infer.get("kernels").is_none());
     assert!(number(&infer, "/infer/flops") < all / 2.0, "{infer}");
+    // A step of training is in f32 whatever predicts.
+    let half = ["--set", "train.precision=bf16", "--brief"];
+    for (of, precision) in [(&[][..], "f32"), (&["--infer"], "bf16")] {
+        let timed = bench(&[&half[..], of].concat());
+        assert_eq!(timed["precision"], precision, "{timed}");
+    }
     let both = bench(&["--generate", "--infer", "--set", "generate.length=5"]);
     assert_eq!(number(&both, "/generate/symbols"), 5.0, "{both}");
     assert!(both.get("train").is_none());

@@ -512,6 +512,16 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// The word that a file has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
 /// A `generate M { … }` block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GenerateSettings {

@@ -30,7 +30,7 @@ use crate::diagnostics::Diagnostic;
 use crate::dim::Sym;
 use crate::lower::Options;
 use crate::pipeline::Build;
-use crate::settings::{Length, Recompute, TrainSettings, Validate};
+use crate::settings::{Length, Precision, Recompute, TrainSettings, Validate};
 use crate::targets::cpu::pool::Pool;
 use crate::targets::executable::Signature;
 use crate::train::evaluate;
@@ -140,6 +140,10 @@ impl<'a> Bench<'a> {
         let mut report = Report {
             model: self.settings.model.clone(),
             sizes: Vec::new(),
+            precision: match train {
+                Some(_) => Precision::F32,
+                None => self.settings.precision,
+            },
             machine: Machine::measured(self.pool()),
             train: None,
             infer: None,

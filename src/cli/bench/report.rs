@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::bound::{Bound, Machine};
+use crate::settings::Precision;
 use crate::targets::cpu::memory::bytes;
 
 /// Seconds of things that were done again and again.
@@ -87,6 +88,8 @@ const LEAST: f64 = 2e-3;
 pub struct Report {
     pub model: String,
     pub sizes: Vec<(String, usize)>,
+    /// What was timed has its weights in; a step of training always in f32.
+    pub precision: Precision,
     pub machine: Machine,
     pub train: Option<(Training, Bound)>,
     pub infer: Option<(Predictions, Bound)>,
@@ -140,6 +143,7 @@ impl Report {
         let mut all = json!({
             "model": self.model,
             "threads": self.machine.threads,
+            "precision": self.precision.name(),
             "sizes": sizes.collect::<serde_json::Map<_, _>>(),
             "peak_gflops": self.machine.peak / 1e9,
         });
@@ -207,7 +211,12 @@ impl fmt::Display for Report {
             n => format!("{n} threads"),
         };
         let comma = if sizes.is_empty() { "" } else { ", " };
-        writeln!(f, "{}: {sizes}{comma}{threads}", self.model)?;
+        let precision = self.precision.name();
+        writeln!(
+            f,
+            "{}: {sizes}{comma}{threads}, {precision} weights",
+            self.model
+        )?;
         if let Some((t, bound)) = &self.train {
             line(f, "step", &t.step)?;
             line(f, "  gradient", &t.gradient)?;
