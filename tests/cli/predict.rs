@@ -120,6 +120,51 @@ pub fn streamed_as(here: &Here, text: &str, more: &[&str]) -> Ran {
 }
 
 #[test]
+fn no_two_columns_have_one_name() {
+    let here = tabled(
+        |i| format!("{i},{}", ["p", "q"][i % 2]),
+        "a,kind",
+        "  input x : number\n  target kind : class\n  example = 2*x\n  \
+         predict kind = x |> Linear |> softmax\n  output example",
+        "  x = column(a) |> zscore()\n  kind = labels()\n  split = parts(80, 10, 10)",
+    );
+    let new = "a\n1\n";
+    here.write("new.csv", new);
+    here.write("out.csv", "kept");
+    let args = ["predict", "run", "new.csv", "-o", "out.csv"];
+    here.run(&args).exits(2).says("usage::same-column");
+    let more = ["--probabilities", "-o", "out.csv"];
+    streamed_as(&here, new, &more)
+        .exits(2)
+        .says("the model has a result of that name");
+    let out = fs::read_to_string(here.path().join("out.csv")).expect("text");
+    assert_eq!(out, "kept");
+    let all = [
+        "predict",
+        "run",
+        "new.csv",
+        "--to",
+        "jsonl",
+        "--probabilities",
+    ];
+    let found = here.run(&all).exits(0).out;
+    assert!(found.contains("\"kind.all\":{\"p\":"), "{found}");
+
+    let here = tabled(
+        |i| format!("{i},{}", ["p", "q"][i % 2]),
+        "a,kind",
+        "  input x : number\n  target kind : class\n  predict kind = x |> Linear |> softmax",
+        "  x = column(a) |> zscore()\n  kind = labels()\n  split = parts(80, 10, 10)",
+    );
+    here.write("new.csv", new);
+    here.run(&args[..3]).exits(0);
+    here.run(&["predict", "run", "new.csv", "--probabilities"])
+        .exits(2)
+        .says("usage::same-column")
+        .says("`kind` has a label `p`");
+}
+
+#[test]
 fn a_stream_is_predicted_as_the_file_is() {
     // A series whose states are carried on, with two results; numbers in their column's unit.
     let here = tabled(

@@ -3,6 +3,7 @@
 //! In: a run and the arguments. Out: the command line as a source that errors point into; refusals of
 //! what cannot be read or must not be written.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::cli::Failure;
@@ -53,19 +54,73 @@ pub fn refuse_lines(opened: &Opened, common: &Common, args: &PredictArgs) -> Res
         let message = "--lines is of csv and jsonl; arrays have no place for it";
         return Err(Diagnostic::error("usage::no-lines", message).into());
     }
-    let model = &opened.model;
-    let predicted = model
-        .predicts
-        .iter()
-        .map(|p| model.var(p.target).name.as_str());
-    let named = model.outputs.iter().map(|(name, _)| name.as_str());
-    match predicted.chain(named).any(|name| name == "line") {
+    match results(opened).any(|name| name == "line") {
         true => {
             let message = "--lines gives `line`, and the model has a result of that name";
             Err(Diagnostic::error("usage::no-lines", message).into())
         }
         false => Ok(()),
     }
+}
+
+/// Refuses what would give two columns of csv, or two keys of one object, the same name: a result that
+/// is called as the column that counts examples, a label `p` beside the probability `y.p`. `written`:
+/// the target that the model writes itself, which has no probabilities.
+pub fn refuse_names(
+    opened: &Opened,
+    common: &Common,
+    args: &PredictArgs,
+    written: Option<&str>,
+) -> Result<(), Failure> {
+    let csv = !common.json && args.to == Format::Csv;
+    let refuse = |message: String, help: &str| -> Result<(), Failure> {
+        let d = Diagnostic::error("usage::same-column", message);
+        Err(d.help(help).into())
+    };
+    if csv && results(opened).any(|name| name == "example") {
+        let message = "csv counts in `example`, and the model has a result of that name";
+        return refuse(message.to_string(), "--to jsonl has results alone");
+    }
+    let lines = csv || common.json || args.to == Format::Jsonl;
+    if !args.probabilities || !lines || written.is_some() {
+        return Ok(());
+    }
+    for name in predicted(opened) {
+        let field = opened.record.field(name);
+        let Some(labels) = field.and_then(|f| f.vocabulary.as_ref()) else {
+            continue;
+        };
+        let each = (0..labels.len()).map(|k| labels.symbol(k as i32));
+        let mut known: BTreeSet<&str> = csv.then_some("p").into_iter().collect();
+        for label in each {
+            if known.insert(label) {
+                continue;
+            }
+            let message = match label {
+                "p" => format!("`{name}` has a label `p`, and `{name}.p` is the likeliest's"),
+                _ => format!("`{name}` has two labels that are written `{label}`"),
+            };
+            let help = match label {
+                "p" => "--to jsonl has the labels in an object of their own",
+                _ => "--to npz has the probabilities in the labels' order",
+            };
+            return refuse(message, help);
+        }
+    }
+    Ok(())
+}
+
+/// The names of the predictions.
+fn predicted(opened: &Opened) -> impl Iterator<Item = &str> {
+    let model = &opened.model;
+    let names = model.predicts.iter().map(|p| model.var(p.target));
+    names.map(|var| var.name.as_str())
+}
+
+/// The names of all that the model returns.
+fn results(opened: &Opened) -> impl Iterator<Item = &str> {
+    let named = opened.model.outputs.iter().map(|(name, _)| name.as_str());
+    predicted(opened).chain(named)
 }
 
 /// The error for an input without lines.

@@ -36,7 +36,10 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
         return stream::run(common, args, &opened, at);
     }
     argument::refuse(&opened, args, at)?;
-    if let Some(mut writer) = Writer::new(&opened, args)? {
+    let writer = Writer::new(&opened, args)?;
+    let written = writer.as_ref().map(|w| &w.target[..]);
+    argument::refuse_names(&opened, common, args, written)?;
+    if let Some(mut writer) = writer {
         let dataset = dataset(common, args, &opened, Some(&writer.target), at)?;
         let all = writer.all(&opened, &dataset)?;
         let to = if common.json { Format::Jsonl } else { args.to };
