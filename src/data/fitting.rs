@@ -10,7 +10,8 @@ use super::columns::eval::{Evaluator, Value};
 use super::columns::numbers::fail;
 use super::columns::plan::{FitKind, FitPlan};
 use super::fit::{Fit, Fits, Moments};
-use super::load::{Load, MAX_ERRORS};
+use super::gather::Found;
+use super::load::Load;
 use super::pretrained::MAX_BYTES;
 use super::source::path::{read, resolve};
 use super::source::text::shown;
@@ -23,6 +24,22 @@ use crate::span::Span;
 /// Tokens or classes that numbers may stand for. Each takes a row of weights and a name: one damaged
 /// number would else ask for gigabytes.
 const MOST_INTEGERS: usize = 1 << 20;
+
+/// What is fitted at position `p` of the evaluator's order.
+fn to_fit<'a>(
+    evaluator: &mut Evaluator<'a>,
+    plan: &'a FitPlan,
+    p: usize,
+) -> Result<Value<'a>, Diagnostic> {
+    match plan.kind {
+        FitKind::Symbols(_) | FitKind::Words { .. } | FitKind::Bpe(_) | FitKind::Pretrained => {
+            evaluator.eval(&plan.input, p)
+        }
+        FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => {
+            evaluator.number(&plan.input, p).map(Value::Numbers)
+        }
+    }
+}
 
 impl<'a> Load<'a> {
     /// Whether a vocabulary has `<end>`: its symbols are a target that the model feeds to itself.
@@ -39,9 +56,9 @@ impl<'a> Load<'a> {
 
     /// What is fitted for each of [`Plan::fits`]: taken from an earlier run, or fitted on the
     /// training part (on the only part, where there is no other).
-    pub fn fit(
+    pub fn fit<'o>(
         &self,
-        orders: &[Vec<usize>; 3],
+        orders: &'o [Vec<usize>; 3],
         long: bool,
     ) -> Result<Vec<Option<Fit>>, Vec<Diagnostic>> {
         let train = &orders[self.options.only.unwrap_or(Part::Train) as usize];
@@ -74,22 +91,17 @@ impl<'a> Load<'a> {
             let mut counts = BTreeMap::new();
             let mut pieces = bpe::Counts::default();
             let mut moments = Moments::default();
-            let mut errors = Vec::new();
+            let mut errors = Found::default();
             let alike = self.plan.alike(&plan.input);
             let mut features = 1;
             // Rows at either end may lack the neighbours that the fitted values are made of.
             let (back, ahead) = self.plan.reach(&plan.input);
-            for p in back..train.len().saturating_sub(ahead) {
-                let value = match plan.kind {
-                    FitKind::Symbols(_)
-                    | FitKind::Words { .. }
-                    | FitKind::Bpe(_)
-                    | FitKind::Pretrained => evaluator.eval(&plan.input, p),
-                    FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => {
-                        evaluator.number(&plan.input, p).map(Value::Numbers)
-                    }
-                };
-                match value {
+            let whole = |order: &'o [usize]| {
+                let count = order.len().saturating_sub(back + ahead);
+                order.iter().enumerate().skip(back).take(count)
+            };
+            for (p, row) in whole(train) {
+                match to_fit(&mut evaluator, plan, p) {
                     Ok(Value::Chars(t)) => chars.extend(t.chars()),
                     Ok(Value::Text(t)) if matches!(plan.kind, FitKind::Bpe(_)) => pieces.add(&t),
                     Ok(Value::Text(t)) => {
@@ -104,11 +116,10 @@ impl<'a> Load<'a> {
                         labels.extend(t.into_iter().map(|t| t.into_owned()));
                     }
                     Ok(Value::Numbers(n)) => match plan.kind {
-                        FitKind::Bpe(_) | FitKind::Pretrained => errors.push(fail(
-                            &plan.input,
-                            "data::not-text",
-                            "bpe() of what is no text",
-                        )),
+                        FitKind::Bpe(_) | FitKind::Pretrained => {
+                            let e = fail(&plan.input, "data::not-text", "bpe() of what is no text");
+                            errors.push(*row, e, &mut evaluator.others);
+                        }
                         FitKind::Symbols(_) | FitKind::Words { .. } => {
                             labels.extend(n.data.iter().map(f64::to_string));
                         }
@@ -120,15 +131,30 @@ impl<'a> Load<'a> {
                             }
                         }
                     },
-                    Err(e) => errors.push(e),
+                    Err(e) => errors.push(*row, e, &mut evaluator.others),
                 }
-                if errors.len() >= MAX_ERRORS {
+                if errors.enough() {
                     break;
                 }
             }
             if !errors.is_empty() {
-                return Err(errors);
+                // Nothing is fitted on the other parts, but what is wrong with them is to be mended too.
+                let others = orders.iter().filter(|o| !std::ptr::eq(*o, train));
+                for order in others {
+                    errors.part();
+                    let mut evaluator =
+                        Evaluator::new(self.source, self.plan, fitted.clone(), order);
+                    for (p, row) in whole(order) {
+                        if let Err(e) = to_fit(&mut evaluator, plan, p) {
+                            errors.push(*row, e, &mut evaluator.others);
+                        }
+                        if errors.enough() {
+                            break;
+                        }
+                    }
+                }
             }
+            errors.none()?;
             let end = self.ends(Some(i), None, long);
             fitted[i] = Some(match plan.kind {
                 FitKind::Symbols(kind) => {

@@ -12,13 +12,11 @@ use super::columns::has_values;
 use super::columns::plan::{Node, Plan};
 use super::dataset::{Dataset, LoadOptions, Newest};
 use super::fit::{Fit, Fits};
+use super::gather::Found;
 use super::source::Source;
-use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
+use super::spec::{DataSpec, FieldRole, Split, SplitBy, Unit, Wanted};
 use super::split::{Part, split};
 use crate::diagnostics::Diagnostic;
-
-/// The most rows with errors that are looked at; what is alike is told once.
-pub(super) const MAX_ERRORS: usize = 1000;
 
 /// What was fitted, by position in [`Plan::fits`].
 type Fitted = Vec<Option<Fit>>;
@@ -58,10 +56,11 @@ impl<'a> Load<'a> {
         let mut filling = Filling::new(self, &fits.0, &fitted, long);
         let mut parts: [Range<usize>; 3] = [0..0, 0..0, 0..0];
         let mut rows = Vec::new();
-        let mut errors = Vec::new();
+        let mut errors = Found::default();
         for part in Part::ALL {
             let order = &orders[part as usize];
             let start = filling.examples;
+            errors.part();
             let mut evaluator = Evaluator::new(self.source, self.plan, fitted.clone(), order);
             let count = order.len().saturating_sub(back + ahead);
             for (p, row) in order.iter().enumerate().skip(back).take(count) {
@@ -73,17 +72,26 @@ impl<'a> Load<'a> {
                             self.check_memory(filling.bytes(), total)?;
                         }
                     }
-                    Err(e) => errors.push(e),
+                    Err(e) => {
+                        // The fields after it were not looked at.
+                        for (field, c) in self.wanted.fields.iter().zip(&self.plan.fields) {
+                            let node = &self.plan.columns[*c].node;
+                            let found = match field.unit {
+                                Unit::Number | Unit::Binary => evaluator.number(node, p).err(),
+                                Unit::Token | Unit::Class => evaluator.eval(node, p).err(),
+                            };
+                            evaluator.others.extend(found);
+                        }
+                        errors.push(*row, e, &mut evaluator.others);
+                    }
                 }
-                if errors.len() >= MAX_ERRORS {
-                    return Err(errors);
+                if errors.enough() {
+                    break;
                 }
             }
             parts[part as usize] = start..filling.examples;
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        errors.none()?;
         self.check_parts(&parts)?;
         let lines = match self.source {
             Source::Records(r) if self.options.lines => r.lines(&rows),
@@ -259,20 +267,18 @@ impl<'a> Load<'a> {
         self.no_neighbours(condition)?;
         let mut evaluator = Evaluator::new(self.source, self.plan, fitted, all);
         let mut kept = Vec::new();
-        let mut errors = Vec::new();
+        let mut errors = Found::default();
         for (p, example) in all.iter().enumerate() {
             match evaluator.number(condition, p) {
                 Ok(v) if v.data.iter().all(|x| *x != 0.0) => kept.push(*example),
                 Ok(_) => {}
-                Err(e) => errors.push(e),
+                Err(e) => errors.push(*example, e, &mut evaluator.others),
             }
-            if errors.len() >= MAX_ERRORS {
+            if errors.enough() {
                 break;
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        errors.none()?;
         if kept.is_empty() {
             let message = format!("`keep` leaves none of {} examples", all.len());
             return Err(vec![

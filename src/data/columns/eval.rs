@@ -15,7 +15,7 @@ use super::super::source::text::{Place, at, shown};
 use super::super::spec::Binary;
 use super::super::vocabulary::words;
 use super::fill::is_missing;
-use super::numbers::{Numbers, beside, binary, fail, lift, not_a_number, reduce, unary};
+use super::numbers::{Numbers, all_good, beside, binary, fail, lift, not_a_number, reduce, unary};
 use super::plan::{Node, NodeKind, Plan};
 use crate::diagnostics::Diagnostic;
 
@@ -54,6 +54,8 @@ pub struct Evaluator<'a> {
     memo: Vec<Option<(usize, Value<'a>)>>,
     /// For a column of the source, the last example and the row at or above it that has a value.
     pub(super) carried: BTreeMap<usize, (usize, usize)>,
+    /// What else is wrong with the example of the last error.
+    pub others: Vec<Diagnostic>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -70,6 +72,7 @@ impl<'a> Evaluator<'a> {
             order,
             memo: vec![None; plan.columns.len()],
             carried: BTreeMap::new(),
+            others: Vec::new(),
         }
     }
 
@@ -107,12 +110,9 @@ impl<'a> Evaluator<'a> {
             }
             NodeKind::Cell(c) => self.cell(example, *c),
             NodeKind::Cells(cells) => {
-                let mut parts = Vec::new();
-                for c in cells {
-                    let value = self.cell(example, *c);
-                    parts.push(self.numbers(value, node, p, Some(*c))?);
-                }
-                Value::Numbers(beside(parts, node)?)
+                let of = |c: &usize| self.numbers(self.cell(example, *c), node, p, Some(*c));
+                let parts = cells.iter().map(of).collect();
+                Value::Numbers(beside(all_good(parts, &mut self.others)?, node)?)
             }
             NodeKind::Filled(cells, missing) => {
                 Value::Numbers(self.filled(cells, *missing, node, p, example)?)

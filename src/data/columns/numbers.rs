@@ -73,6 +73,23 @@ pub fn lift<const N: usize>(
     Ok(Numbers { data, steps, width })
 }
 
+/// All values, where none is an error; else the first error, the others beside.
+pub fn all_good(
+    values: Vec<Result<Numbers, Diagnostic>>,
+    others: &mut Vec<Diagnostic>,
+) -> Result<Vec<Numbers>, Diagnostic> {
+    let mut first = None;
+    let mut good = Vec::with_capacity(values.len());
+    for value in values {
+        match value {
+            Ok(n) => good.push(n),
+            Err(e) if first.is_none() => first = Some(e),
+            Err(e) => others.push(e),
+        }
+    }
+    first.map_or(Ok(good), Err)
+}
+
 /// Features side by side; what has no steps repeats along them.
 pub fn beside(parts: Vec<Numbers>, node: &Node) -> Result<Numbers, Diagnostic> {
     let steps = parts.iter().filter_map(|p| p.steps).max();

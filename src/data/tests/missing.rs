@@ -54,3 +54,45 @@ fn nothing_to_fill_with_is_said_with_its_place() {
     let d = wrong("day,x\n1,\n2,\n", Missing::Drop);
     assert_eq!(d.code, "data::nothing-kept");
 }
+
+#[test]
+fn every_missing_number_is_told_in_the_order_of_the_file() {
+    // Rows 1 to 6 train, 7 and 8 validate; two cells of one row, another field.
+    let rows: Vec<String> = (0..10)
+        .map(|i| match i {
+            1 => ",,1".to_string(),
+            4 => ",5,".to_string(),
+            7 => "7,,1".to_string(),
+            9 => "9,9,".to_string(),
+            _ => format!("{i},{i},1"),
+        })
+        .collect();
+    let file = format!("a,b,y\n{}\n", rows.join("\n"));
+    let both = || columns(&["a", "b"]);
+    let label = |x: ColumnExpr, by| {
+        let split = Split::Parts {
+            shares: [60.0, 20.0, 20.0],
+            by,
+            span: Span::default(),
+        };
+        let source = SourceKind::Csv(table("x.csv", true));
+        let spec = spec(source, vec![set("x", x), set("y", named("y"))], split);
+        let fields = vec![
+            input("x", Unit::Number, None).sized(&[2]),
+            target("y", Unit::Number, None),
+        ];
+        let files = [("x.csv", file.as_bytes())];
+        let found = load_with(&files, &spec, &wanted(fields, None), |_| {}).unwrap_err();
+        assert_eq!(found.len(), 1, "{found:?}");
+        let label = found[0].labels[0].text.clone();
+        let places = label.split(", ").map(|p| p.rsplit('/').next().unwrap());
+        places.collect::<Vec<_>>().join(", ")
+    };
+    let all = "x.csv:3:1, x.csv:3:2, x.csv:6:1 and 3 more, 6 in all";
+    assert_eq!(label(both(), SplitBy::Shuffle), all);
+    assert_eq!(label(both(), SplitBy::Time), all);
+    // What is fitted on the training part is held against the others as well.
+    let fitted = both().to(Step::Zscore);
+    let some = "x.csv:3:1, x.csv:3:2, x.csv:6:1 and 1 more, 4 in all";
+    assert_eq!(label(fitted, SplitBy::Shuffle), some);
+}
