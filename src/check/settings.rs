@@ -16,6 +16,7 @@ mod column;
 mod column_names;
 mod data;
 mod expansion;
+mod features;
 mod fit;
 mod generate;
 mod losses;

@@ -1,8 +1,9 @@
 //! A model held against its data.
 //!
 //! In: a shaped model and a data block. Out: what the model asks of the data ([`Wanted`]), and
-//! `data::missing-column` or `data::wrong-unit` where the block does not give it.
+//! `data::missing-column`, `data::wrong-unit` or `data::features` where the block does not give it.
 
+use super::features::{features, fits};
 use crate::ast::node;
 use crate::check::operands::operands;
 use crate::check::program::{Expr, ExprKind, Head, InputKind, Model, Stmt, VarId};
@@ -143,6 +144,28 @@ pub fn check(wanted: &Wanted, data: &DataSpec, at: Span, report: &mut Vec<Diagno
                 )
                 .label(column.value.span, format!("gives {}", given.text()))
                 .label(field.span, format!("the model's {what}")),
+            );
+            continue;
+        }
+        let found = features(data, &column.value, 0).filter(|n| !fits(field, *n));
+        if let Some(n) = found {
+            let asked: Vec<String> = (field.features.iter())
+                .map(|f| f.map_or("?".to_string(), |n| n.to_string()))
+                .collect();
+            let gives = match n {
+                1 => "1 number".to_string(),
+                n => format!("{n} numbers"),
+            };
+            let message = format!(
+                "`{}` has {n} feature{}, the model asks for [{}]",
+                clip(&field.name),
+                if n == 1 { "" } else { "s" },
+                asked.join(", ")
+            );
+            report.push(
+                Diagnostic::error("data::features", message)
+                    .label(column.value.span, format!("gives {gives}"))
+                    .label(field.span, format!("the model's {what}")),
             );
         }
     }
