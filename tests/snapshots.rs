@@ -7,6 +7,7 @@ mod common;
 
 use std::path::Path;
 
+use common::binary::seqc;
 use common::models::programs;
 use seqc::check::program::Model;
 use seqc::ir::{Func, OpKind, Region};
@@ -26,6 +27,11 @@ fn snapshot(folder: &str, stage: &str, text: &str) {
             "{folder}/{stage}: {columns} columns: {line}"
         );
     }
+    kept(folder, stage, text);
+}
+
+/// The same for texts with lines of any length.
+fn kept(folder: &str, stage: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(Path::new("../snapshots").join(folder));
     settings.set_prepend_module_to_snapshot(false);
@@ -127,6 +133,37 @@ fn passes_and_plans_of_every_program() {
                 snapshot(&folder, "plan", &text);
             }
         }
+    }
+}
+
+/// What predicts and what writes, as `seqc emit` shows them for a file whose weights are of 16 bits: what is rounded, what
+/// is read as 16 bits, what is looked up.
+#[test]
+fn functions_that_run_with_weights_of_16_bits() {
+    for of in ["infer", "generate"] {
+        let file = "examples/names.seq";
+        let mut command = seqc(Path::new(env!("CARGO_MANIFEST_DIR")), &["emit", file]);
+        command.args(["--model", "Latin", "--set", "train.precision=bf16"]);
+        command.args([
+            "--emit=opt,plan",
+            "--target",
+            "portable",
+            &format!("--{of}"),
+        ]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        for part in [
+            "= bf16 gru.Wz ",
+            "W.2@E·H = bf16(gru.Wr@H)",
+            " panels 1, bf16",
+        ] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        let looked_up = text.contains("look-up-products");
+        assert_eq!(looked_up, of == "generate", "{text}");
+        kept("names-latin", &format!("{of}-bf16"), &text);
     }
 }
 

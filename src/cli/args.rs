@@ -164,7 +164,13 @@ pub struct EmitArgs {
     /// Which model, where the file has several.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Writes `<model>.<stage>` files into this folder instead of stdout.
+    /// Shows predicting for a batch, instead of a step of training.
+    #[arg(long, conflicts_with = "generate")]
+    pub infer: bool,
+    /// Shows writing a symbol, instead of a step of training.
+    #[arg(long)]
+    pub generate: bool,
+    /// Writes `<model>.<stage>` files into this folder instead of stdout; `<model>.infer.<stage>` with --infer.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Leaves a rewrite out, by name.

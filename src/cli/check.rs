@@ -9,7 +9,7 @@ use std::path::Path;
 use super::args::{CheckArgs, Common};
 use super::costs;
 use super::fix;
-use super::load::{Loaded, load};
+use super::load::{Loaded, base, load};
 use super::{Failure, first_exit_code, render, session, stdout};
 use crate::check::{resolved, settings};
 use crate::data::{LoadOptions, probe};
@@ -94,7 +94,7 @@ fn against_data(
     if loaded.diagnostics.iter().any(Diagnostic::is_error) {
         return Vec::new();
     }
-    let base = session::base(path);
+    let base = base(path);
     let options = LoadOptions {
         bindings: bindings.clone(),
         ..LoadOptions::new(&base)

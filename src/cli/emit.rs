@@ -1,19 +1,22 @@
 //! `seqc emit`: any stage of the compiler as text.
+//!
+//! In: a file, stages, and which function of a model: the one that trains, that predicts, or that writes. Out: texts on
+//! stdout or in files. Sizes that data would give are stand-ins.
 
 use std::cell::OnceCell;
 use std::path::Path;
 
 use super::args::{Common, EmitArgs, Stage, Target};
-use super::load::{load, plain};
-use super::{Failure, Within, render, stdout};
+use super::load::{Loaded, load, plain};
+use super::{Failure, Within, render, session, stdout};
 use crate::check::program::Model;
+use crate::check::settings::{apply_adapters, apply_losses};
 use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
 use crate::pipeline::{self, Build, Stages};
 use crate::rewrite::{self, Row};
 use crate::schedule::program::Program;
 use crate::schedule::schedule;
-use crate::settings::Recompute;
 use crate::targets::cpu;
 use crate::targets::cpu::emit::Texts;
 use crate::targets::cpu::isa::Isa;
@@ -26,6 +29,11 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
                 .help(format!("the rewrites are {}", rewrite::names().join(", ")))
                 .into());
         }
+    }
+    let of = Of::new(args);
+    if of != Of::Train && args.emit.contains(&Stage::Grad) {
+        let message = "`grad` is a stage of training; what predicts has no gradients";
+        return Err(Diagnostic::error("usage::no-gradients", message).into());
     }
     let isa = isa(args.target)?;
     let mut loaded = load(&args.file, common)?;
@@ -45,8 +53,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
             Stage::Ir | Stage::Grad | Stage::Opt | Stage::Plan | Stage::Clif | Stage::Asm => {
                 if compiled.is_none() {
                     let model = model.clone()?;
-                    let recompute = loaded.experiment.recompute(&model.name);
-                    let made = Compiled::new(model, &args.without, recompute, isa);
+                    let made = Compiled::new(&loaded, model, of, &args.without, isa);
                     compiled = Some(made.within(&loaded.sources)?);
                 }
                 match &compiled {
@@ -63,7 +70,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
                 let name = model
                     .as_ref()
                     .map_or("file".to_string(), |m| m.name.to_lowercase());
-                let file = format!("{name}.{key}");
+                let file = format!("{name}.{}{key}", of.infix());
                 write(dir, &file, &text)?;
                 object.insert(key, dir.join(file).display().to_string().into());
             }
@@ -113,45 +120,105 @@ fn write(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// The training function of a model through all stages.
+/// Which of a model's functions is shown, in the words of `seqc bench`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// A step of training.
+    Train,
+    /// Predicting for a batch.
+    Infer,
+    /// Writing a symbol; before it, where there is one, what is made once a text.
+    Generate,
+}
+
+impl Of {
+    fn new(args: &EmitArgs) -> Of {
+        match (args.infer, args.generate) {
+            (true, _) => Of::Infer,
+            (false, true) => Of::Generate,
+            (false, false) => Of::Train,
+        }
+    }
+
+    /// What stands in the names of its files, before the stage.
+    fn infix(self) -> &'static str {
+        match self {
+            Of::Train => "",
+            Of::Infer => "infer.",
+            Of::Generate => "generate.",
+        }
+    }
+}
+
+/// What a model is compiled to for one use, through all stages: one function, or for writing up to two.
 pub struct Compiled {
-    stages: Stages,
-    program: OnceCell<Program>,
-    texts: OnceCell<Texts>,
+    functions: Vec<Function>,
     isa: Isa,
 }
 
+struct Function {
+    stages: Stages,
+    program: OnceCell<Program>,
+    texts: OnceCell<Texts>,
+}
+
 impl Compiled {
-    /// Lowers and rewrites, without the rewrites named; what only some stages need comes when asked for.
+    /// Lowers and rewrites as the settings of the file have it run, without the rewrites named; what only some stages
+    /// need comes when asked for.
+    ///
+    /// Errors: a model that writes nothing, or cannot step by step, is asked for what writes.
     pub fn new(
+        loaded: &Loaded,
         model: &Model,
+        of: Of,
         without: &[String],
-        recompute: Recompute,
         isa: Isa,
     ) -> Result<Compiled, Failure> {
-        let build = Build {
+        let mut model = pipeline::with_stand_in_sizes(model);
+        let mut build = Build {
             off: without.to_vec(),
-            recompute,
+            recompute: loaded.experiment.recompute(&model.name),
             ..Build::default()
         };
-        let trains = !model.predicts.is_empty();
-        let options = if trains {
-            Options::TRAIN
-        } else {
-            Options::PREDICT
+        if let Some(block) = loaded.experiment.train(Some(&model.name)) {
+            let settings = &block.settings;
+            apply_losses(settings, &mut model);
+            apply_adapters(settings, &mut model);
+            build.frozen = session::frozen(&model, settings);
+            build.precision = settings.precision;
+        }
+        let whole = |options, gradients| Ok(vec![build.stages(&model, options, gradients)?]);
+        let all = match of {
+            Of::Train if model.predicts.is_empty() => whole(Options::PREDICT, false),
+            Of::Train => whole(Options::TRAIN, true),
+            Of::Infer => whole(Options::PREDICT, false),
+            Of::Generate => {
+                let target = session::own_target(&model)?;
+                let one = pipeline::generate::one_step(&model, &target)?;
+                let functions = one.setup.into_iter().chain([one.step]);
+                functions.map(|func| build.held(func)).collect()
+            }
         };
-        let model = &pipeline::with_stand_in_sizes(model);
-        let stages = build
-            .stages(model, options, trains)
-            .map_err(pipeline::internal)?;
-        Ok(Compiled {
+        let function = |stages| Function {
             stages,
             program: OnceCell::new(),
             texts: OnceCell::new(),
+        };
+        let all: Vec<Stages> = all.map_err(pipeline::internal)?;
+        Ok(Compiled {
+            functions: all.into_iter().map(function).collect(),
             isa,
         })
     }
 
+    /// A stage from the IR on, as text.
+    pub fn text(&self, stage: Stage) -> Result<String, Failure> {
+        let texts = self.functions.iter().map(|f| f.text(stage, self.isa));
+        Ok(texts.collect::<Result<Vec<String>, Failure>>()?.join("\n"))
+    }
+}
+
+impl Function {
     fn program(&self) -> Result<&Program, Failure> {
         if let Some(program) = self.program.get() {
             return Ok(program);
@@ -160,16 +227,15 @@ impl Compiled {
         Ok(self.program.get_or_init(|| program))
     }
 
-    fn texts(&self) -> Result<&Texts, Failure> {
+    fn texts(&self, isa: Isa) -> Result<&Texts, Failure> {
         if let Some(texts) = self.texts.get() {
             return Ok(texts);
         }
-        let texts = cpu::emit::texts(self.program()?, self.isa)?;
+        let texts = cpu::emit::texts(self.program()?, isa)?;
         Ok(self.texts.get_or_init(|| texts))
     }
 
-    /// A stage from the IR on, as text.
-    pub fn text(&self, stage: Stage) -> Result<String, Failure> {
+    fn text(&self, stage: Stage, isa: Isa) -> Result<String, Failure> {
         let s = &self.stages;
         Ok(match stage {
             Stage::Ir => s.lowered.to_string(),
@@ -179,10 +245,10 @@ impl Compiled {
                 "{}\n{}\n{}",
                 Row::table(&s.table),
                 self.program()?,
-                self.texts()?.plan
+                self.texts(isa)?.plan
             ),
-            Stage::Clif => self.texts()?.clif.clone(),
-            Stage::Asm => self.texts()?.asm.clone(),
+            Stage::Clif => self.texts(isa)?.clif.clone(),
+            Stage::Asm => self.texts(isa)?.asm.clone(),
             Stage::Ast | Stage::Checked => String::new(),
         })
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::args::{Common, Dtype, EvalArgs, PartArg, PlotArg};
-use super::load::{Loaded, load, plain, read};
+use super::load::{Loaded, base, load, plain, read};
 use super::opened::{Opened, refuse_other};
 use super::plotted;
 use super::ready;
@@ -50,7 +50,7 @@ pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
     let block = session::train_block(&loaded, args.model.as_deref())?.clone();
     ready::refuse_unavailable(&loaded, &block)?;
     let source = Source {
-        base: session::base(&args.run),
+        base: base(&args.run),
         recorded: Default::default(),
         fits: None,
     };

@@ -1,6 +1,6 @@
 //! A `.seq` file read, overridden, parsed and checked: what most verbs begin with.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::Failure;
 use super::args::Common;
@@ -41,6 +41,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         )));
     }
     std::fs::read(path).map_err(|e| cannot(plain(&e)))
+}
+
+/// The folder a file's data paths count from.
+pub fn base(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// Whether a path that a file names stays in the folder `base`, links followed. One that names

@@ -119,13 +119,11 @@ impl<'a> Compiler<'a> {
     ///
     /// Errors: the model reads no target of its own, or several; a step needs later ones.
     pub fn generator(&mut self, window: Option<u32>) -> Result<Generator, Failure> {
-        let own = pipeline::generate::own_targets(self.model)?;
-        let names: Vec<&str> = own.iter().map(String::as_str).collect();
-        let target = train::generate::own(&names).map_err(from_training)?;
+        let target = own_target(self.model)?;
         let began = Instant::now();
         let window = window.map(|w| w as usize);
         let make = |func| self.step(func);
-        let generator = pipeline::generate::generator(self.model, target, window, &make)?;
+        let generator = pipeline::generate::generator(self.model, &target, window, &make)?;
         self.ms += began.elapsed().as_secs_f64() * 1e3;
         Ok(generator)
     }
@@ -194,6 +192,14 @@ impl<'a> Compiler<'a> {
             step,
         })
     }
+}
+
+/// The one target that a model reads back, which is what it writes.
+pub fn own_target(model: &Model) -> Result<String, Failure> {
+    let own = pipeline::generate::own_targets(model)?;
+    let names: Vec<&str> = own.iter().map(String::as_str).collect();
+    let target = train::generate::own(&names).map_err(from_training)?;
+    Ok(target.to_string())
 }
 
 /// What data says of a field: the size of its vocabulary, and its sizes after the time.
@@ -388,12 +394,4 @@ pub fn train_block<'a>(loaded: &'a Loaded, model: Option<&str>) -> Result<&'a Tr
                 .into(),
         }
     })
-}
-
-/// The folder a file's data paths count from.
-pub fn base(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
-        _ => PathBuf::from("."),
-    }
 }

@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use similar::TextDiff;
 
 use super::args::{Common, SnapshotArgs, Stage, Target};
-use super::emit::{Compiled, extension, isa};
+use super::emit::{Compiled, Of, extension, isa};
 use super::load::{Loaded, load, plain};
 use super::snapfile::{self, Folder, Labels};
 use super::{Failure, Within, first_exit_code, render, stdout};
@@ -203,8 +203,8 @@ fn file(
                     let made = match compiled.entry(name(target)) {
                         Entry::Occupied(e) => e.into_mut(),
                         Entry::Vacant(e) => {
-                            let recompute = loaded.experiment.recompute(&model.name);
-                            let made = Compiled::new(model, &[], recompute, isa(Some(target))?);
+                            let isa = isa(Some(target))?;
+                            let made = Compiled::new(&loaded, model, Of::Train, &[], isa);
                             e.insert(made.within(&loaded.sources)?)
                         }
                     };

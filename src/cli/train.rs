@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::args::{Common, LogFormat, TrainArgs};
 use super::interrupt::Interrupt;
-use super::load::{Loaded, load, load_text, sets};
+use super::load::{Loaded, base, load, load_text, sets};
 use super::progress::Progress;
 use super::ready::{dataset, long_attention, refuse_leaks, refuse_unavailable};
 use super::room::{refuse_batch, refuse_weights};
@@ -79,7 +79,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
     refuse_unavailable(&loaded, block)?;
     let bindings = session::bindings(common)?;
     session::known_bindings(&loaded, &bindings)?;
-    let base = session::base(&args.file);
+    let base = base(&args.file);
     session::refuse_outside(common, block, &base)?;
     let options = LoadOptions {
         bindings: bindings.clone(),

@@ -294,6 +294,37 @@ fn stages_are_printed_for_a_named_machine() {
         .exits(2);
     here.run(&["emit", "words.seq", "--emit=opt", "--without", "nothing"])
         .exits(2);
+    here.run(&[
+        "emit",
+        "words.seq",
+        "--emit=opt",
+        "--without",
+        "round-weights",
+    ])
+    .exits(0);
+    // Predicting and writing have functions of their own.
+    let of = |use_: &str| {
+        let args = ["emit", "words.seq", "--emit=ir,opt", use_];
+        here.run(&args).exits(0).out
+    };
+    assert!(of("--infer").contains("out prediction") && !of("--infer").contains("out gradient"));
+    assert!(of("--generate").contains("_step ["));
+    let args = [
+        "emit",
+        "words.seq",
+        "--emit=ir,opt",
+        "--generate",
+        "-o",
+        "texts",
+    ];
+    here.run(&args).exits(0);
+    assert!(here.has("texts/small.generate.opt"), "{:?}", here.path());
+    // A step of training has the gradients that the settings leave it.
+    let lora = WORDS.replace("  seed ", "  params \"gru.Wz\" { lora = 2 }\n  seed ");
+    here.write("lora.seq", &lora);
+    let opt = here.run(&["emit", "lora.seq", "--emit=opt"]).exits(0).out;
+    assert!(opt.contains("gradient gru.Wz.lora_b"), "{opt}");
+    assert!(!opt.contains("gradient gru.Wz "), "{opt}");
     // A file whose names are wrong still has a tree.
     here.write("bad.seq", &LINE.replace("|> Linear", "|> Linaer"));
     here.run(&["emit", "bad.seq", "--emit=ast"]).exits(0);

@@ -18,7 +18,7 @@ mod report;
 mod steps;
 
 use super::args::Common;
-use super::load::{Loaded, load};
+use super::load::{Loaded, base, load};
 use super::ready::{dataset, refuse_unavailable};
 use super::room::refuse_weights;
 use super::session::{self, Backend, Compiler};
@@ -53,7 +53,7 @@ pub fn run(common: &Common, args: &BenchArgs) -> Result<u8, Failure> {
     refuse_unavailable(&loaded, block)?;
     let bindings = session::bindings(common)?;
     session::known_bindings(&loaded, &bindings)?;
-    let base = session::base(&args.file);
+    let base = base(&args.file);
     let options = LoadOptions {
         bindings,
         ..LoadOptions::new(&base)
