@@ -4,7 +4,7 @@
 //! counts elementwise work too, one for each operation at each point, a function such as exp as one.
 
 use super::moved::moved_by;
-use super::roofline::work;
+use super::roofline::multiply_adds;
 use crate::dim::{Dim, Sym};
 use crate::schedule::program::{Expr, Program, Task};
 use crate::span::Span;
@@ -52,7 +52,7 @@ pub fn kernel(
         sizes.try_fold(1.0, |n, d| Some(n * d?))
     };
     let each = match task {
-        Task::Gemm(_) => work(program, task, None, &value)?.flops,
+        Task::Gemm(g) => multiply_adds(g, &value)?,
         Task::Loop(l) => {
             let counts = |e: &&Expr| match e {
                 Expr::Unary(..) | Expr::Binary(..) | Expr::Select(..) => true,

@@ -3,6 +3,8 @@
 //! In: a [`Program`] and the sizes of a call. Out: [`Products`], from which a bound from below on a call's time follows:
 //! the multiply-adds at the machine's peak, or the weights at the bandwidth of the memory that holds them.
 
+use std::collections::BTreeSet;
+
 use crate::dim::{Dim, Sym};
 use crate::schedule::narrow::narrow;
 use crate::schedule::program::{
@@ -28,10 +30,14 @@ pub struct Work {
 
 /// `None` where a size is not known.
 pub fn products(program: &Program, sizes: &dyn Fn(&Sym) -> Option<i64>) -> Option<Products> {
-    let value = |s: &Sym| program.dims.static_value(s).or_else(|| sizes(s));
+    let count = Count {
+        program,
+        value: &|s| program.dims.static_value(s).or_else(|| sizes(s)),
+        narrow: narrow(program),
+    };
     let mut all = Products::default();
     for task in &program.tasks {
-        let work = work(program, task, None, &value)?;
+        let work = count.work(task, None)?;
         match task {
             Task::Scan(_) => {
                 all.recurrent.flops += work.flops;
@@ -58,36 +64,68 @@ impl Work {
     }
 }
 
-/// Of one task, which may stand in a scan's body.
-pub fn work(
-    program: &Program,
-    task: &Task,
-    scan: Option<&Scan>,
-    value: &dyn Fn(&Sym) -> Option<i64>,
-) -> Option<Work> {
-    match task {
-        Task::Gemm(g) => {
-            let bytes = held(program, g, scan, value)?;
-            Some(Work {
-                flops: product(axes(g).map(|a| &a.size), value)? * 2.0,
-                bytes,
-                held: bytes,
-            })
-        }
-        Task::Scan(s) => {
-            let mut step = Work::default();
-            for task in &s.body {
-                step.add(work(program, task, Some(s), value)?);
+struct Count<'p> {
+    program: &'p Program,
+    value: &'p dyn Fn(&Sym) -> Option<i64>,
+    narrow: BTreeSet<BufferId>,
+}
+
+impl Count<'_> {
+    /// Of one task, which may stand in a scan's body.
+    fn work(&self, task: &Task, scan: Option<&Scan>) -> Option<Work> {
+        match task {
+            Task::Gemm(g) => {
+                let bytes = self.held(g, scan)?;
+                Some(Work {
+                    flops: multiply_adds(g, self.value)?,
+                    bytes,
+                    held: bytes,
+                })
             }
-            let n = s.extent.eval(value)? as f64;
-            Some(Work {
-                flops: n * step.flops,
-                bytes: n * step.bytes,
-                ..step
-            })
+            Task::Scan(s) => {
+                let mut step = Work::default();
+                for task in &s.body {
+                    step.add(self.work(task, Some(s))?);
+                }
+                let n = s.extent.eval(self.value)? as f64;
+                Some(Work {
+                    flops: n * step.flops,
+                    bytes: n * step.bytes,
+                    ..step
+                })
+            }
+            Task::Loop(_) | Task::Routine { .. } => Some(Work::default()),
         }
-        Task::Loop(_) | Task::Routine { .. } => Some(Work::default()),
     }
+
+    /// Bytes of the operands that a product reads again: inside a scan those that stay the same at every step, elsewhere
+    /// weights.
+    fn held(&self, g: &Gemm, scan: Option<&Scan>) -> Option<f64> {
+        let stays = |v: &View| match scan {
+            Some(scan) => v.step.is_none() && !writes(&scan.body, v.buffer),
+            None => matches!(self.program.buffer(v.buffer).home, Home::Param(_)),
+        };
+        let elements = |stride: fn(&GemmAxis) -> &Dim| {
+            let own = axes(g).filter(|a| *stride(a) != Dim::constant(0));
+            product(own.map(|a| &a.size), self.value)
+        };
+        let mut sum = 0.0;
+        // What is read by rows is read as it lies, in 32 bits; only the right operand is packed, and narrow then.
+        if stays(&g.lhs) {
+            sum += 4.0 * elements(|a| &a.lhs)?;
+        }
+        // Gates that were merged into one matrix are a temporary, and still a weight.
+        if stays(&g.rhs) || scan.is_none() && g.class == GemmClass::PackedWeight {
+            let narrow = self.narrow.contains(&g.rhs.buffer);
+            sum += if narrow { 2.0 } else { 4.0 } * elements(|a| &a.rhs)?;
+        }
+        Some(sum)
+    }
+}
+
+/// Operations of a product: two for each multiply-add.
+pub fn multiply_adds(g: &Gemm, value: &dyn Fn(&Sym) -> Option<i64>) -> Option<f64> {
+    Some(product(axes(g).map(|a| &a.size), value)? * 2.0)
 }
 
 fn axes(g: &Gemm) -> impl Iterator<Item = &GemmAxis> {
@@ -99,35 +137,6 @@ fn product<'d>(
     value: &dyn Fn(&Sym) -> Option<i64>,
 ) -> Option<f64> {
     sizes.try_fold(1.0, |n, d| Some(n * d.eval(value)? as f64))
-}
-
-/// Bytes of the operands that a product reads again: inside a scan those that stay the same at every step, elsewhere
-/// weights.
-fn held(
-    program: &Program,
-    g: &Gemm,
-    scan: Option<&Scan>,
-    value: &dyn Fn(&Sym) -> Option<i64>,
-) -> Option<f64> {
-    let stays = |v: &View| match scan {
-        Some(scan) => v.step.is_none() && !writes(&scan.body, v.buffer),
-        None => matches!(program.buffer(v.buffer).home, Home::Param(_)),
-    };
-    let narrow = narrow(program);
-    let bytes = |v: &View, stride: fn(&GemmAxis) -> &Dim| {
-        let own = axes(g).filter(|a| *stride(a) != Dim::constant(0));
-        let each = if narrow.contains(&v.buffer) { 2.0 } else { 4.0 };
-        Some(each * product(own.map(|a| &a.size), value)?)
-    };
-    let mut sum = 0.0;
-    if stays(&g.lhs) {
-        sum += bytes(&g.lhs, |a| &a.lhs)?;
-    }
-    // Gates that were merged into one matrix are a temporary, and still a weight.
-    if stays(&g.rhs) || scan.is_none() && g.class == GemmClass::PackedWeight {
-        sum += bytes(&g.rhs, |a| &a.rhs)?;
-    }
-    Some(sum)
 }
 
 fn writes(tasks: &[Task], buffer: BufferId) -> bool {

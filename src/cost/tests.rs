@@ -8,6 +8,7 @@ use crate::dim::{Binding, Role, Sym};
 use crate::ir::build::Build;
 use crate::ir::*;
 use crate::reverse::differentiate;
+use crate::rewrite;
 use crate::schedule::schedule;
 
 /// An LSTM's four gates over a sequence, with the textbook's twelve weights.
@@ -101,6 +102,36 @@ fn an_lstm_costs_what_the_textbook_says() {
     );
     assert!(text.contains(" = 4096·B·T FLOPs\n"), "{text}");
     assert_eq!(text.lines().count(), 5);
+}
+
+/// What must be read again: the recurrence's weights at each step, those of the inputs once.
+#[test]
+fn weights_of_16_bits_are_half_the_bytes_of_a_recurrence() {
+    let size = |s: &Sym| match s.name() {
+        "T" => Some(7),
+        "B" => Some(2),
+        _ => None,
+    };
+    for (lists, each) in [
+        (&[rewrite::FORWARD][..], 4.0),
+        (&[rewrite::FORWARD, rewrite::NARROW], 2.0),
+    ] {
+        let mut func = lstm();
+        for passes in lists {
+            rewrite::run(&mut func, passes, &[], &mut Vec::new()).unwrap();
+        }
+        let found = products(&schedule(&func).unwrap(), &size).unwrap();
+        // Four gates of 16 units, each of 16 weights.
+        let weights = 4.0 * 16.0 * 16.0;
+        let flops = 2.0 * 2.0 * 7.0 * weights;
+        let work = |steps: f64| Work {
+            flops,
+            bytes: steps * each * weights,
+            held: each * weights,
+        };
+        assert_eq!(found.recurrent, work(7.0), "{func}");
+        assert_eq!(found.alone, work(1.0), "{func}");
+    }
 }
 
 #[test]
