@@ -6,6 +6,7 @@ mod launch;
 mod maps;
 mod math;
 mod products;
+mod rounding;
 mod routines;
 mod scans;
 
