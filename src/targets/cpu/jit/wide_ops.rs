@@ -9,7 +9,9 @@ use crate::diagnostics::Diagnostic;
 use crate::schedule::program::{Binary, Expr, Unary};
 
 /// Whether there are instructions for it: sines of large numbers and powers in general take branches. Rounding to 16
-/// bits stands in no group that runs often: what is made of weights alone is.
+/// bits needs none: only weights, and what is made of weights alone, are rounded, as operands of products. Such operands
+/// are stored by loops of their own outside of every scan (*hoist-invariant*), once a call, or once in all where weights
+/// are held. Where that rewrite is left out they run at each step, slower and with the same bits.
 pub(super) fn has_code(e: &Expr, all: &[Expr]) -> bool {
     match e {
         Expr::Unary(Unary::Sin | Unary::Cos | Unary::Bf16, _) => false,
