@@ -136,3 +136,30 @@ fn two_targets_are_trained_measured_and_tabled() {
             .contains("middle")
     );
 }
+
+#[test]
+fn a_metric_is_of_the_first_target_that_it_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let both = POINTS
+        .replace("  target side", "  target up : binary\n  target side")
+        .replace(
+            "  predict side",
+            "  predict up = h |> Linear(1) |> σ\n  predict side",
+        )
+        .replace("  side  =", "  up    = column(y) > 0\n  side  =");
+    fs::write(dir.path().join("points.seq"), both).unwrap();
+    fs::write(dir.path().join("points.csv"), table()).unwrap();
+    let args = ["train", "points.seq", "--json", "--log-format", "json"];
+    let (out, _) = seqc(dir.path(), &args);
+    // `up` has answers, but no classes to be among.
+    assert_eq!(out[0]["valid.top_3"], 1.0);
+    let done = Command::new(env!("CARGO_BIN_EXE_seqc"))
+        .args(["train", "points.seq", "--set", "train.metrics=[f1, top(4)]"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let err = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{err}");
+    let told = "`top(4)` asks for more classes than `side` has, 3";
+    assert!(err.contains(told), "{err}");
+}

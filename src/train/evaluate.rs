@@ -282,6 +282,14 @@ fn check(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
         ));
     }
     let classes = target.vocabulary.as_ref().map_or(0, |v| v.len());
+    if let Metric::Top(k) = metric
+        && (1..*k as usize).contains(&classes)
+    {
+        return refused(format!(
+            "`{metric}` asks for more classes than `{}` has, {classes}",
+            target.name
+        ));
+    }
     if *metric == Metric::Confusion && classes > MOST {
         return refused(format!(
             "`confusion` shows at most {MOST} classes, `{}` has {classes}",

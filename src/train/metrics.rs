@@ -19,6 +19,7 @@ use super::feed::Feed;
 #[derive(Clone, Debug, Default)]
 struct Target {
     name: String,
+    unit: Option<Unit>,
     weight: f64,
     loss: f64,
     count: f64,
@@ -73,6 +74,7 @@ impl Sums {
             .filter(|c| c.role == FieldRole::Target)
             .map(|c| Target {
                 name: c.name.clone(),
+                unit: Some(c.unit),
                 weight: named(&c.name).map_or(1.0, |l| l.weight),
                 within: within.clone(),
                 counts: f1.then(|| Counts::new(names(c))),
@@ -150,9 +152,9 @@ impl Sums {
         Some(target.right / target.answers)
     }
 
-    /// The share of answers among the `k` likeliest, of the first target of classes.
+    /// The share of answers among the `k` likeliest, of the first target of classes or tokens.
     pub fn top(&self, k: u32) -> Option<f64> {
-        let target = self.answering()?;
+        let target = self.answering_in(&[Unit::Token, Unit::Class])?;
         let (_, within) = target.within.iter().find(|(n, _)| *n == k)?;
         Some(within / target.answers)
     }
@@ -177,13 +179,18 @@ impl Sums {
         }
     }
 
-    /// The F1 score of whole entities.
+    /// The F1 score of whole entities, of the first target of classes.
     pub fn entity_f1(&self) -> Option<f64> {
-        self.answering()?.entities?.f1()
+        self.answering_in(&[Unit::Class])?.entities?.f1()
     }
 
     fn answering(&self) -> Option<&Target> {
         self.targets.iter().find(|t| t.answers > 0.0)
+    }
+
+    fn answering_in(&self, units: &[Unit]) -> Option<&Target> {
+        let mut fit = (self.targets.iter()).filter(|t| t.unit.is_some_and(|u| units.contains(&u)));
+        fit.find(|t| t.answers > 0.0)
     }
 
     /// Every target that has answers, with the share of right ones.
