@@ -59,20 +59,24 @@ pub fn read(
             ValueKind::Name(n) if n == "no" => Some(Checked::YesNo(false)),
             _ => wrong_type(what, "`yes` or `no`", value, report),
         },
-        Kind::Choice(variants) => choice(what, variants, value, report),
+        Kind::Choice(variants) => choice(what, "", variants, value, report),
         Kind::NumberOr {
             low,
             high,
             variants,
         } => match value.kind {
             ValueKind::Number(_) => whole(what, *low, *high, value, report),
-            ValueKind::Name(_) | ValueKind::Call { .. } => choice(what, variants, value, report),
+            ValueKind::Name(_) | ValueKind::Call { .. } => {
+                choice(what, "a whole number", variants, value, report)
+            }
             ValueKind::Text(_) | ValueKind::List(_) => {
                 wrong_type(what, "a whole number", value, report)
             }
         },
         Kind::TextOr(variants) => match value.kind {
-            ValueKind::Name(_) | ValueKind::Call { .. } => choice(what, variants, value, report),
+            ValueKind::Name(_) | ValueKind::Call { .. } => {
+                choice(what, "a quoted text", variants, value, report)
+            }
             ValueKind::Text(_) | ValueKind::Number(_) | ValueKind::List(_) => {
                 read(what, &Kind::Text, value, report)
             }
@@ -123,8 +127,10 @@ fn whole(
     Some(Checked::Number(n))
 }
 
+/// `or`: what the setting may be besides, in a few words.
 fn choice(
     what: &str,
+    or: &str,
     variants: &'static [Variant],
     value: &Value,
     report: &mut Vec<Diagnostic>,
@@ -135,7 +141,7 @@ fn choice(
         ValueKind::Number(_) | ValueKind::Text(_) | ValueKind::List(_) => {
             report.push(
                 mismatch(what, "one of its choices", value)
-                    .help(format!("`{what}` is {}", one_of(variants))),
+                    .help(format!("`{what}` is {}", one_of(or, variants))),
             );
             return None;
         }
@@ -147,7 +153,7 @@ fn choice(
             name.node,
             name.span,
             names,
-            || format!("`{what}` is {}", one_of(variants)),
+            || format!("`{what}` is {}", one_of(or, variants)),
         ));
         return None;
     };
@@ -334,8 +340,10 @@ pub fn unavailable(name: &str, span: Span) -> Diagnostic {
     .label(span, "cannot be run by this version")
 }
 
-fn one_of(variants: &[Variant]) -> String {
-    let names: Vec<String> = variants.iter().map(|v| format!("`{}`", v.name)).collect();
+fn one_of(or: &str, variants: &[Variant]) -> String {
+    let before = (!or.is_empty()).then(|| or.to_string());
+    let names = variants.iter().map(|v| format!("`{}`", v.name));
+    let names: Vec<String> = before.into_iter().chain(names).collect();
     match names.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, rest)) => format!("{} or {last}", rest.join(", ")),

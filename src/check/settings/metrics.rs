@@ -13,6 +13,7 @@ use crate::settings::checked::{Checked, Choice};
 use crate::settings::read::{clip, unknown};
 use crate::settings::schema::Block;
 use crate::settings::{Average, Baseline, Metric};
+use crate::span::Span;
 
 pub fn chosen(
     e: &Entries,
@@ -36,19 +37,27 @@ pub fn chosen(
         return out;
     };
     let mut out: Vec<Metric> = Vec::new();
+    let mut places: Vec<Span> = Vec::new();
     for item in &items {
         let Checked::Choice(c) = item else { continue };
         let Some(metric) = metric(c, data, report) else {
             continue;
         };
-        if out.iter().any(|m| m.key() == metric.key()) {
-            report.push(
-                Diagnostic::error(
+        if let Some(at) = out.iter().position(|m| m.key() == metric.key()) {
+            report.push(match out[at] == metric {
+                true => Diagnostic::error(
                     "setting::repeated",
                     format!("metric `{}` is named twice", metric.key()),
                 )
                 .label(c.span, "here again"),
-            );
+                // Two rivals, whose numbers would have one name.
+                false => Diagnostic::error(
+                    "setting::conflict",
+                    format!("a run has one rival, not `{}` and `{metric}`", out[at]),
+                )
+                .label(c.span, "a second one")
+                .label(places[at], "the first"),
+            });
             continue;
         }
         if let Some(targets) = &targets
@@ -64,6 +73,7 @@ pub fn chosen(
             );
         }
         out.push(metric);
+        places.push(c.span);
     }
     out
 }

@@ -167,6 +167,16 @@ fn mistakes_in_train() {
             "setting::repeated: metric `accuracy` is named twice @ accuracy",
         ),
         (
+            "metrics = [versus(bigram), accuracy, versus(majority)]",
+            "setting::conflict: a run has one rival, not `versus(bigram)` and `versus(majority)` \
+             @ versus(majority) ; versus(bigram)",
+        ),
+        (
+            "batch = x",
+            "setting::unknown: `x` is not a choice of `batch` @ x \
+             | `batch` is a whole number or `tokens`",
+        ),
+        (
             "metrics = [versus(other)]",
             "setting::unknown: `other` is not a column of `data d` @ other \
              | a rival is `bigram`, `majority`, `most_frequent`, `naive_bayes` or a column of the data",
