@@ -189,6 +189,9 @@ pub fn described(layer: &Layer<'_>) -> String {
     format!("{} {}", kinds.join(" or "), layer.sizes())
 }
 
+/// Layers that a message names.
+const SHOWN: usize = 12;
+
 /// Ways of matching that are tried before giving up.
 const MOST_TRIES: usize = 100_000;
 
@@ -256,9 +259,13 @@ impl Search<'_> {
                 let like: Vec<String> = like
                     .map(|l| format!("`{}` {}", l.name, described(l)))
                     .collect();
-                let found = match like.is_empty() {
-                    true => format!("it has no {kind}"),
-                    false => format!("it has {}", like.join(", ")),
+                let all: Vec<String> = (self.layers.iter())
+                    .map(|l| format!("`{}` {}", l.name, described(l)))
+                    .collect();
+                let found = match (like.is_empty(), all.is_empty()) {
+                    (true, true) => "it has no layer at all".to_string(),
+                    (true, false) => format!("it has no {kind}, it has {}", listed(&all)),
+                    (false, _) => format!("it has {}", listed(&like)),
                 };
                 (format!("{} {shape}", clip(first)), found)
             }
@@ -292,6 +299,15 @@ fn fits(layer: &Layer<'_>, group: &Group<'_>, open: &mut BTreeMap<String, usize>
                     Size::Open(name) => *open.entry(name.clone()).or_insert(*n) == *n,
                 })
     })
+}
+
+/// The first of them, and how many more there are.
+fn listed(all: &[String]) -> String {
+    let some = all[..all.len().min(SHOWN)].join(", ");
+    match all.len().saturating_sub(SHOWN) {
+        0 => some,
+        more => format!("{some} and {more} more; without the program `seqc import` lists them all"),
+    }
 }
 
 fn shown(shape: &[Size]) -> String {
