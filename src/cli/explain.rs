@@ -20,7 +20,7 @@ const PRIMITIVES: &str = include_str!("../../docs/primitives.md");
 const WORDS: &str = include_str!("../../docs/words.md");
 
 pub fn run(common: &Common, args: &ExplainArgs) -> Result<u8, Failure> {
-    let wanted = args.name.trim();
+    let wanted = bare(&args.name);
     // As written first: a name in other letters may be another thing.
     let found = text(common, wanted).or_else(|| {
         let lower = wanted.to_lowercase();
@@ -34,6 +34,15 @@ pub fn run(common: &Common, args: &ExplainArgs) -> Result<u8, Failure> {
         }
         Some(text) => stdout::write(&text).map(|()| 0),
         None => Err(unknown(wanted).into()),
+    }
+}
+
+/// The name alone: `top(3)` is `top` with an argument.
+fn bare(written: &str) -> &str {
+    let written = written.trim();
+    match written.split_once('(') {
+        Some((name, _)) if !name.is_empty() => name.trim_end(),
+        Some(_) | None => written,
     }
 }
 
@@ -225,6 +234,12 @@ mod tests {
         assert!(said("step").contains("exp, log") && said("step").contains("schedule"));
         assert!(said("blank_line").contains("blocks = blank_line, of `csv`, `tsv`"));
         assert!(said("majority").contains("most frequent"));
+        // Arguments too, with whose they are; `none` is one, and a choice as well.
+        assert!(said("missing").contains("leaves the row out"));
+        assert!(said("none").contains("labels(none = …)") && said("none").contains("clip"));
+        assert!(said("warmup").contains("cosine("), "{}", said("warmup"));
+        assert_eq!(said(bare("top(3)")), said("top"));
+        assert_eq!(bare(" chars() "), "chars");
     }
 
     #[test]

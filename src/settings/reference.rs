@@ -75,7 +75,8 @@ pub fn reference() -> String {
     out
 }
 
-/// What the tables say of a name: as a setting, as one of its choices, as a choice within these.
+/// What the tables say of a name: as a setting, as one of its choices, as an argument of a choice or a
+/// choice within these.
 pub fn named(name: &str) -> Vec<String> {
     let mut out = Vec::new();
     for e in schema::ENTRIES.iter().filter(|e| e.name == name) {
@@ -92,6 +93,12 @@ pub fn named(name: &str) -> Vec<String> {
         for v in variants.iter().filter(|v| v.name == name) {
             let (form, mark) = (signature(v), mark(v.built));
             out.push(format!("{form}\n    {heading}\n    {}{mark}\n", v.meaning));
+        }
+    }
+    for (argument, takes, of) in arguments() {
+        if argument == name {
+            let of: Vec<String> = of.iter().map(|v| signature(v)).collect();
+            out.push(format!("{name}, of `{}`\n    {takes}\n", of.join("`, `")));
         }
     }
     for (argument, of, v) in nested() {
@@ -113,7 +120,27 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     let nested = nested().into_iter();
     let nested = nested.flat_map(|(argument, _, v)| [argument, v.name]);
     let entries = schema::ENTRIES.iter().map(|e| e.name);
-    entries.chain(choices.map(|v| v.name)).chain(nested)
+    let arguments = arguments().into_iter().map(|a| a.0);
+    let all = entries.chain(choices.map(|v| v.name));
+    all.chain(nested).chain(arguments)
+}
+
+/// The arguments that are no choices: their name, what they take, and whose they are.
+fn arguments() -> Vec<(&'static str, String, Vec<&'static Variant>)> {
+    let mut found: Vec<(&'static str, String, Vec<&'static Variant>)> = Vec::new();
+    for v in CHOICES.iter().flat_map(|(_, variants)| *variants) {
+        for a in v.args {
+            if matches!(a.kind, Kind::Choice(_) | Kind::TextOr(_)) {
+                continue;
+            }
+            let takes = kind(&a.kind);
+            match found.iter_mut().find(|f| f.0 == a.name && f.1 == takes) {
+                Some((_, _, of)) => of.push(v),
+                None => found.push((a.name, takes, vec![v])),
+            }
+        }
+    }
+    found
 }
 
 /// The arguments that are choices themselves: their name, whose they are, and each value.
