@@ -6,6 +6,8 @@ use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report,
 };
 
+use textwrap::WordSplitter;
+
 use super::args::{Color, Common};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::span::{Sources, Span};
@@ -50,6 +52,8 @@ pub fn text(d: &Diagnostic, sources: &Sources, coloured: bool) -> String {
     };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(100)
+        // A name with a hyphen is one word, to be copied.
+        .with_word_splitter(WordSplitter::NoHyphenation)
         .with_links(false);
     let mut out = MietteDiagnostic::new(printable(&d.message)).with_code(d.code);
     out = out.with_severity(match d.severity {
@@ -186,4 +190,22 @@ pub fn printable(text: &str) -> String {
         }
     };
     text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_a_hyphen_stands_in_one_line() {
+        for n in 0..20 {
+            let d = Diagnostic::error("a::b", "c").help("merge-gates, ".repeat(8 + n));
+            let shown = text(&d, &Sources::default(), false);
+            let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
+            assert!(
+                lines.len() > 2 && !lines.iter().any(|l| l.ends_with('-')),
+                "{shown}"
+            );
+        }
+    }
 }
