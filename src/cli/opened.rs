@@ -20,6 +20,9 @@ use crate::train::checkpoint::{self, Which};
 use crate::train::folder::{self, Record};
 use crate::train::plan::Stage;
 
+/// The folder of runs that were given none.
+pub const RUNS: &str = "runs";
+
 pub struct Opened {
     pub loaded: Loaded,
     /// Its settings are those recorded, changed by this command's `--set`.
@@ -33,7 +36,7 @@ pub struct Opened {
 
 impl Opened {
     pub fn new(path: &Path, common: &Common) -> Result<Opened, Failure> {
-        let (record, source) = folder::read(path).map_err(from_training)?;
+        let (record, source) = folder::read(path).map_err(|f| no_run(path, from_training(f)))?;
         let name = &record.train.model;
         let began = load_text(&record.file, &source, &record.set)?.valid()?;
         let now = load::sets(common);
@@ -96,6 +99,21 @@ impl Opened {
             ms: 0.0,
         }
     }
+}
+
+/// Of a `.seq` file in the place of a run: which runs of it there are.
+fn no_run(path: &Path, mut failure: Failure) -> Failure {
+    let program = path.is_file() && path.extension().is_some_and(|e| e == "seq");
+    if let (true, Some(d)) = (program, failure.diagnostics.first_mut()) {
+        let runs = folder::runs_of(Path::new(RUNS), path);
+        let runs: Vec<String> = runs.iter().map(|r| r.display().to_string()).collect();
+        d.help = Some(match &runs[..] {
+            [] => format!("seqc train {} makes one", path.display()),
+            [one] => format!("its run is {one}"),
+            several => format!("its runs are {}", several.join(", ")),
+        });
+    }
+    failure
 }
 
 /// What the run recorded, but for what this command changed of the program: the file of the run may

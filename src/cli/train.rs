@@ -66,7 +66,7 @@ fn newest(common: &Common, args: &TrainArgs) -> Result<PathBuf, Failure> {
 }
 
 fn runs() -> PathBuf {
-    PathBuf::from("runs")
+    PathBuf::from(opened::RUNS)
 }
 
 fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {

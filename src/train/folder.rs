@@ -45,6 +45,8 @@ const MAX_BYTES: u64 = 256 << 20;
 
 /// The most runs of one name.
 const MAX_RUNS: u32 = 100_000;
+/// The most runs that a message names.
+const SOME_RUNS: usize = 5;
 
 /// A run's folder, held by this process until it is dropped.
 #[derive(Debug)]
@@ -74,6 +76,27 @@ pub fn newest(runs: &Path, file: &str, model: &str) -> Option<PathBuf> {
     let paths = (1..MAX_RUNS).map(|n| default_path(runs, file, model, n));
     let there = paths.take_while(|p| fs::symlink_metadata(p).is_ok());
     there.filter(|p| holds_run(p)).last()
+}
+
+/// The part of a record that names its file.
+#[derive(Deserialize)]
+struct Of {
+    file: String,
+}
+
+/// The runs in `runs` that are of a file of this name, in order; the first of them where there are many.
+pub fn runs_of(runs: &Path, file: &Path) -> Vec<PathBuf> {
+    let of = |run: &PathBuf| {
+        let json = read_text(&run.join(RECORD)).ok()?;
+        let of = serde_json::from_str::<Of>(&json).ok()?;
+        (Path::new(&of.file).file_name()? == file.file_name()?).then_some(())
+    };
+    let entries = fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|e| e.path()).collect();
+    found.retain(|run| of(run).is_some());
+    found.sort();
+    found.truncate(SOME_RUNS);
+    found
 }
 
 /// Whether a folder holds a run that can be resumed.
@@ -235,9 +258,10 @@ impl Writing {
 /// A run's record and source, without its lock: to evaluate or generate.
 pub fn read(path: &Path) -> Result<(Record, String), Failure> {
     if !holds_run(path) {
-        let message = match path.exists() {
-            true => "this folder holds no run",
-            false => "there is no such run",
+        let message = match (path.is_file(), path.exists()) {
+            (true, _) => "a run is a folder, and this is a file",
+            (_, true) => "this folder holds no run",
+            (_, false) => "there is no such run",
         };
         let class = match path.exists() {
             true => Class::Usage,
