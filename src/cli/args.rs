@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// A compiler for sequence models: check, train, evaluate, generate, predict.
 #[derive(Parser, Debug)]
@@ -14,8 +14,54 @@ pub struct Args {
     pub verb: Verb,
 }
 
+/// Flags of every verb that mean nothing to it, and are not shown with it.
+const UNUSED: [(&str, &[&str]); 4] = [
+    (
+        "new",
+        &[
+            "device", "threads", "seed", "set", "data", "quiet", "verbose",
+        ],
+    ),
+    (
+        "fmt",
+        &[
+            "device", "threads", "seed", "set", "data", "quiet", "verbose",
+        ],
+    ),
+    (
+        "doctor",
+        &["device", "seed", "set", "data", "quiet", "verbose"],
+    ),
+    (
+        "explain",
+        &[
+            "device", "threads", "seed", "set", "data", "quiet", "verbose",
+        ],
+    ),
+];
+
+/// The command line of this process.
+pub fn parse() -> Result<Args, clap::Error> {
+    Args::from_arg_matches(&command().try_get_matches()?)
+}
+
+fn command() -> clap::Command {
+    let mut command = Args::command();
+    for (verb, flags) in UNUSED {
+        let shared = command.clone();
+        let hidden = shared
+            .get_arguments()
+            .filter(|a| flags.contains(&a.get_id().as_str()));
+        let hidden: Vec<clap::Arg> = hidden.map(|a| a.clone().hide(true)).collect();
+        // A flag that a verb has already is not given to it again.
+        command = command.mut_subcommand(verb, |verb| verb.args(hidden));
+    }
+    command
+}
+
 /// Flags of every verb.
 #[derive(clap::Args, Debug, Clone)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Common {
     /// What the program runs on.
     #[arg(long, global = true, value_enum, default_value = "auto")]
@@ -79,7 +125,7 @@ pub enum Verb {
     Emit(EmitArgs),
     /// Compares stages of the compiler with recorded ones; fails where they changed.
     Snapshot(SnapshotArgs),
-    /// Explains an error's code, a library cell, a layer or a function.
+    /// Explains an error's code, a word, a setting, a library cell, a layer or a function.
     Explain(ExplainArgs),
     /// Formats files in place.
     Fmt(FmtArgs),
@@ -91,6 +137,7 @@ pub enum Verb {
 
 #[derive(clap::Args, Debug)]
 pub struct CheckArgs {
+    /// `.seq` files.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Prints the file with every default filled in and every weight's path and shape.
@@ -113,6 +160,7 @@ pub enum Foreign {
 
 #[derive(clap::Args, Debug)]
 pub struct ImportArgs {
+    /// The program that the weights come from.
     #[arg(value_enum)]
     pub of: Foreign,
     /// The weights (safetensors).
@@ -157,6 +205,7 @@ pub enum Target {
 
 #[derive(clap::Args, Debug)]
 pub struct EmitArgs {
+    /// A `.seq` file.
     pub file: PathBuf,
     /// Stages, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',', required = true)]
@@ -183,6 +232,7 @@ pub struct EmitArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct SnapshotArgs {
+    /// `.seq` files.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Records what is there now, instead of failing where it differs.
@@ -204,12 +254,13 @@ pub struct NewArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct ExplainArgs {
-    /// An error's code, such as `shape::mismatch`, or a name, such as `LSTM`, `Linear` or `dropout`.
+    /// An error's code, such as `shape::mismatch`, or a name, such as `LSTM`, `Linear`, `dropout` or `batch`.
     pub name: String,
 }
 
 #[derive(clap::Args, Debug)]
 pub struct FmtArgs {
+    /// `.seq` files.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Changes nothing; exits with 1 where a file is not formatted.
@@ -390,4 +441,37 @@ pub struct PredictArgs {
     /// Writes here instead of stdout.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_shows_no_flag_that_does_nothing() {
+        let mut command = command();
+        command.build();
+        command.clone().debug_assert();
+        for (verb, flags) in UNUSED {
+            let of = command.find_subcommand_mut(verb).expect("a verb");
+            let help = of.render_long_help().to_string();
+            for flag in flags {
+                assert!(!help.contains(&format!("--{flag}")), "{verb}: {help}");
+            }
+            assert!(help.contains("--color"), "{verb}: {help}");
+        }
+        let train = command.find_subcommand_mut("train").expect("a verb");
+        assert!(train.render_long_help().to_string().contains("--seed"));
+        // They are read still, before the verb and after it.
+        let read = |words: &[&str]| {
+            let matches = super::command().try_get_matches_from(words);
+            Args::from_arg_matches(&matches.expect("read")).expect("read")
+        };
+        let args = read(&["seqc", "new", "a", "--seed", "3"]);
+        assert_eq!(args.common.seed, Some(3));
+        assert_eq!(
+            read(&["seqc", "--seed", "4", "new", "a"]).common.seed,
+            Some(4)
+        );
+    }
 }

@@ -39,8 +39,6 @@ mod train;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::diagnostics::Diagnostic;
 use crate::span::Sources;
 use args::{Args, Verb};
@@ -129,7 +127,7 @@ fn first_exit_code(diagnostics: &[Diagnostic], sources: &Sources) -> Option<u8> 
 
 pub fn main() -> ExitCode {
     std::sync::LazyLock::force(&train::STARTED);
-    let args = match Args::try_parse() {
+    let args = match args::parse() {
         Ok(args) => args,
         Err(e) => {
             // Help and version are results; everything else is a mistake in the command.
