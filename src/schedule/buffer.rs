@@ -129,3 +129,83 @@ fn known(d: &Dim, dims: &DimTable) -> Result<Dim, Diagnostic> {
     let value = |s: &crate::dim::Sym| dims.static_value(s).map(Dim::constant);
     d.subst(&value).map_err(size::too_large)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dim::{Binding, Role, Sym};
+    use crate::schedule::program::Elem;
+
+    /// Lengths known at launch, and one known now.
+    fn dims() -> DimTable {
+        let mut dims = DimTable::default();
+        for (name, role) in [("T", Role::Time), ("B", Role::Batch)] {
+            dims.declare(Sym::new(name), role, Binding::Launch);
+        }
+        dims.declare(Sym::new("H"), Role::Feature, Binding::Static(Some(8)));
+        dims
+    }
+
+    /// Where temporaries of these shapes and lives go, and what the slots hold.
+    fn placed(all: &[(&[Dim], (usize, usize))]) -> (Vec<usize>, Vec<Vec<Dim>>) {
+        let buffer = |(shape, life): &(&[Dim], (usize, usize))| Buffer {
+            name: "x".to_string(),
+            elem: Elem::F32,
+            shape: shape.to_vec(),
+            home: Home::Temp(usize::MAX),
+            life: *life,
+        };
+        let mut buffers: Vec<Buffer> = all.iter().map(buffer).collect();
+        let slots = slots(&mut buffers, &dims()).unwrap();
+        let at = |b: &Buffer| match b.home {
+            Home::Temp(slot) => slot,
+            _ => panic!("moved elsewhere"),
+        };
+        (buffers.iter().map(at).collect(), slots)
+    }
+
+    fn named(names: &[&str]) -> Vec<Dim> {
+        names.iter().map(|n| Dim::named(n)).collect()
+    }
+
+    fn times(n: i64, of: &str) -> Dim {
+        Dim::named(of).checked_mul(&Dim::constant(n)).unwrap()
+    }
+
+    #[test]
+    fn what_is_large_has_its_place_before_what_is_small() {
+        let (small, large) = (named(&["B"]), named(&["B", "H"]));
+        // In the order of lives the small one would take the first's place, and the third have one of its own.
+        let (at, slots) = placed(&[(&large, (0, 1)), (&small, (2, 5)), (&large, (3, 4))]);
+        assert_eq!(at, [0, 1, 0]);
+        assert_eq!(slots, [vec![times(8, "B")], named(&["B"])]);
+    }
+
+    #[test]
+    fn what_lives_in_one_task_together_lies_apart() {
+        let shape = named(&["B"]);
+        let (at, slots) = placed(&[(&shape, (0, 2)), (&shape, (2, 3)), (&shape, (3, 3))]);
+        assert_eq!(at, [0, 1, 0]);
+        assert_eq!(slots.len(), 2);
+    }
+
+    #[test]
+    fn a_slot_of_the_same_size_is_taken_before_a_larger_one() {
+        let (small, large) = (named(&["B"]), named(&["B", "H"]));
+        let all = [
+            (&large[..], (0, 1)),
+            (&small[..], (0, 1)),
+            (&small[..], (2, 3)),
+        ];
+        assert_eq!(placed(&all).0, [0, 1, 1]);
+        // A larger one is better than another slot.
+        assert_eq!(placed(&[all[0], all[2]]).0, [0, 0]);
+    }
+
+    #[test]
+    fn sizes_of_which_neither_is_larger_share_a_slot_that_holds_both() {
+        let (at, slots) = placed(&[(&named(&["T"]), (0, 0)), (&named(&["B"]), (1, 1))]);
+        assert_eq!(at, [0, 0]);
+        assert_eq!(slots, [named(&["T", "B"])]);
+    }
+}
