@@ -37,15 +37,17 @@ pub(crate) struct TileArgs {
 /// # Safety
 ///
 /// The machine has the tile's instruction set. For the tile's MR rows, P panels and NV vectors: A is readable at all
-/// (m < MR, k < `k`); B is readable at all k < `k` for P panels of NV whole vectors (an even number in 16 bits); C is writable (and readable if
-/// `accumulate`) at all m < MR for P panels of NV vectors, the last of them `last` wide; C overlaps neither A nor B.
+/// (m < MR, k < `k`); B is readable at all k < `k` in P panels, for NV vectors of floats or ⌈NV / 2⌉ vectors of words of
+/// two; C is writable (and readable if `accumulate`) at all m < MR in P panels for NV vectors, the last of each panel
+/// `last` wide; C overlaps neither A nor B.
 pub(crate) type TileFn = unsafe fn(&TileArgs);
 
 /// The first `NV` vectors of a panel's row: floats, or (`HALVES`) 16-bit floats by pairs of vectors (see [`super::pack`]).
 ///
 /// # Safety
 ///
-/// The machine has the instructions of `S`; the row is readable for `NV` vectors, pairs for whole ones.
+/// The machine has the instructions of `S`; the row is readable for `NV` vectors of floats, where `HALVES` for ⌈NV / 2⌉
+/// vectors of words of two.
 #[inline(always)]
 unsafe fn row<S: Simd, const HALVES: bool, const NV: usize>(b: *const f32) -> [S::V; NV] {
     // SAFETY: passed on from the caller.
