@@ -19,6 +19,7 @@ use crate::targets::executable::Signature;
 use crate::train::checkpoint::{self, Which};
 use crate::train::folder::{self, Record};
 use crate::train::plan::Stage;
+use crate::train::runs;
 
 /// The folder of runs that were given none.
 pub const RUNS: &str = "runs";
@@ -105,7 +106,7 @@ impl Opened {
 fn no_run(path: &Path, mut failure: Failure) -> Failure {
     let program = path.is_file() && path.extension().is_some_and(|e| e == "seq");
     if let (true, Some(d)) = (program, failure.diagnostics.first_mut()) {
-        let runs = folder::runs_of(Path::new(RUNS), path);
+        let runs = runs::of_file(Path::new(RUNS), path);
         let runs: Vec<String> = runs.iter().map(|r| r.display().to_string()).collect();
         d.help = Some(match &runs[..] {
             [] => format!("seqc train {} makes one", path.display()),

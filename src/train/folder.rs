@@ -35,7 +35,7 @@ use crate::diagnostics::Diagnostic;
 
 pub use super::record::{FieldInfo, Record};
 
-const RECORD: &str = "run.json";
+pub(super) const RECORD: &str = "run.json";
 const SOURCE: &str = "source.seq";
 const MANIFEST: &str = "manifest";
 const LOCK: &str = "lock";
@@ -45,8 +45,6 @@ const MAX_BYTES: u64 = 256 << 20;
 
 /// The most runs of one name.
 const MAX_RUNS: u32 = 100_000;
-/// The most runs that a message names.
-const SOME_RUNS: usize = 5;
 
 /// A run's folder, held by this process until it is dropped.
 #[derive(Debug)]
@@ -76,27 +74,6 @@ pub fn newest(runs: &Path, file: &str, model: &str) -> Option<PathBuf> {
     let paths = (1..MAX_RUNS).map(|n| default_path(runs, file, model, n));
     let there = paths.take_while(|p| fs::symlink_metadata(p).is_ok());
     there.filter(|p| holds_run(p)).last()
-}
-
-/// The part of a record that names its file.
-#[derive(Deserialize)]
-struct Of {
-    file: String,
-}
-
-/// The runs in `runs` that are of a file of this name, in order; the first of them where there are many.
-pub fn runs_of(runs: &Path, file: &Path) -> Vec<PathBuf> {
-    let of = |run: &PathBuf| {
-        let json = read_text(&run.join(RECORD)).ok()?;
-        let of = serde_json::from_str::<Of>(&json).ok()?;
-        (Path::new(&of.file).file_name()? == file.file_name()?).then_some(())
-    };
-    let entries = fs::read_dir(runs).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = entries.map(|e| e.path()).collect();
-    found.retain(|run| of(run).is_some());
-    found.sort();
-    found.truncate(SOME_RUNS);
-    found
 }
 
 /// Whether a folder holds a run that can be resumed.
@@ -304,7 +281,7 @@ struct Format {
     format: u32,
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let meta = match fs::symlink_metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

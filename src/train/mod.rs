@@ -47,6 +47,7 @@ mod record;
 pub mod restore;
 mod rivals;
 pub mod run;
+pub mod runs;
 pub mod sample;
 pub mod schedule;
 pub mod tensorboard;
