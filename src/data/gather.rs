@@ -6,11 +6,15 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostics::Diagnostic;
+use crate::span::Span;
 
 /// The most errors that are looked for in a part.
 const MOST: usize = 1000;
 /// The most errors shown.
 const SHOWN: usize = 20;
+/// Of errors of one kind at one place of the program, which say different things of different rows, the
+/// most shown.
+const ALIKE: usize = 3;
 /// Places told besides the first.
 const PLACES: usize = 2;
 
@@ -70,8 +74,9 @@ pub(super) fn gathered(errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
             None => groups.push((d, vec![place])),
         }
     }
+    let mut groups = with_few_alike(groups);
     groups.truncate(SHOWN);
-    let one = |(mut d, places): (Diagnostic, Vec<String>)| {
+    let one = |(mut d, places, others): (Diagnostic, Vec<String>, usize)| {
         if let (Some(label), [_, _, ..]) = (d.labels.first_mut(), &places[..]) {
             let shown: Vec<&str> = places.iter().take(PLACES + 1).map(String::as_str).collect();
             let shown = shown.join(", ").replace(", at ", ", ");
@@ -82,15 +87,38 @@ pub(super) fn gathered(errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
                 _ => format!("{shown} and {more} more, {} in all", places.len()),
             };
         }
+        if let (Some(label), 1..) = (d.labels.first_mut(), others) {
+            let or = if all >= MOST { " or more" } else { "" };
+            label.text = format!("{}; in {others}{or} other places, other values", label.text);
+        }
         d
     };
     groups.into_iter().map(one).collect()
 }
 
+/// A column of texts where numbers are needed would else have an error for each text. The last that is kept
+/// of a kind has the number of the places of those that are not.
+fn with_few_alike(groups: Vec<(Diagnostic, Vec<String>)>) -> Vec<(Diagnostic, Vec<String>, usize)> {
+    let mut kept: Vec<(Diagnostic, Vec<String>, usize)> = Vec::new();
+    let mut known: BTreeMap<(&'static str, Option<Span>), (usize, usize)> = BTreeMap::new();
+    for (d, places) in groups {
+        let kind = (d.code, d.labels.first().map(|l| l.span));
+        let (count, last) = known.entry(kind).or_insert((0, 0));
+        match kept.get_mut(*last) {
+            Some((_, _, others)) if *count == ALIKE => *others += places.len(),
+            _ => {
+                (*count, *last) = (*count + 1, kept.len());
+                kept.push((d, places, 0));
+            }
+        }
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::span::Span;
+    use crate::span::FileId;
 
     #[test]
     fn what_is_alike_is_told_once_with_its_places() {
@@ -105,6 +133,12 @@ mod tests {
         assert_eq!(two[0].labels[0].text, "at f.csv:1:1");
         assert_eq!(two.len(), 2);
         let many = (0..50).map(|i| error(&format!("cell {i}"), i)).collect();
-        assert_eq!(gathered(many).len(), SHOWN);
+        let many = gathered(many);
+        let labels: Vec<&str> = many.iter().map(|d| &*d.labels[0].text).collect();
+        let last = "at f.csv:2:1; in 47 other places, other values";
+        assert_eq!(labels, ["at f.csv:0:1", "at f.csv:1:1", last]);
+        let place = |i: usize| Span::new(FileId(0), i, i + 1);
+        let many = (0..50).map(|i| Diagnostic::error("a::b", format!("{i}")).label(place(i), "x"));
+        assert_eq!(gathered(many.collect()).len(), SHOWN);
     }
 }
