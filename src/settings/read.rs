@@ -48,6 +48,13 @@ pub fn read(
         },
         Kind::Text => match &value.kind {
             ValueKind::Text(t) => Some(Checked::Text(Spanned::new(t.clone(), value.span))),
+            ValueKind::Name(n) => {
+                let d = mismatch(what, "a quoted text", value);
+                let quoted = format!("\"{n}\"");
+                let d = d.help(format!("write {quoted}")).fix(value.span, quoted);
+                report.push(d);
+                None
+            }
             _ => wrong_type(what, "a quoted text", value, report),
         },
         Kind::Name => match &value.kind {

@@ -179,6 +179,18 @@ fn source(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Source> {
             span: e.span,
         });
     }
+    if let ValueKind::Name(name) = &v.kind
+        && let Some((_, form)) = name.rsplit_once('.')
+    {
+        let source = match form {
+            "csv" | "tsv" | "jsonl" => format!("{form}(\"{name}\")"),
+            "safetensors" => format!("tensors(\"{name}\")"),
+            _ => format!("\"{name}\""),
+        };
+        let d = read::mismatch("from", "a source or a quoted path", &v);
+        report.push(d.help(format!("write {source}")).fix(v.span, source));
+        return None;
+    }
     let c = chosen("from", &SOURCE, e, report)?;
     let path = || c.text("file").clone();
     let kind = match c.name {
@@ -255,6 +267,19 @@ fn split(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Split> {
         report.push(
             Diagnostic::error("setting::out-of-range", message)
                 .label(span, "percentages of training, validation and test"),
+        );
+        return None;
+    }
+    if sum <= 1.0 {
+        let d = Diagnostic::error(
+            "setting::out-of-range",
+            format!("`parts` takes percentages, these add up to {sum} of 100"),
+        );
+        let shares = shares.map(|s| (100.0 * s * 1e9).round() / 1e9);
+        let [train, valid, test] = shares;
+        report.push(
+            d.label(span, "shares of 1?")
+                .help(format!("write parts({train}, {valid}, {test})")),
         );
         return None;
     }

@@ -114,8 +114,10 @@ pub fn check(wanted: &Wanted, data: &DataSpec, at: Span, report: &mut Vec<Diagno
         let given = gives(data, &column.value, 0);
         if given.is_text() && matches!(field.unit, Unit::Token | Unit::Class) {
             let message = format!("`{}` is text without a vocabulary", clip(&field.name));
-            let step = match (field.unit, given) {
-                (Unit::Token, Gives::Text) => "`|> chars()`, `|> words()` or `|> labels()`",
+            // A cell is one symbol, unless it is cut into a sequence of them.
+            let cut = given == Gives::Text || field.time.is_some() && !in_blocks(data);
+            let step = match (field.unit, cut) {
+                (Unit::Token, true) => "`|> chars()`, `|> words()` or `|> labels()`",
                 _ => "`|> labels()`",
             };
             report.push(
@@ -186,6 +188,19 @@ fn missing(data: &DataSpec, field: &Field, what: &str, at: Span) -> Diagnostic {
     match nearest(&field.name, names) {
         Some(near) => d.help(format!("did you mean its column `{near}`?")),
         None => d,
+    }
+}
+
+/// Whether an example is a run of rows.
+fn in_blocks(data: &DataSpec) -> bool {
+    match &data.source.kind {
+        SourceKind::Csv(t) | SourceKind::Tsv(t) => t.blocks,
+        SourceKind::Text(_)
+        | SourceKind::Lines(_)
+        | SourceKind::Jsonl(_)
+        | SourceKind::Idx { .. }
+        | SourceKind::Rows { .. }
+        | SourceKind::Tensors(_) => false,
     }
 }
 

@@ -217,6 +217,21 @@ fn mistakes_in_data() {
              | did you mean `chars`?",
         ),
         (
+            "from = \"x\"\ntext = chars()\nsplit = parts(0.7, 0.15, 0.15)",
+            "setting::out-of-range: `parts` takes percentages, these add up to 1 of 100 \
+             @ parts(0.7, 0.15, 0.15) | write parts(70, 15, 15)",
+        ),
+        (
+            "from = table.csv\ntext = chars()",
+            "setting::wrong-type: `from` needs a source or a quoted path, found `table.csv` \
+             @ table.csv | write csv(\"table.csv\")",
+        ),
+        (
+            "from = csv(table.csv)\ntext = chars()",
+            "setting::wrong-type: `file` needs a quoted text, found `table.csv` \
+             @ table.csv | write \"table.csv\"",
+        ),
+        (
             "from = \"x\"\ntext = chars()\nsplit = parts(90, 10, 10)",
             "setting::out-of-range: `parts` adds up to 110, which is above 100 \
              @ parts(90, 10, 10)",
@@ -504,6 +519,15 @@ fn settings_are_held_against_the_model() {
     let text = "from = \"t.txt\"\ntext = chars()";
     let cases = [
         (NUMBER, table, "metrics = [mae, versus(y)]", vec![]),
+        (
+            SEQUENCE,
+            "from = tsv(\"t.tsv\")\ntext = column(1)",
+            "",
+            vec![
+                "data::no-vocabulary: `text` is text without a vocabulary @ column(1) ; text \
+                 | add `|> chars()`, `|> words()` or `|> labels()`",
+            ],
+        ),
         (
             SEQUENCE,
             text,
