@@ -120,6 +120,29 @@ pub fn streamed_as(here: &Here, text: &str, more: &[&str]) -> Ran {
 }
 
 #[test]
+fn what_a_model_reveals_is_read() {
+    let here = tabled(
+        |i| format!("{i},{}", i % 5),
+        "a,b",
+        "  target y : number\n  predict y = reveal(y) |> Linear(2) |> Linear(1)\n  \
+         truth = y\n  output truth",
+        "  y = column(b)\n  split = parts(80, 10, 10)",
+    );
+    let new = "b\n1\n2.5\n";
+    here.write("new.csv", new);
+    let found = here.run(&["predict", "run", "new.csv", "--to", "npz", "-o", "p.npz"]);
+    found.exits(0);
+    let found = here
+        .run(&["predict", "run", "new.csv", "--to", "jsonl"])
+        .exits(0);
+    assert_eq!(found.out.lines().count(), 2, "{}", found.out);
+    here.write("new.csv", "a\n1\n");
+    here.run(&["predict", "run", "new.csv"])
+        .exits(1)
+        .says("data::unknown-column");
+}
+
+#[test]
 fn no_two_columns_have_one_name() {
     let here = tabled(
         |i| format!("{i},{}", ["p", "q"][i % 2]),

@@ -50,6 +50,16 @@ impl Elab<'_, '_> {
                     node::ExprKind::Name(n) => n.clone(),
                     _ => format!("output{}", outputs.len() + 1),
                 };
+                let predicted = names.predicts.iter().find(|(p, _)| p.node == name);
+                if let Some((first, _)) = predicted {
+                    let message = format!("`{name}` names a prediction and an output");
+                    self.error(
+                        Diagnostic::error("name::clash", message)
+                            .label(e.span, "an output here")
+                            .label(first.span, "a prediction here")
+                            .help(format!("give the value another name: `truth = {name}`")),
+                    );
+                }
                 outputs.push((name, t.expr));
             }
         }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::argument;
+use crate::check::program::Model;
 use crate::cli::Failure;
 use crate::cli::opened::Opened;
 use crate::data::spec::{
@@ -14,15 +15,20 @@ use crate::data::spec::{
 };
 use crate::data::{DataSpec, Dataset, Part, Wanted};
 use crate::diagnostics::Diagnostic;
+use crate::ir::InputRole;
+use crate::lower::{Options, lower};
+use crate::pipeline::internal;
 use crate::span::{Span, Spanned};
 
-/// What a prediction reads: inputs, and targets whose earlier values the model is given. Features are
-/// as many as the run was trained on. What the model itself writes is not read.
-pub fn wanted(opened: &Opened, written: Option<&str>) -> Wanted {
+/// What a prediction reads: inputs, targets whose earlier values the model is given, and those that it
+/// reads itself, by `reveal` or as an output. Features are as many as the run was trained on. What the
+/// model itself writes is not read.
+pub fn wanted(opened: &Opened, written: Option<&str>) -> Result<Wanted, Diagnostic> {
     let mut wanted = opened.block.wanted.clone();
-    let read = |role| role == FieldRole::Input;
+    let shown = shown(&opened.model)?;
+    let read = |f: &Field| f.role == FieldRole::Input || shown.contains(&f.name);
     let given = |name: &str| written != Some(name);
-    (wanted.fields).retain(|f| read(f.role) || (f.previous && given(&f.name)));
+    (wanted.fields).retain(|f| read(f) || (f.previous && given(&f.name)));
     let fields = &wanted.fields;
     let named = |t: &Time| fields.iter().any(|f| f.time.as_ref() == Some(&t.name));
     wanted.times.retain(named);
@@ -33,7 +39,20 @@ pub fn wanted(opened: &Opened, written: Option<&str>) -> Wanted {
             field.features = trained.features.iter().copied().map(Some).collect();
         }
     }
-    wanted
+    Ok(wanted)
+}
+
+/// The fields of which a prediction reads the value itself.
+fn shown(model: &Model) -> Result<Vec<String>, Diagnostic> {
+    let full = lower(model, Options::PREDICT).map_err(internal)?;
+    let data = full.inputs.into_iter().filter_map(|i| match i.role {
+        InputRole::Data(name) => Some(name),
+        InputRole::Previous(_)
+        | InputRole::Lengths(_)
+        | InputRole::Steps(_)
+        | InputRole::Carry(_) => None,
+    });
+    Ok(data.collect())
 }
 
 /// The run's data block, reading what the command line names: the columns it makes, where the input is

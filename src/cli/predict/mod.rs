@@ -214,7 +214,7 @@ fn dataset(
     written: Option<&str>,
     at: Span,
 ) -> Result<Dataset, Failure> {
-    let wanted = inputs::wanted(opened, written);
+    let wanted = inputs::wanted(opened, written)?;
     let spec = inputs::spec(opened, &wanted, Some(&args.input), at)?;
     let mut options = LoadOptions::new(&opened.record.base);
     let name = opened.block.settings.data.clone();

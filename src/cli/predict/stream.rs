@@ -40,7 +40,7 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
     let writer = Writer::new(opened, args)?;
     let written = writer.as_ref().map(|w| &w.target[..]);
     argument::refuse_names(opened, common, args, written)?;
-    let wanted = inputs::wanted(opened, written);
+    let wanted = inputs::wanted(opened, written)?;
     let mut spec = inputs::spec(opened, &wanted, None, at)?;
     // Rows are answered in the order in which they come.
     if let SourceKind::Csv(t) | SourceKind::Tsv(t) = &mut spec.source.kind {
