@@ -358,7 +358,7 @@ fn layers_of_pytorch_find_their_place_or_are_refused() {
         "|> Embed(4) |> scan LSTM(6) |> scan GRU(6) |> Linear",
         &[],
         gone,
-        "it has no GRU, it has `fc` Linear",
+        "it has no GRU, it has `out` Linear",
     );
     refused(
         "|> Embed(4) |> scan LSTM(6) |> scan PeepholeLSTM(6) |> Linear",
