@@ -251,35 +251,49 @@ fn time_is_known_inside_and_sums_can_be_carried() {
     close(&got[0], &want, 1e-5);
 }
 
-/// `p = x·V` over all steps, `h ← tanh(p[t] + h·U)`; `shared` where the states lie in the memory of x's copy.
-fn projected(reverse: bool, shared: bool) -> Build {
+/// Whose memory the states of a scan take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shared {
+    Nothing,
+    /// That of a copy of x.
+    Input,
+    /// That of a copy of the weight, which is packed before.
+    Weight,
+}
+
+/// `p = x·V` over all steps, `h ← tanh(p[t] + h·U)`.
+fn projected(reverse: bool, shared: Shared) -> Build {
     let Rnn { mut b, hidden } = rnn(12, reverse, true, true);
     let h = c(hidden as i64);
     let (v, _) = b.weight("v", &[h.clone(), h.clone()], false);
     let rows = times(&n("T"), &n("B"));
     let p = b.temp(&[n("T"), n("B"), h.clone()]);
     let x = BufferId(0);
-    let mut from = x;
+    let (mut from, mut weight) = (x, v);
     let mut first = Vec::new();
-    if shared {
-        // A copy of x, whose memory the states overwrite.
+    if shared != Shared::Nothing {
         let steps = n("T").checked_add(&c(1)).unwrap();
-        from = b.temp(&[steps, n("B"), h.clone()]);
+        let copied = b.temp(&[steps, n("B"), h.clone()]);
         let state = |b: &Buffer| matches!(b.home, Home::Temp(_)) && b.shape.len() == 3;
         let states = b.program.buffers.iter().position(state).unwrap();
-        let all = dense(&[rows.clone(), h.clone()]);
+        let (of, sizes) = match shared {
+            Shared::Weight => (&mut weight, [h.clone(), h.clone()]),
+            Shared::Input | Shared::Nothing => (&mut from, [rows.clone(), h.clone()]),
+        };
+        let all = dense(&sizes);
         let copy = a_loop(
-            &[rows.clone(), h.clone()],
-            vec![view(x, all.clone())],
+            &sizes,
+            vec![view(*of, all.clone())],
             vec![Expr::Load(0)],
             vec![false, false],
             vec![Effect::Store {
                 value: e(0),
-                to: view(from, all),
+                to: view(copied, all),
             }],
         );
+        *of = copied;
         first.push(Task::Loop(copy));
-        b.program.buffers[from.0 as usize].home = b.program.buffers[states].home.clone();
+        b.program.buffers[copied.0 as usize].home = b.program.buffers[states].home.clone();
     }
     let side = |size: &Dim, [lhs, rhs, out]: [&Dim; 3]| GemmAxis {
         size: size.clone(),
@@ -291,7 +305,7 @@ fn projected(reverse: bool, shared: bool) -> Build {
     first.push(Task::Gemm(Gemm {
         name: "p".to_string(),
         lhs: view(from, vec![]),
-        rhs: view(v, vec![]),
+        rhs: view(weight, vec![]),
         out: view(p, vec![]),
         batch: vec![],
         m: vec![side(&rows, [&h, &zero, &h])],
@@ -321,10 +335,15 @@ fn a_product_is_made_while_its_scan_runs_where_what_it_reads_stays() {
             .map(|u| u * 0.3)
             .collect::<Vec<_>>()
     });
-    for (reverse, shared) in [(false, false), (true, false), (false, true)] {
+    for (reverse, shared) in [
+        (false, Shared::Nothing),
+        (true, Shared::Nothing),
+        (false, Shared::Input),
+        (false, Shared::Weight),
+    ] {
         let b = projected(reverse, shared);
         let mut exec = b.compile(1);
-        assert_eq!(exec.ahead.len(), usize::from(!shared));
+        assert_eq!(exec.ahead.len(), usize::from(shared != Shared::Input));
         for (t, rows) in [
             (9, 17),
             (7, 100),

@@ -15,6 +15,7 @@ use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 
 use super::Generator;
 use super::asm::Asm;
+use super::gemm::Shape;
 use super::probe::{self, Probe};
 use super::recast;
 use super::step::{Function, TaskFn};
@@ -42,6 +43,7 @@ pub(crate) struct Ahead {
 
 #[derive(Clone, Debug)]
 struct Product {
+    name: String,
     place: usize,
     /// Its result's place among [`Table::windowed`].
     window: usize,
@@ -56,6 +58,12 @@ impl Ahead {
     /// Whether the task in this place is one of the products.
     pub(crate) fn makes(&self, place: usize) -> bool {
         self.products.iter().any(|p| p.place == place)
+    }
+
+    /// What the plan says of it.
+    pub(crate) fn note(&self) -> String {
+        let names: Vec<&str> = self.products.iter().map(|p| p.name.as_str()).collect();
+        format!(", {} ahead", names.join(", "))
     }
 
     /// Steps of a window where the scan is divided among so many workers; 0 where the products are made before it.
@@ -91,9 +99,10 @@ impl Generator<'_> {
                 };
                 if recast::dot(g, &self.table)?.is_none()
                     && reads_steps(program, place, s, g.out.buffer, &step, &self.table)?
-                    && stays(program, before, place, g)
+                    && stays(program, before, place, g, &self.table)?
                 {
                     products.push(Product {
+                        name: g.name.clone(),
                         place: before,
                         window: self.table.windowed.len(),
                         buffer: g.out.buffer,
@@ -222,18 +231,26 @@ fn in_step(v: &View, step: &Dim, table: &Table) -> Result<bool, Diagnostic> {
     Ok(known && left.as_const().is_some_and(|n| n >= 1))
 }
 
-/// Whether what the product reads is the same until the scan ends: memory of temporaries is shared.
-fn stays(program: &Program, product: usize, scan: usize, g: &Gemm) -> bool {
+/// Whether what the product reads is the same until the scan ends: memory of temporaries is shared. A right operand that
+/// is packed before is read no more.
+fn stays(
+    program: &Program,
+    product: usize,
+    scan: usize,
+    g: &Gemm,
+    table: &Table,
+) -> Result<bool, Diagnostic> {
+    let packed = Shape::new(g, table, Some(0))?.panel.is_some();
     let home = |b: BufferId| &program.buffer(b).home;
     let clash = |a: BufferId, b: BufferId| {
         a == b || matches!((home(a), home(b)), (Home::Temp(a), Home::Temp(b)) if a == b)
     };
     let between = program.tasks[product + 1..=scan].iter();
     let mut written = between.flat_map(|t| access::of(t).writes);
-    written.all(|w| {
-        let reads = [g.lhs.buffer, g.rhs.buffer];
-        !reads.iter().any(|r| clash(*r, w.buffer)) && !clash(g.out.buffer, w.buffer)
-    })
+    Ok(written.all(|w| {
+        let again = packed || !clash(g.rhs.buffer, w.buffer);
+        again && !clash(g.lhs.buffer, w.buffer) && !clash(g.out.buffer, w.buffer)
+    }))
 }
 
 /// The scan's loop over windows: before each its products, then its steps. `step` emits a step, given how many went

@@ -304,13 +304,11 @@ impl Generator<'_> {
             self.place.pop();
             body.push(Inner { task, probe });
         }
-        let calls: Vec<(Function, Option<Dim>, Option<Dim>)> = body
-            .iter()
-            .map(|Inner { task: t, .. }| {
-                let extent = |s: &Option<Split>| s.as_ref().map(|s| s.extent.clone());
-                (t.code, extent(&t.rows), extent(&t.columns))
-            })
-            .collect();
+        let extents = |Inner { task: t, .. }: &Inner| {
+            let extent = |s: &Option<Split>| s.as_ref().map(|s| s.extent.clone());
+            (t.code, extent(&t.rows), extent(&t.columns))
+        };
+        let calls: Vec<(Function, Option<Dim>, Option<Dim>)> = body.iter().map(extents).collect();
         let probes: Vec<usize> = body.iter().filter_map(|t| t.probe).collect();
         let (reverse, by_rows) = (s.reverse, rows.is_some());
         let ahead = match around {
@@ -318,6 +316,7 @@ impl Generator<'_> {
             Around::Scan { .. } => None,
         };
         let ahead = ahead.map(|i| (i, self.ahead[i].clone()));
+        let made_ahead = ahead.as_ref().map_or(String::new(), |(_, a)| a.note());
         let first_probe = ahead.as_ref().and_then(|(_, a)| self.probe_ahead(a));
         let code = self.function("scan", &s.name, |asm| {
             let turns = asm.size(&extent)?;
@@ -365,7 +364,7 @@ impl Generator<'_> {
         })?;
         let mut work = Work::default();
         let mut lines = vec![format!(
-            "scan {:<14} {} steps{}, {}",
+            "scan {:<14} {} steps{}, {}{}",
             short(&s.name),
             s.extent,
             if s.reverse { " backwards" } else { "" },
@@ -373,6 +372,7 @@ impl Generator<'_> {
                 Some(rows) => format!("each worker its rows of {rows}"),
                 None => "one worker".to_string(),
             },
+            made_ahead,
         )];
         for Inner { task: t, .. } in &body {
             work.add(&t.work);
