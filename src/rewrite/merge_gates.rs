@@ -1,7 +1,11 @@
 //! One product for all gates: products that share their activation become one with joined weights.
 //!
 //! `Wf·x, Wi·x, Wo·x, Wg·x` become `[Wf; Wi; Wo; Wg]·x`, split into its parts. Parts that a scan only
-//! takes steps of are split inside it, so that their gradients come out of the backward loop joined.
+//! takes steps of are split inside it, so that their gradients come out of the backward loop joined. Products that
+//! different scans take steps of, as the two directions of a bidirectional layer do, stay apart: joined, their gradients
+//! would be copied to lie side by side, and no scan could make its own while it runs.
+
+use std::collections::HashMap;
 
 use super::Pass;
 use super::edit::{self, Map};
@@ -40,6 +44,8 @@ fn run(func: &mut Func) {
 struct Group {
     lhs: ValueId,
     kind: (Vec<u8>, Vec<u8>, Vec<u8>),
+    /// The scan that takes steps of the results.
+    reader: Option<OpId>,
     members: Vec<usize>,
 }
 
@@ -52,6 +58,7 @@ fn region(
     outside: &mut Vec<OpId>,
 ) -> Vec<OpId> {
     let inside_scan = scan.is_some();
+    let taken = takers(func, &ops);
     let mut groups: Vec<Group> = Vec::new();
     for (i, id) in ops.iter().enumerate() {
         let op = func.op(*id);
@@ -63,13 +70,17 @@ fn region(
             continue;
         }
         let kind = (lhs.clone(), rhs.clone(), out.clone());
+        let reader = taken.get(&op.results[0]).copied();
         let fits = |g: &Group| {
             let first = func.op(ops[g.members[0]]);
             let summed = |w: ValueId| {
                 let at = rhs.iter().position(|l| !out.contains(l)).unwrap_or(0);
                 func.shape(w)[at].clone()
             };
-            g.lhs == op.args[0] && g.kind == kind && summed(first.args[1]) == summed(op.args[1])
+            g.lhs == op.args[0]
+                && g.kind == kind
+                && g.reader == reader
+                && summed(first.args[1]) == summed(op.args[1])
         };
         // A weight of a scan's body is known before the scan.
         if scan.is_some_and(|outer| !outer.contains(&op.args[1])) {
@@ -80,6 +91,7 @@ fn region(
             None => groups.push(Group {
                 lhs: op.args[0],
                 kind,
+                reader,
                 members: vec![i],
             }),
         }
@@ -151,6 +163,17 @@ fn region(
     }
     edit::replace(func, &map);
     result
+}
+
+/// For each value that a scan takes steps of, that scan (the last of several).
+fn takers(func: &Func, ops: &[OpId]) -> HashMap<ValueId, OpId> {
+    let mut all = HashMap::new();
+    for id in ops {
+        if let OpKind::Scan(s) = &func.op(*id).kind {
+            all.extend(s.slices.iter().map(|k| (k.from, *id)));
+        }
+    }
+    all
 }
 
 /// The weight's axis that the result has and the activation has not, and its label.
