@@ -367,7 +367,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             // SAFETY: the block is in range and its panels fit into `scratch`.
             unsafe {
                 let from = b.add(k0 * b_ks + n0 * b_cs);
-                pack_b(T::NR, k, n, from, b_ks, b_cs, scratch);
+                pack_b::<T>(T::NR, (k, n), from, (b_ks, b_cs), scratch);
                 let a = a.wrapping_add(k0 * a_ks);
                 let next = Soon::new(from.wrapping_add(k * b_ks), k, b_ks, n);
                 let next = if b_cs == 1 { next } else { Soon::NONE };

@@ -274,7 +274,7 @@ macro_rules! kernels {
 
             kernels! { @each [$($feature)?]
                 fn pack_b(k: usize, n: usize, b: *const f32, b_ks: usize, b_cs: usize, dst: *mut f32) {
-                    pack::pack_b(<S as Tiles>::NR, k, n, b, b_ks, b_cs, dst)
+                    pack::pack_b::<S>(<S as Tiles>::NR, (k, n), b, (b_ks, b_cs), dst)
                 }
                 fn gemm_packed(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,

@@ -7,7 +7,10 @@
 //! of such a pair has column i of the first vector in its low half and column i of the second in its high half, so that a
 //! shift and a mask make two vectors of one.
 
+use std::ops::Range;
+
 use super::prefetch::prefetch;
+use super::simd::Simd;
 
 /// Floats that a packed K×N matrix takes, or `None` if the number does not fit.
 pub fn packed_len(nr: usize, k: usize, n: usize) -> Option<usize> {
@@ -17,53 +20,59 @@ pub fn packed_len(nr: usize, k: usize, n: usize) -> Option<usize> {
 /// Rows copied at a time when columns lie far apart: sixteen floats are a cache line.
 const STRIP: usize = 16;
 
-/// Packs B[k, n], whose element (k, n) is at `b + k·b_ks + n·b_cs`, into panels of `nr` columns at `dst`.
+/// Packs B[k, n], whose element (k, n) is at `b + k·b_ks + n·b_cs`, into panels of `nr` columns at `dst`. Whole vectors
+/// are moved, or blocks of them transposed, in the order in which they lie in B; the rest goes float by float.
 ///
 /// # Safety
 ///
-/// B is readable at every (k, n) in range, `dst` is writable for [`packed_len`] floats, and the two do not overlap.
-pub unsafe fn pack_b(
+/// The machine has the instructions of `S`. B is readable at every (k, n) in range, `dst` is writable for [`packed_len`]
+/// floats, and the two do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn pack_b<S: Simd>(
     nr: usize,
-    k: usize,
-    n: usize,
+    (k, n): (usize, usize),
     b: *const f32,
-    b_ks: usize,
-    b_cs: usize,
+    (b_ks, b_cs): (usize, usize),
     dst: *mut f32,
 ) {
-    for (panel, n0) in (0..n).step_by(nr).enumerate() {
-        let width = nr.min(n - n0);
-        // SAFETY: columns n0..n0 + width are in range, and panel `panel` lies inside `dst`.
-        unsafe {
-            let src = b.add(n0 * b_cs);
-            let dst = dst.add(panel * nr * k);
-            if b_cs == 1 {
-                for kk in 0..k {
-                    let row = dst.add(kk * nr);
-                    std::ptr::copy_nonoverlapping(src.add(kk * b_ks), row, width);
-                }
-            } else {
-                for j0 in (0..width).step_by(STRIP) {
-                    let columns = STRIP.min(width - j0);
-                    for kk in 0..k {
-                        let from = src.add(kk * b_ks + j0 * b_cs);
-                        let to = dst.add(kk * nr + j0);
-                        if columns == STRIP {
-                            for j in 0..STRIP {
-                                *to.add(j) = *from.add(j * b_cs);
-                            }
-                        } else {
-                            for j in 0..columns {
-                                *to.add(j) = *from.add(j * b_cs);
-                            }
-                        }
-                    }
+    let at = |kk: usize, j: usize| b.wrapping_add(kk * b_ks + j * b_cs);
+    let place = |kk: usize, j: usize| dst.wrapping_add(j / nr * nr * k + kk * nr + j % nr);
+    let vectors = n / S::LANES * S::LANES;
+    // Floats of B at (kk, 0..vectors) for kk below this are moved in vectors.
+    let moved = match (b_ks, b_cs) {
+        (_, 1) => k,
+        (1, _) => k / S::LANES * S::LANES,
+        _ => 0,
+    };
+    // SAFETY: all places are in range; a vector of columns lies inside one panel, whose width is a multiple of it.
+    unsafe {
+        if b_cs == 1 {
+            for kk in 0..moved {
+                for j in (0..vectors).step_by(S::LANES) {
+                    S::store(place(kk, j), S::load(at(kk, j)));
                 }
             }
-            if width < nr {
-                for kk in 0..k {
-                    std::ptr::write_bytes(dst.add(kk * nr + width), 0, nr - width);
+        } else {
+            for j in (0..vectors).step_by(S::LANES) {
+                for kk in (0..moved).step_by(S::LANES) {
+                    S::transpose(at(kk, j), b_cs, place(kk, j), nr);
                 }
+            }
+        }
+        let scalar = |rows: Range<usize>, columns: Range<usize>| {
+            for kk in rows {
+                for j in columns.clone() {
+                    *place(kk, j) = *at(kk, j);
+                }
+            }
+        };
+        for j in (0..vectors).step_by(STRIP) {
+            scalar(moved..k, j..vectors.min(j + STRIP));
+        }
+        scalar(0..k, vectors..n);
+        if n % nr > 0 {
+            for kk in 0..k {
+                std::ptr::write_bytes(place(kk, n), 0, nr - n % nr);
             }
         }
     }
@@ -184,22 +193,28 @@ pub(crate) unsafe fn pack_a<const MR: usize>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::isa::Isa;
+    use super::super::kernels::Kernels;
     use super::*;
 
     #[test]
     fn panels_hold_columns_and_zero_tails_for_any_strides() {
-        let (nr, k, n) = (8, 5, 19);
-        for (b_ks, b_cs) in [(n, 1), (1, k), (2 * n, 2), (3, 3 * k)] {
-            let b: Vec<f32> = (0..(k - 1) * b_ks + (n - 1) * b_cs + 1)
-                .map(|i| i as f32 + 1.0)
-                .collect();
-            let mut packed = vec![f32::NAN; packed_len(nr, k, n).unwrap()];
-            // SAFETY: `b` reaches to its last element, `packed` has the length asked for.
-            unsafe { pack_b(nr, k, n, b.as_ptr(), b_ks, b_cs, packed.as_mut_ptr()) };
-            for kk in 0..k {
-                for j in 0..n.next_multiple_of(nr) {
-                    let expected = if j < n { b[kk * b_ks + j * b_cs] } else { 0.0 };
-                    assert_eq!(packed[j / nr * nr * k + kk * nr + j % nr], expected);
+        for kernels in Isa::available().into_iter().filter_map(Kernels::for_isa) {
+            let nr = kernels.nr;
+            for (k, n) in [(5, 19), (16, 64), (37, 150), (1, 3), (33, 1)] {
+                for (b_ks, b_cs) in [(n, 1), (1, k), (1, k + 3), (2 * n, 2), (3, 3 * k)] {
+                    let b: Vec<f32> = (0..(k - 1) * b_ks + (n - 1) * b_cs + 1)
+                        .map(|i| i as f32 + 1.0)
+                        .collect();
+                    let mut packed = vec![f32::NAN; packed_len(nr, k, n).unwrap()];
+                    // SAFETY: `b` reaches to its last element, `packed` has the length asked for.
+                    unsafe { (kernels.pack_b)(k, n, b.as_ptr(), b_ks, b_cs, packed.as_mut_ptr()) };
+                    for kk in 0..k {
+                        for j in 0..n.next_multiple_of(nr) {
+                            let expected = if j < n { b[kk * b_ks + j * b_cs] } else { 0.0 };
+                            assert_eq!(packed[j / nr * nr * k + kk * nr + j % nr], expected);
+                        }
+                    }
                 }
             }
         }

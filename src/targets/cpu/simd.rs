@@ -75,6 +75,18 @@ pub(crate) trait Simd: Copy + 'static {
         }
     }
 
+    /// Writes the `LANES` columns of a block of `LANES` rows as rows: rows of the block are `from_rs` floats apart, those
+    /// that are written `to_rs`. The two do not overlap.
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_rs: usize, to: *mut f32, to_rs: usize) {
+        for row in 0..Self::LANES {
+            for column in 0..Self::LANES {
+                // SAFETY: the caller says that both blocks are in range.
+                unsafe { *to.add(column * to_rs + row) = *from.add(row * from_rs + column) };
+            }
+        }
+    }
+
     /// The first `n ≤ LANES` lanes, 0 in the others.
     #[inline(always)]
     unsafe fn first(v: Self::V, n: usize) -> Self::V {

@@ -91,6 +91,29 @@ impl Simd for Avx2 {
         unsafe { _mm256_maskstore_ps(p, first_lanes(n), v) }
     }
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_rs: usize, to: *mut f32, to_rs: usize) {
+        // SAFETY: the trait asks for a machine with AVX2, the caller says that both blocks are in range.
+        unsafe {
+            for column in [0, 4] {
+                // Row i in the lower half, row i + 4 in the upper.
+                let rows = |i: usize| {
+                    let at = from.add(i * from_rs + column);
+                    let low = _mm256_castps128_ps256(_mm_loadu_ps(at));
+                    _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(at.add(4 * from_rs)))
+                };
+                let (a, b, c, d) = (rows(0), rows(1), rows(2), rows(3));
+                let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+                let (ef, gh) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+                for (i, (x, y)) in [(ab, cd), (ef, gh)].into_iter().enumerate() {
+                    let (x, y) = (_mm256_castps_pd(x), _mm256_castps_pd(y));
+                    let to = to.add((column + 2 * i) * to_rs);
+                    _mm256_storeu_ps(to, _mm256_castpd_ps(_mm256_unpacklo_pd(x, y)));
+                    _mm256_storeu_ps(to.add(to_rs), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y)));
+                }
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn abs(a: __m256) -> __m256 {
         // SAFETY: the trait asks for a machine with AVX2.
         unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
@@ -152,6 +175,32 @@ impl Simd for Avx512 {
         fn abs(a) = _mm512_abs_ps;
         // One rounding, and subnormal results: the same bits as the two multiplications of the default.
         fn scale(p, n) = _mm512_scalef_ps;
+    }
+    #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_rs: usize, to: *mut f32, to_rs: usize) {
+        // SAFETY: the trait asks for a machine with AVX-512, the caller says that both blocks are in range.
+        unsafe {
+            for column in [0, 4, 8, 12] {
+                // Rows i, i + 4, i + 8 and i + 12, a quarter each.
+                let rows = |i: usize| {
+                    let at = from.add(i * from_rs + column);
+                    let quarter = |i: usize| _mm_loadu_ps(at.add(4 * i * from_rs));
+                    let all = _mm512_castps128_ps512(quarter(0));
+                    let all = _mm512_insertf32x4::<1>(all, quarter(1));
+                    let all = _mm512_insertf32x4::<2>(all, quarter(2));
+                    _mm512_insertf32x4::<3>(all, quarter(3))
+                };
+                let (a, b, c, d) = (rows(0), rows(1), rows(2), rows(3));
+                let (ab, cd) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+                let (ef, gh) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+                for (i, (x, y)) in [(ab, cd), (ef, gh)].into_iter().enumerate() {
+                    let (x, y) = (_mm512_castps_pd(x), _mm512_castps_pd(y));
+                    let to = to.add((column + 2 * i) * to_rs);
+                    _mm512_storeu_ps(to, _mm512_castpd_ps(_mm512_unpacklo_pd(x, y)));
+                    _mm512_storeu_ps(to.add(to_rs), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+                }
+            }
+        }
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m512 {
