@@ -171,7 +171,6 @@ fn smoothing_is_for_training_and_unlabelled_rows_count_nowhere() {
 /// Every loss on sequences of three lengths, of one feature and of two.
 #[test]
 fn gradients_equal_differences() {
-    let numbers = "x = column(1)\ny = column(2)";
     let labels: Vec<f64> = (0..B * T).map(|i| (i % 5 - 1) as f64).collect();
     let yes_no: Vec<f64> = (0..2 * B * T).map(|i| (i * i % 3 % 2) as f64).collect();
     let number = "target y : [T, 2]\npredict y = x |> tanh |> Linear(2)";
@@ -191,10 +190,10 @@ fn gradients_equal_differences() {
     for (end, loss, y) in cases {
         let body = format!("input x : [T, 3]\n{end}");
         let columns = match end == class {
-            true => format!("{numbers} |> labels()"),
-            false => numbers.to_string(),
+            true => "x = columns(1, 2, 3)\ny = column(4) |> labels()",
+            false => "x = columns(1, 2, 3)\ny = columns(4, 5)",
         };
-        let m = model(&body, &columns, &format!("loss = {loss}"));
+        let m = model(&body, columns, &format!("loss = {loss}"));
         let func = function(&m, Options::TRAIN);
         let given: Vec<(&str, &[f64])> = y.iter().map(|y| ("y", *y)).collect();
         let (sizes, inputs) = (sizes(&func), inputs(&func, &given));
