@@ -14,29 +14,20 @@ pub struct Args {
     pub verb: Verb,
 }
 
+/// Flags that mean nothing to a verb that reads no data and runs nothing.
+const IDLE: &[&str] = &[
+    "device", "threads", "seed", "set", "data", "quiet", "verbose",
+];
+
 /// Flags of every verb that mean nothing to it, and are not shown with it.
 const UNUSED: [(&str, &[&str]); 4] = [
-    (
-        "new",
-        &[
-            "device", "threads", "seed", "set", "data", "quiet", "verbose",
-        ],
-    ),
-    (
-        "fmt",
-        &[
-            "device", "threads", "seed", "set", "data", "quiet", "verbose",
-        ],
-    ),
+    ("new", IDLE),
+    ("fmt", IDLE),
+    ("explain", IDLE),
+    // It measures on so many threads.
     (
         "doctor",
         &["device", "seed", "set", "data", "quiet", "verbose"],
-    ),
-    (
-        "explain",
-        &[
-            "device", "threads", "seed", "set", "data", "quiet", "verbose",
-        ],
     ),
 ];
 

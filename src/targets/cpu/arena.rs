@@ -9,7 +9,7 @@ use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 
 /// Rows multiplied with a matrix in a call from which on it is packed first.
-const PACK_ROWS: f64 = 8.0;
+pub(super) const PACK_ROWS: f64 = 8.0;
 /// Floats that parts of the arena are aligned to: a cache line.
 const LINE: usize = 16;
 

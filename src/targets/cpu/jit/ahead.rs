@@ -13,6 +13,7 @@
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 
+use super::super::arena::PACK_ROWS;
 use super::Generator;
 use super::asm::Asm;
 use super::gemm::Shape;
@@ -29,6 +30,8 @@ use crate::schedule::program::{BufferId, Gemm, Home, Program, Scan, Task, View};
 const ROWS: usize = 64;
 /// Rows of a worker below which products of one step are too slow.
 const LEAST: usize = 16;
+/// A product that is made ahead has its right operand packed: [`stays`] counts on it.
+const _: () = assert!(LEAST as f64 >= PACK_ROWS);
 
 /// The products that a scan may make for itself.
 #[derive(Clone, Debug)]
