@@ -25,22 +25,6 @@ use crate::span::Span;
 /// number would else ask for gigabytes.
 const MOST_INTEGERS: usize = 1 << 20;
 
-/// What is fitted at position `p` of the evaluator's order.
-fn to_fit<'a>(
-    evaluator: &mut Evaluator<'a>,
-    plan: &'a FitPlan,
-    p: usize,
-) -> Result<Value<'a>, Diagnostic> {
-    match plan.kind {
-        FitKind::Symbols(_) | FitKind::Words { .. } | FitKind::Bpe(_) | FitKind::Pretrained => {
-            evaluator.eval(&plan.input, p)
-        }
-        FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => {
-            evaluator.number(&plan.input, p).map(Value::Numbers)
-        }
-    }
-}
-
 impl<'a> Load<'a> {
     /// Whether a vocabulary has `<end>`: its symbols are a target that the model feeds to itself.
     pub fn ends(&self, fit: Option<usize>, field: Option<usize>, long: bool) -> bool {
@@ -56,9 +40,9 @@ impl<'a> Load<'a> {
 
     /// What is fitted for each of [`Plan::fits`]: taken from an earlier run, or fitted on the
     /// training part (on the only part, where there is no other).
-    pub fn fit<'o>(
+    pub fn fit(
         &self,
-        orders: &'o [Vec<usize>; 3],
+        orders: &[Vec<usize>; 3],
         long: bool,
     ) -> Result<Vec<Option<Fit>>, Vec<Diagnostic>> {
         let train = &orders[self.options.only.unwrap_or(Part::Train) as usize];
@@ -96,12 +80,9 @@ impl<'a> Load<'a> {
             let mut features = 1;
             // Rows at either end may lack the neighbours that the fitted values are made of.
             let (back, ahead) = self.plan.reach(&plan.input);
-            let whole = |order: &'o [usize]| {
-                let count = order.len().saturating_sub(back + ahead);
-                order.iter().enumerate().skip(back).take(count)
-            };
-            for (p, row) in whole(train) {
-                match to_fit(&mut evaluator, plan, p) {
+            let whole = train.len().saturating_sub(back + ahead);
+            for (p, row) in train.iter().enumerate().skip(back).take(whole) {
+                match evaluator.to_fit(plan, p) {
                     Ok(Value::Chars(t)) => chars.extend(t.chars()),
                     Ok(Value::Text(t)) if matches!(plan.kind, FitKind::Bpe(_)) => pieces.add(&t),
                     Ok(Value::Text(t)) => {
@@ -138,21 +119,7 @@ impl<'a> Load<'a> {
                 }
             }
             if !errors.is_empty() {
-                // Nothing is fitted on the other parts, but what is wrong with them is to be mended too.
-                let others = orders.iter().filter(|o| !std::ptr::eq(*o, train));
-                for order in others {
-                    errors.part();
-                    let mut evaluator =
-                        Evaluator::new(self.source, self.plan, fitted.clone(), order);
-                    for (p, row) in whole(order) {
-                        if let Err(e) = to_fit(&mut evaluator, plan, p) {
-                            errors.push(*row, e, &mut evaluator.others);
-                        }
-                        if errors.enough() {
-                            break;
-                        }
-                    }
-                }
+                self.elsewhere(i, orders, &fitted, &mut errors);
             }
             errors.none()?;
             let end = self.ends(Some(i), None, long);
@@ -302,7 +269,7 @@ impl<'a> Load<'a> {
 
     /// Whether a wanted field reads a fit, or `keep` counts its symbols: for the rest `keep` reads
     /// there is no use.
-    fn needed(&self, fit: usize) -> bool {
+    pub(super) fn needed(&self, fit: usize) -> bool {
         let this = |i: usize| i == fit;
         let keep = self.plan.keep.iter().filter(|_| self.plan.keep_needs_fit());
         let fields = (self.plan.fields.iter()).map(|c| &self.plan.columns[*c].node);

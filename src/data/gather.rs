@@ -1,10 +1,16 @@
 //! Errors about rows, each mistake once.
 //!
-//! In: the errors of every row, found part by part. Out: in the order of the rows, one error for those
+//! In: the errors of every row, found part by part, or rows of which some cannot be fitted to. Out: in the order of the rows, one error for those
 //! that say the same, with how many there are and where the first stand; at most 20.
 
 use std::collections::BTreeMap;
 
+use super::columns::eval::Evaluator;
+use super::columns::plan::{FitPlan, Node};
+use super::fit::Fit;
+use super::load::Load;
+use super::spec::Unit;
+use super::split::Part;
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
 
@@ -55,6 +61,56 @@ impl Found {
         match all.is_empty() {
             true => Ok(()),
             false => Err(all),
+        }
+    }
+}
+
+impl Load<'_> {
+    /// What is wrong with rows besides what stopped fit `i` in the training part: nothing is fitted on
+    /// the other parts, and not all is fitted, but all is to be mended. What reads a fit is not looked at.
+    pub(super) fn elsewhere(
+        &self,
+        i: usize,
+        orders: &[Vec<usize>; 3],
+        fitted: &[Option<Fit>],
+        errors: &mut Found,
+    ) {
+        let train = &orders[self.options.only.unwrap_or(Part::Train) as usize];
+        let whole = |node: &Node| !self.plan.reads_fit(node, &|_| true);
+        let fits = self.plan.fits.iter().enumerate();
+        let fits = fits.filter(|(j, f)| *j == i || self.needed(*j) && whole(&f.input));
+        let fits: Vec<(usize, &FitPlan)> = fits.collect();
+        let fields = self.wanted.fields.iter().zip(&self.plan.fields);
+        let fields = fields.map(|(f, c)| (f.unit, &self.plan.columns[*c].node));
+        let fields: Vec<(Unit, &Node)> = fields.filter(|(_, node)| whole(node)).collect();
+        for order in orders {
+            errors.part();
+            let trained = std::ptr::eq(order, train);
+            let mut evaluator = Evaluator::new(self.source, self.plan, fitted.to_vec(), order);
+            let within = |p: usize, node: &Node| {
+                let (back, ahead) = self.plan.reach(node);
+                p >= back && p + ahead < order.len()
+            };
+            for (p, row) in order.iter().enumerate() {
+                for (j, fit) in &fits {
+                    if (*j != i || !trained)
+                        && within(p, &fit.input)
+                        && let Err(e) = evaluator.to_fit(fit, p)
+                    {
+                        errors.push(*row, e, &mut evaluator.others);
+                    }
+                }
+                for (unit, node) in &fields {
+                    if within(p, node)
+                        && let Err(e) = evaluator.wanted(*unit, node, p)
+                    {
+                        errors.push(*row, e, &mut evaluator.others);
+                    }
+                }
+                if errors.enough() {
+                    break;
+                }
+            }
         }
     }
 }

@@ -9,12 +9,12 @@ use std::ops::Range;
 use super::column::{Column, Filling};
 use super::columns::eval::{Evaluator, Value};
 use super::columns::has_values;
-use super::columns::plan::{Node, Plan};
+use super::columns::plan::{Gap, Node, Plan};
 use super::dataset::{Dataset, LoadOptions, Newest};
 use super::fit::{Fit, Fits};
 use super::gather::Found;
 use super::source::Source;
-use super::spec::{DataSpec, FieldRole, Split, SplitBy, Unit, Wanted};
+use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
 use super::split::{Part, split};
 use crate::diagnostics::Diagnostic;
 
@@ -76,10 +76,7 @@ impl<'a> Load<'a> {
                         // The fields after it were not looked at.
                         for (field, c) in self.wanted.fields.iter().zip(&self.plan.fields) {
                             let node = &self.plan.columns[*c].node;
-                            let found = match field.unit {
-                                Unit::Number | Unit::Binary => evaluator.number(node, p).err(),
-                                Unit::Token | Unit::Class => evaluator.eval(node, p).err(),
-                            };
+                            let found = evaluator.wanted(field.unit, node, p).err();
                             evaluator.others.extend(found);
                         }
                         errors.push(*row, e, &mut evaluator.others);
@@ -229,7 +226,7 @@ impl<'a> Load<'a> {
             self.plan
                 .drop
                 .iter()
-                .all(|c| has_values(self.source, *e, *c))
+                .all(|gap| has_values(self.source, *e, *gap))
         };
         let all: Vec<usize> = (self.options.behind..n).filter(whole).collect();
         if all.is_empty() && n > 0 && !self.plan.drop.is_empty() {
@@ -246,10 +243,10 @@ impl<'a> Load<'a> {
     pub fn newest(&self) -> Newest {
         let (back, ahead) = self.reach();
         let last = self.source.examples().checked_sub(1);
-        let has = |c: &usize| last.is_some_and(|e| has_values(self.source, e, *c));
+        let has = |gap: &Gap| last.is_some_and(|e| has_values(self.source, e, *gap));
         // A block looks back no further than its own rows.
         let previous = self.plan.previous.iter().filter(|_| !self.plan.blocks);
-        let given = previous.enumerate().filter(|(_, c)| has(c));
+        let given = previous.enumerate().filter(|(_, gap)| has(gap));
         Newest {
             back,
             ahead,
@@ -324,14 +321,20 @@ impl<'a> Load<'a> {
         {
             self.no_neighbours(node)?;
             let mut evaluator = Evaluator::new(self.source, self.plan, self.unfitted(), kept);
+            let mut errors = Found::default();
             for (p, e) in kept.iter().enumerate() {
-                let class = match evaluator.eval(node, p).map_err(|e| vec![e])? {
-                    Value::Text(t) | Value::Chars(t) => t.into_owned(),
-                    Value::Texts(t) => t.join("\t"),
-                    Value::Numbers(n) => format!("{:?}", n.data),
+                let class = match evaluator.eval(node, p) {
+                    Ok(Value::Text(t) | Value::Chars(t)) => t.into_owned(),
+                    Ok(Value::Texts(t)) => t.join("\t"),
+                    Ok(Value::Numbers(n)) => format!("{:?}", n.data),
+                    Err(error) => {
+                        errors.push(*e, error, &mut evaluator.others);
+                        continue;
+                    }
                 };
                 classes.insert(*e, class);
             }
+            errors.none()?;
         }
         let class = |e: usize| classes.get(&e).cloned().unwrap_or_default();
         Ok(split(kept, &self.spec.split, ordered, &file, Some(&class)))

@@ -221,16 +221,18 @@ pub enum ColumnKind {
     Index(Box<ColumnExpr>, Spanned<String>),
 }
 
-/// What stands for a missing number: an empty cell, `null`, or one of the usual words for it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What stands for a missing value: an empty cell or `null`; of numbers also one of the usual words for
+/// it, which as a text may be a label like any.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Missing {
     /// The row is left out, before the split.
     Drop,
-    /// The number of the nearest row above in the same file.
+    /// The value of the nearest row above in the same file.
     Previous,
     /// The training part's mean.
     Mean,
     Number(f64),
+    Text(String),
 }
 
 /// A stage of a column's pipe.

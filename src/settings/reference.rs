@@ -13,7 +13,7 @@ const CHOICES: &[(&str, &[Variant])] = &[
     ("Sources: `from`", SOURCES),
     ("Steps of a column: after `|>`", STEPS),
     (
-        "Missing numbers: `column(x, missing = …)`, or a number",
+        "Missing values: `column(x, missing = …)`, or a number or text",
         MISSING,
     ),
     ("Parts: `split`", SPLITS),

@@ -298,9 +298,8 @@ fn missing(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Missing> {
     let v = value_of(e, report)?;
     let kind = match v.kind {
         ValueKind::Number(_) => &NUMBER,
-        ValueKind::Name(_) | ValueKind::Text(_) | ValueKind::Call { .. } | ValueKind::List(_) => {
-            &MISSING
-        }
+        ValueKind::Text(text) => return Some(Missing::Text(text)),
+        ValueKind::Name(_) | ValueKind::Call { .. } | ValueKind::List(_) => &MISSING,
     };
     match read::read("missing", kind, &v, report)? {
         Checked::Number(n) => Some(Missing::Number(n)),

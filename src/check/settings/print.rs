@@ -167,6 +167,7 @@ fn bare(e: &ColumnExpr) -> (String, Tightness) {
                 Missing::Previous => "previous".into(),
                 Missing::Mean => "mean".into(),
                 Missing::Number(n) => n.to_string(),
+                Missing::Text(t) => quoted(t),
             };
             (format!("{inner}, missing = {missing})"), TIGHTEST)
         }

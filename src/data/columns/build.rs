@@ -5,7 +5,7 @@
 //! two sequences together, or one for a field of time `T`, makes their axes equal, which is how an
 //! index (`m[t] = …`) gets its extent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::source::Source;
 use super::super::source::text::shown;
@@ -13,6 +13,7 @@ use super::super::spec::{
     ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, DataSpec, SourceKind, Split, SplitBy, Time,
     Wanted,
 };
+use super::fill::{reads_texts, texts};
 use super::plan::{Axis, Dist, Node, NodeKind, Plan};
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
@@ -27,6 +28,7 @@ pub fn plan(spec: &DataSpec, wanted: &Wanted, source: &Source) -> Result<Plan, V
         built: BTreeMap::new(),
         times: BTreeMap::new(),
         open: Vec::new(),
+        texts: texts(spec),
         errors: Vec::new(),
     };
     if let Source::Tensors(files) = source {
@@ -90,6 +92,8 @@ pub(super) struct Builder<'a> {
     pub(super) times: BTreeMap<String, Axis>,
     /// Columns being planned, to find cycles.
     pub(super) open: Vec<String>,
+    /// Columns that others read as texts.
+    texts: BTreeSet<String>,
     errors: Vec<Diagnostic>,
 }
 
@@ -101,6 +105,8 @@ pub(super) struct Context<'a> {
     pub draws: usize,
     /// The column is a field with a time, so that a tensor read for it has steps.
     pub timed: bool,
+    /// What reads the expression at hand reads texts.
+    pub text: bool,
 }
 
 impl<'a> Context<'a> {
@@ -111,6 +117,7 @@ impl<'a> Context<'a> {
             fits: 0,
             draws: 0,
             timed: false,
+            text: false,
         }
     }
 }
@@ -121,6 +128,7 @@ impl<'a> Builder<'a> {
     pub(super) fn equation(&mut self, c: &'a ColumnSpec, timed: bool) -> Built {
         let mut context = Context::new(&c.name.node);
         context.timed = timed;
+        context.text = self.texts.contains(&c.name.node);
         if let [_, second, ..] = &c.indices[..] {
             return Err(Diagnostic::error(
                 "data::too-many-indices",
@@ -159,6 +167,14 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn build(&mut self, e: &ColumnExpr, context: &mut Context<'a>) -> Built {
+        let text = context.text;
+        context.text = reads_texts(e, text);
+        let built = self.planned(e, context);
+        context.text = text;
+        built
+    }
+
+    fn planned(&mut self, e: &ColumnExpr, context: &mut Context<'a>) -> Built {
         let node = |kind| Node { kind, span: e.span };
         Ok(match &e.kind {
             ColumnKind::Number(v) => (node(NodeKind::Number(*v)), None),
@@ -203,7 +219,7 @@ impl<'a> Builder<'a> {
             }
             ColumnKind::Step { input, step } => return self.step(e, input, step, context),
             ColumnKind::Filled { columns, missing } => {
-                return self.filled(columns, *missing, context);
+                return self.filled(columns, missing, context);
             }
             ColumnKind::Next(x, k) => {
                 let (x, axis) = self.build(x, context)?;

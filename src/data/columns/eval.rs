@@ -52,8 +52,9 @@ pub struct Evaluator<'a> {
     order: &'a [usize],
     /// The last value of each column that is read more than once.
     memo: Vec<Option<(usize, Value<'a>)>>,
-    /// For a column of the source, the last example and the row at or above it that has a value.
-    pub(super) carried: BTreeMap<usize, (usize, usize)>,
+    /// For a column of the source, read as text or not, the last example and the row at or above it that
+    /// has a value.
+    pub(super) carried: BTreeMap<(usize, bool), (usize, usize)>,
     /// What else is wrong with the example of the last error.
     pub others: Vec<Diagnostic>,
 }
@@ -114,9 +115,7 @@ impl<'a> Evaluator<'a> {
                 let parts = cells.iter().map(of).collect();
                 Value::Numbers(beside(all_good(parts, &mut self.others)?, node)?)
             }
-            NodeKind::Filled(cells, missing) => {
-                Value::Numbers(self.filled(cells, *missing, node, p, example)?)
-            }
+            NodeKind::Filled(filled) => self.filled(filled, node, p, example)?,
             NodeKind::Lower(x) => self.texts(x, p, |t| Prepare::Lower.apply(t))?,
             NodeKind::Nfc(x) => self.texts(x, p, |t| Prepare::Nfc.apply(t))?,
             NodeKind::Steps(x, n) => {
@@ -285,7 +284,7 @@ impl<'a> Evaluator<'a> {
             Err(_) => ("data::not-a-number", not_a_number(t)),
         };
         let error = self.at(node, p, cell, row, code, message);
-        Err(match is_missing(t) {
+        Err(match is_missing(t, false) {
             true => error.help(
                 "`missing = drop` leaves such rows out, `previous`, `mean` or a number fills \
                  them: `column(x, missing = drop)`",
@@ -316,10 +315,11 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The cell a node's value is read from, through columns and steps.
-    fn origin(&self, node: &'a Node, p: usize) -> Option<(usize, usize)> {
+    pub(super) fn origin(&self, node: &'a Node, p: usize) -> Option<(usize, usize)> {
         match &node.kind {
             NodeKind::Cell(c) => Some((*c, p)),
-            NodeKind::Cells(c) | NodeKind::Filled(c, _) => Some((*c.first()?, p)),
+            NodeKind::Cells(c) => Some((*c.first()?, p)),
+            NodeKind::Filled(f) => Some((*f.cells.first()?, p)),
             NodeKind::Next(x, k) => self.origin(x, p.saturating_add(*k)),
             _ => {
                 let mut found = None;

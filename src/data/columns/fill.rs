@@ -1,34 +1,101 @@
-//! `missing = …`: numbers whose cells may be missing.
+//! `missing = …`: cells that may be missing.
 //!
-//! In: columns of a table, and what stands for a missing value. Out: their numbers, as a planned node
-//! and as values; `data::missing` where nothing can stand for one.
+//! In: columns of a table, and what stands for a missing value. Out: their numbers, or the texts of one
+//! column, as a planned node and as values; `data::missing` where nothing can stand for one.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::super::source::Source;
 use super::super::source::records::Records;
-use super::super::spec::{ColumnExpr, Missing};
+use super::super::spec::{Binary, ColumnExpr, ColumnKind, DataSpec, Missing, Step};
 use super::build::{Builder, Built, Context};
-use super::eval::Evaluator;
+use super::eval::{Evaluator, Value};
 use super::numbers::{Numbers, fail};
-use super::plan::{FitKind, Node, NodeKind};
+use super::plan::{Filled, FitKind, Gap, Node, NodeKind};
 use crate::diagnostics::Diagnostic;
 
 /// What tables write for a missing number, in lower case; besides an empty cell.
 const WORDS: [&str; 4] = ["na", "n/a", "nan", "null"];
 
-/// Whether a cell has no value.
-pub fn is_missing(cell: &str) -> bool {
+/// Whether a cell has no value. As a `text` any word is one.
+pub fn is_missing(cell: &str, text: bool) -> bool {
     let cell = cell.trim();
-    cell.is_empty() || WORDS.iter().any(|w| cell.eq_ignore_ascii_case(w))
+    cell.is_empty() || !text && WORDS.iter().any(|w| cell.eq_ignore_ascii_case(w))
 }
 
 /// Whether each row of an example has a value in a column; of a source without cells, always.
-pub fn has_values(source: &Source, example: usize, column: usize) -> bool {
+pub fn has_values(source: &Source, example: usize, gap: Gap) -> bool {
     match source {
         Source::Records(r) => {
             let mut rows = r.examples[example].clone();
-            rows.all(|row| !is_missing(r.cell(row, column)))
+            rows.all(|row| !is_missing(r.cell(row, gap.cell), gap.text))
         }
         Source::Rows { .. } | Source::Tensors(_) | Source::Text(_) => true,
+    }
+}
+
+/// Whether an expression reads its parts as texts; `text`: whether it is read as one itself.
+pub(super) fn reads_texts(e: &ColumnExpr, text: bool) -> bool {
+    match &e.kind {
+        ColumnKind::Step { step, .. } => match step {
+            Step::Lower
+            | Step::Nfc
+            | Step::Labels
+            | Step::LabelsBut(_)
+            | Step::Chars
+            | Step::Words { .. }
+            | Step::Bpe(_)
+            | Step::Tokenizer { .. }
+            | Step::Split(_)
+            | Step::Multihot(_) => true,
+            Step::Window(_) | Step::First | Step::Last => text,
+            Step::Log | Step::Scale { .. } | Step::Zscore | Step::Steps(_) | Step::Pixels => false,
+        },
+        ColumnKind::Name(_)
+        | ColumnKind::Filled { .. }
+        | ColumnKind::Next(..)
+        | ColumnKind::Index(..) => text,
+        ColumnKind::Length(_) => true,
+        ColumnKind::Binary(Binary::Eq | Binary::Ne, a, b) => {
+            [a, b].iter().any(|x| matches!(x.kind, ColumnKind::Text(_)))
+        }
+        ColumnKind::Binary(..)
+        | ColumnKind::Number(_)
+        | ColumnKind::Text(_)
+        | ColumnKind::Whole
+        | ColumnKind::Column(_)
+        | ColumnKind::Columns(_)
+        | ColumnKind::Unary(..)
+        | ColumnKind::Choose(..)
+        | ColumnKind::Uniform { .. }
+        | ColumnKind::Randint { .. }
+        | ColumnKind::List(_)
+        | ColumnKind::Reduce { .. } => false,
+    }
+}
+
+/// The columns that others read as texts, by name.
+pub(super) fn texts(spec: &DataSpec) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let all = spec.columns.iter().map(|c| &c.value).chain(&spec.keep);
+    all.for_each(|e| named_texts(spec, e, false, &mut found));
+    found
+}
+
+fn named_texts(spec: &DataSpec, e: &ColumnExpr, text: bool, found: &mut BTreeSet<String>) {
+    let text = reads_texts(e, text);
+    if let ColumnKind::Name(name) = &e.kind {
+        if text && found.insert(name.clone()) {
+            let column = spec.columns.iter().find(|c| c.name.node == *name);
+            column
+                .iter()
+                .for_each(|c| named_texts(spec, &c.value, true, found));
+        }
+        return;
+    }
+    for part in e.parts() {
+        named_texts(spec, part, text, found);
     }
 }
 
@@ -36,7 +103,7 @@ impl<'a> Builder<'a> {
     pub(super) fn filled(
         &mut self,
         columns: &ColumnExpr,
-        missing: Missing,
+        missing: &Missing,
         context: &mut Context<'a>,
     ) -> Built {
         let span = columns.span;
@@ -50,19 +117,38 @@ impl<'a> Builder<'a> {
                     .label(span, "not in csv, tsv or jsonl"));
             }
         };
+        let text = context.text && matches!(columns.kind, ColumnKind::Column(_));
+        let conflict = |message: &str, label: &str| {
+            Diagnostic::error("setting::conflict", message).label(span, label.to_string())
+        };
+        let gaps = cells.iter().map(|cell| Gap { cell: *cell, text });
         match missing {
-            Missing::Drop => self.plan.drop.extend(&cells),
-            Missing::Previous => self.plan.previous.extend(&cells),
-            Missing::Mean | Missing::Number(_) => {}
+            Missing::Drop => self.plan.drop.extend(gaps),
+            Missing::Previous => self.plan.previous.extend(gaps),
+            Missing::Mean if text => {
+                let message = "`missing = mean`, and these values are read as texts";
+                return Err(conflict(message, "texts have no mean"));
+            }
+            Missing::Text(_) if !text => {
+                let message = "`missing` is a text, and these values are read as numbers";
+                return Err(conflict(message, "numbers"));
+            }
+            Missing::Mean | Missing::Number(_) | Missing::Text(_) => {}
         }
-        let kind = NodeKind::Filled(cells, missing);
+        let kind = NodeKind::Filled(Filled {
+            cells,
+            missing: missing.clone(),
+            text,
+        });
         let node = Node { kind, span };
         Ok(match missing {
             Missing::Mean => {
                 let kind = self.fit(node, FitKind::Mean, context);
                 (Node { kind, span }, axis)
             }
-            Missing::Drop | Missing::Previous | Missing::Number(_) => (node, axis),
+            Missing::Drop | Missing::Previous | Missing::Number(_) | Missing::Text(_) => {
+                (node, axis)
+            }
         })
     }
 }
@@ -70,43 +156,64 @@ impl<'a> Builder<'a> {
 impl<'a> Evaluator<'a> {
     pub(super) fn filled(
         &mut self,
-        cells: &[usize],
-        missing: Missing,
+        filled: &'a Filled,
         node: &'a Node,
         p: usize,
         example: usize,
-    ) -> Result<Numbers, Diagnostic> {
+    ) -> Result<Value<'a>, Diagnostic> {
         let Source::Records(records) = self.source else {
             return Err(fail(node, "data::missing", "this source has no cells"));
         };
         let rows = records.examples[example].clone();
-        let steps = self.plan.blocks.then_some(rows.len());
-        let mut data = Vec::with_capacity(rows.len() * cells.len());
-        for (step, row) in rows.enumerate() {
-            for cell in cells {
-                let text = records.cell(row, *cell);
-                let parse = |e: &Self, text| e.parse(text, node, p, Some(*cell), step);
-                data.push(match missing {
-                    _ if !is_missing(text) => parse(self, text)?,
+        let mut numbers = Vec::new();
+        let mut texts: Vec<Cow<'a, str>> = Vec::new();
+        for (step, row) in rows.clone().enumerate() {
+            for cell in &filled.cells {
+                let own = records.cell(row, *cell);
+                let gone = is_missing(own, filled.text);
+                let text = match &filled.missing {
+                    _ if !gone => Cow::Borrowed(own),
                     // Such rows were left out.
-                    Missing::Drop => parse(self, text)?,
-                    Missing::Mean => f64::NAN,
-                    Missing::Number(x) => x,
-                    Missing::Previous => match self.above(records, example, row, *cell) {
-                        Some(above) => parse(self, records.cell(above, *cell))?,
-                        None => {
-                            let message = "no row above has a value of this column";
-                            let cell = Some(*cell);
-                            return Err(self.at(node, p, cell, step, "data::missing", message));
+                    Missing::Drop => Cow::Borrowed(own),
+                    Missing::Text(text) => Cow::Borrowed(&**text),
+                    Missing::Number(x) if filled.text => Cow::Owned(x.to_string()),
+                    Missing::Number(x) => {
+                        numbers.push(*x);
+                        continue;
+                    }
+                    Missing::Mean => {
+                        numbers.push(f64::NAN);
+                        continue;
+                    }
+                    Missing::Previous => {
+                        let gap = Gap {
+                            cell: *cell,
+                            text: filled.text,
+                        };
+                        match self.above(records, example, row, gap) {
+                            Some(above) => Cow::Borrowed(records.cell(above, *cell)),
+                            None => {
+                                let message = "no row above has a value of this column";
+                                let cell = Some(*cell);
+                                return Err(self.at(node, p, cell, step, "data::missing", message));
+                            }
                         }
-                    },
-                });
+                    }
+                };
+                match filled.text {
+                    true => texts.push(text),
+                    false => numbers.push(self.parse(&text, node, p, Some(*cell), step)?),
+                }
             }
         }
-        Ok(Numbers {
-            data,
-            steps,
-            width: cells.len(),
+        Ok(match (filled.text, self.plan.blocks) {
+            (true, true) => Value::Texts(texts),
+            (true, false) => Value::Text(texts.pop().unwrap_or_default()),
+            (false, blocks) => Value::Numbers(Numbers {
+                data: numbers,
+                steps: blocks.then_some(rows.len()),
+                width: filled.cells.len(),
+            }),
         })
     }
 
@@ -116,15 +223,15 @@ impl<'a> Evaluator<'a> {
         records: &Records,
         example: usize,
         row: usize,
-        cell: usize,
+        Gap { cell, text }: Gap,
     ) -> Option<usize> {
-        let has = |row: &usize| !is_missing(records.cell(*row, cell));
+        let has = |row: &usize| !is_missing(records.cell(*row, cell), text);
         if self.plan.blocks {
             return (records.examples[example].start..=row).rev().find(has);
         }
         // Rows are asked for in their order, mostly: without the last answer, a long run of
         // missing values would be walked through again for each of its rows.
-        let known = self.carried.get(&cell).copied();
+        let known = self.carried.get(&(cell, text)).copied();
         let file = records.file_of(example);
         let mut found = None;
         for e in (0..=example).rev() {
@@ -144,7 +251,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         if let Some(row) = found {
-            self.carried.insert(cell, (example, row));
+            self.carried.insert((cell, text), (example, row));
         }
         found
     }

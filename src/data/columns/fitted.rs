@@ -6,10 +6,13 @@
 use std::borrow::Cow;
 
 use super::super::fit::Fit;
+use super::super::source::Source;
 use super::super::source::text::shown;
+use super::super::spec::Unit;
+use super::super::vocabulary::SymbolKind;
 use super::eval::{Evaluator, Value};
 use super::numbers::fail;
-use super::plan::{FitKind, Node};
+use super::plan::{FitKind, FitPlan, Node};
 use crate::diagnostics::Diagnostic;
 
 impl<'a> Evaluator<'a> {
@@ -21,7 +24,7 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Value<'a>, Diagnostic> {
         let fit = &self.plan.fits[i];
         match fit.kind {
-            FitKind::Symbols(_) | FitKind::Words { .. } => match self.eval(&fit.input, p)? {
+            FitKind::Symbols(_) | FitKind::Words { .. } => match self.symbols(fit, p)? {
                 Value::Numbers(n) => {
                     // Numbers as labels: each by the text it is written as.
                     let one = |x: &f64| Cow::Owned(x.to_string());
@@ -69,6 +72,72 @@ impl<'a> Evaluator<'a> {
                 Ok(Value::Numbers(v))
             }
         }
+    }
+}
+
+impl<'a> Evaluator<'a> {
+    /// What is fitted at position `p` of the order.
+    pub fn to_fit(&mut self, fit: &'a FitPlan, p: usize) -> Result<Value<'a>, Diagnostic> {
+        match fit.kind {
+            FitKind::Symbols(_) => self.symbols(fit, p),
+            FitKind::Words { .. } | FitKind::Bpe(_) | FitKind::Pretrained => {
+                self.eval(&fit.input, p)
+            }
+            FitKind::Zscore | FitKind::Mean | FitKind::Range { .. } => {
+                self.number(&fit.input, p).map(Value::Numbers)
+            }
+        }
+    }
+
+    /// The node's value as a field of this unit has it.
+    pub fn wanted(
+        &mut self,
+        unit: Unit,
+        node: &'a Node,
+        p: usize,
+    ) -> Result<Value<'a>, Diagnostic> {
+        match unit {
+            Unit::Number | Unit::Binary => self.number(node, p).map(Value::Numbers),
+            Unit::Token | Unit::Class => self.eval(node, p),
+        }
+    }
+
+    /// The symbols that a vocabulary is fitted to, or has. Errors: an empty label, which nobody could
+    /// tell from a value that is missing.
+    fn symbols(&mut self, fit: &'a FitPlan, p: usize) -> Result<Value<'a>, Diagnostic> {
+        let value = self.eval(&fit.input, p)?;
+        let labels: &[Cow<str>] = match (&value, fit.kind) {
+            (Value::Text(t), FitKind::Symbols(SymbolKind::Labels)) => std::slice::from_ref(t),
+            (Value::Texts(all), FitKind::Symbols(SymbolKind::Labels)) => all,
+            (_, _) => &[],
+        };
+        let none = fit.none.as_deref();
+        let empty = |t: &Cow<str>| t.trim().is_empty() && none != Some(&**t);
+        let Some(step) = labels.iter().position(empty) else {
+            return Ok(value);
+        };
+        let cell = self.origin(&fit.input, p).map_or(0, |(cell, _)| cell);
+        let column = match self.source {
+            Source::Records(r) => r.written(cell),
+            Source::Rows { .. } | Source::Tensors(_) | Source::Text(_) => cell.to_string(),
+        };
+        let pieces = matches!(value, Value::Texts(_)) && !self.plan.blocks;
+        let (what, help) = match pieces {
+            true => (
+                "piece",
+                "`labels(none = \"\")` has such pieces in no loss".to_string(),
+            ),
+            false => (
+                "cell",
+                format!(
+                    "`column({column}, missing = drop)` leaves such rows out, `missing = \"none\"` makes \
+                     them a class of that name, `labels(none = \"\")` has them in no loss"
+                ),
+            ),
+        };
+        let message = format!("an empty {what} of `{column}`, where a label is needed");
+        let error = self.at(&fit.input, p, None, step, "data::missing", message);
+        Err(error.help(help))
     }
 }
 

@@ -26,8 +26,8 @@ pub enum NodeKind {
     Index(Axis),
     Cell(usize),
     Cells(Vec<usize>),
-    /// Numbers of cells that may be missing; not a number where [`Missing::Mean`] is still to be put.
-    Filled(Vec<usize>, Missing),
+    /// Cells that may be missing; not a number where [`Missing::Mean`] is still to be put.
+    Filled(Filled),
     Lower(Box<Node>),
     Nfc(Box<Node>),
     /// A text of which each character is a symbol.
@@ -64,6 +64,23 @@ pub enum NodeKind {
         /// Over the steps, else over the features.
         steps: bool,
     },
+}
+
+/// Cells that may be missing, and what stands for those that are.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    pub cells: Vec<usize>,
+    pub missing: Missing,
+    /// Read as a text, of one cell; else as numbers.
+    pub text: bool,
+}
+
+/// A column of which cells may be missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    pub cell: usize,
+    /// Its values are texts.
+    pub text: bool,
 }
 
 /// An end of a sequence.
@@ -139,9 +156,9 @@ pub struct Plan {
     pub fields: Vec<usize>,
     pub keep: Option<Node>,
     /// Cells without which a row is left out.
-    pub drop: Vec<usize>,
+    pub drop: Vec<Gap>,
     /// Cells for which the nearest row above stands in.
-    pub previous: Vec<usize>,
+    pub previous: Vec<Gap>,
     pub stratify: Option<Node>,
     /// Tensors whose second axis is one of steps.
     pub sequences: Vec<bool>,
@@ -221,7 +238,7 @@ impl Plan {
             | NodeKind::Index(_)
             | NodeKind::Cell(_)
             | NodeKind::Cells(_)
-            | NodeKind::Filled(..) => {}
+            | NodeKind::Filled(_) => {}
             NodeKind::Column(c) => f(&self.columns[*c].node),
             NodeKind::Fitted(i) => f(&self.fits[*i].input),
             NodeKind::Lower(x)

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::text::{Place, Text};
+use super::text::{Place, Text, shown};
 
 /// Cells of one or several files of the same form (training, validation, test).
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,19 @@ impl Records {
         let file = &self.files[r.file];
         let text = file.unquoted.as_ref().unwrap_or(&file.raw.text);
         &text[file.cells[r.first + column].clone()]
+    }
+
+    /// A column as `column(…)` names it.
+    pub fn written(&self, column: usize) -> String {
+        let header = self.header.as_ref().and_then(|h| h.get(column));
+        let name = |c: char| c.is_alphanumeric() || c == '_';
+        match header {
+            Some(h) if h.chars().all(name) && h.starts_with(|c: char| !c.is_numeric()) => {
+                shown(h, 24)
+            }
+            Some(h) => format!("\"{}\"", shown(h, 24)),
+            None => (column + 1).to_string(),
+        }
     }
 
     /// Which of the files an example comes from.

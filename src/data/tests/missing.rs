@@ -1,4 +1,4 @@
-//! Numbers that are missing in a table.
+//! Values that are missing in a table.
 
 use super::load::floats;
 use super::*;
@@ -41,6 +41,36 @@ fn a_missing_number_is_filled_or_its_row_left_out() {
     // Rows 10, 40 and 60 are left; two of the three train.
     assert_eq!(of(Missing::Drop, 1), [[10., 40.]]);
     assert_eq!(of(Missing::Previous, 3), [[10., 40.]]);
+}
+
+/// The labels of `x = column(x, missing = …) |> lower() |> labels()`.
+fn labels(missing: Missing) -> Vec<String> {
+    let x = e(ColumnKind::Filled {
+        columns: named("x").into(),
+        missing,
+    });
+    let split = Split::Parts {
+        shares: [100.0, 0.0, 0.0],
+        by: SplitBy::Time,
+        span: Span::default(),
+    };
+    let source = SourceKind::Csv(table("x.csv", true));
+    let x = x.to(Step::Lower).to(Step::Labels);
+    let spec = spec(source, vec![set("x", x)], split);
+    let fields = vec![target("x", Unit::Class, None)];
+    let files = [("x.csv", "x,y\nNA,1\n,2\nB,3\n\" \",4\n".as_bytes())];
+    let d = load_with(&files, &spec, &wanted(fields, None), |_| {}).unwrap();
+    let text = |i| d.text(Part::Train, "x", i).unwrap();
+    (0..d.len(Part::Train)).map(text).collect()
+}
+
+#[test]
+fn a_missing_label_is_filled_or_its_row_left_out() {
+    assert_eq!(labels(Missing::Drop), ["na", "b"]);
+    assert_eq!(labels(Missing::Previous), ["na", "na", "b", "b"]);
+    let none = Missing::Text("None".to_string());
+    assert_eq!(labels(none), ["na", "none", "b", "none"]);
+    assert_eq!(labels(Missing::Number(0.5)), ["na", "0.5", "b", "0.5"]);
 }
 
 #[test]
@@ -91,8 +121,7 @@ fn every_missing_number_is_told_in_the_order_of_the_file() {
     let all = "x.csv:3:1, x.csv:3:2, x.csv:6:1 and 3 more, 6 in all";
     assert_eq!(label(both(), SplitBy::Shuffle), all);
     assert_eq!(label(both(), SplitBy::Time), all);
-    // What is fitted on the training part is held against the others as well.
+    // What is fitted on the training part is held against the others as well, and so are other fields.
     let fitted = both().to(Step::Zscore);
-    let some = "x.csv:3:1, x.csv:3:2, x.csv:6:1 and 1 more, 4 in all";
-    assert_eq!(label(fitted, SplitBy::Shuffle), some);
+    assert_eq!(label(fitted, SplitBy::Shuffle), all);
 }
