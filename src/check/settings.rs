@@ -33,7 +33,7 @@ mod weights;
 
 pub use adapters::apply_adapters;
 pub use losses::apply_losses;
-pub use overrides::apply_override;
+pub use overrides::{apply_override, refuse_unread};
 pub use resolved::resolved;
 
 use crate::ast::node::{DefKind, File, Ident, Item, Settings, SettingsKind};

@@ -107,7 +107,7 @@ pub enum Verb {
     /// Writes text (or numbers) with a trained model.
     Generate(GenerateArgs),
     /// Predicts for new inputs.
-    Predict(PredictArgs),
+    Predict(super::predict::args::PredictArgs),
     /// Turns weights of other programs into those of a model.
     Import(ImportArgs),
     /// Times what a file costs on this machine, against what the machine can do.
@@ -271,11 +271,13 @@ pub struct TrainArgs {
     /// The run folder to make, instead of `runs/<file>-<model>`.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Goes on with a run, from its last checkpoint.
+    /// Goes on with a run from its last checkpoint: the run folder FILE, or of a `.seq` file its newest
+    /// run in `runs` (or the one of --out). The run's own copy of the program counts.
     #[arg(long)]
     pub resume: bool,
-    /// Stops after this many steps; schedules stay as they are.
-    #[arg(long, value_name = "N")]
+    /// Stops once the run has this many steps, those before --resume among them; schedules stay as
+    /// they are.
+    #[arg(long, value_name = "N", value_parser = steps)]
     pub max_steps: Option<u64>,
     /// Takes one step, reports it, and keeps nothing.
     #[arg(long)]
@@ -384,6 +386,11 @@ pub enum SearchArg {
     Beam(u32),
 }
 
+fn steps(text: &str) -> Result<u64, String> {
+    let wrong = || "expected a whole number, at least 1".to_string();
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(wrong)
+}
+
 fn search(text: &str) -> Result<SearchArg, String> {
     let width = |text: &str| text.parse().ok().filter(|width| *width > 0);
     match text {
@@ -394,44 +401,6 @@ fn search(text: &str) -> Result<SearchArg, String> {
             None => Err("expected `sample`, `greedy` or `beam=4`".to_string()),
         },
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    Csv,
-    Jsonl,
-    Npy,
-    Npz,
-    Safetensors,
-}
-
-#[derive(clap::Args, Debug)]
-pub struct PredictArgs {
-    /// A run folder.
-    pub run: PathBuf,
-    /// Inputs in the form of the run's data, answers left out; or `.safetensors`, a tensor for each field
-    /// by name; or, where the data was made up, CSV with a column for each field (`x.0`, `x.1` for one of
-    /// several numbers), of sequences a row for each step and a blank line between two. `-` is standard input: each line is answered at once, and along one long text or
-    /// series states are carried on.
-    pub input: PathBuf,
-    /// The form of the result. csv: a line for each example and step; a class or token `y` gives the
-    /// likeliest label `y` and its probability `y.p`. jsonl: an object for each example, or for each step
-    /// of a series. npz: an array `[example, step, value]` for each prediction; npy: the only one. Of a class
-    /// or token `y` the values are the probabilities of all labels, which are named in order in the array
-    /// `y.labels`. Numbers are in the unit of their column of the data. safetensors: as npz, as the model
-    /// computes them.
-    #[arg(long, value_enum, default_value = "csv")]
-    pub to: Format,
-    /// Gives the probability of every label too: columns `y.<label>`, in JSON an object `y.all`.
-    #[arg(long)]
-    pub probabilities: bool,
-    /// Gives the line of INPUT that each answer is for, as `line`: where windows, `next` or
-    /// `missing = drop` leave rows without an answer, their count is not the answers'. csv and jsonl.
-    #[arg(long)]
-    pub lines: bool,
-    /// Writes here instead of stdout.
-    #[arg(short, long, value_name = "PATH")]
-    pub output: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::args::{Common, Dtype, EvalArgs, PartArg, PlotArg};
 use super::load::{Loaded, base, load, plain, read};
-use super::opened::{Opened, refuse_other};
+use super::opened::{Opened, no_such, refuse_other, runs_of};
 use super::plotted;
 use super::ready;
 use super::render::printable;
@@ -46,7 +46,13 @@ pub fn run(common: &Common, args: &EvalArgs) -> Result<u8, Failure> {
         };
         return measure(common, args, &subject);
     }
+    if !args.run.exists() {
+        return Err(no_such(&args.run));
+    }
     let loaded = load(&args.run, common)?.valid()?;
+    if args.weights.is_none() {
+        return Err(no_weights(args));
+    }
     let block = session::train_block(&loaded, args.model.as_deref())?.clone();
     ready::refuse_unavailable(&loaded, &block)?;
     let source = Source {
@@ -83,6 +89,12 @@ struct Source<'a> {
     base: PathBuf,
     recorded: std::collections::BTreeMap<String, PathBuf>,
     fits: Option<&'a Fits>,
+}
+
+fn no_weights(args: &EvalArgs) -> Failure {
+    let d = Diagnostic::error("usage::no-weights", "a file is measured with weights");
+    let runs = runs_of(&args.run, args.model.as_deref());
+    d.help(format!("{runs}; or add --weights FILE")).into()
 }
 
 fn part(args: &EvalArgs) -> Part {
@@ -196,10 +208,7 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
             all.pop().unwrap_or_default()
         }
         (None, Some(run)) => super::opened::best(run, &signature)?,
-        (None, None) => {
-            let d = Diagnostic::error("usage::no-weights", "a file is measured with weights");
-            return Err(d.help("add --weights FILE, or give a run folder").into());
-        }
+        (None, None) => return Err(no_weights(args)),
     };
     if let Some(path) = &args.grads {
         let options = Options {

@@ -7,7 +7,7 @@ use super::args::Common;
 use crate::ast::{node, parse};
 use crate::check;
 use crate::check::program::Model;
-use crate::check::settings::{self, Experiment, apply_override};
+use crate::check::settings::{self, Experiment, apply_override, refuse_unread};
 use crate::diagnostics::Diagnostic;
 use crate::span::{FileId, Sources};
 
@@ -135,14 +135,18 @@ pub fn sets(common: &Common) -> Vec<String> {
 }
 
 fn analyse(mut file: node::File, mut sources: Sources, sets: &[String]) -> Result<Loaded, Failure> {
-    for set in sets {
-        if let Err(diagnostics) = apply_override(&mut file, &mut sources, set) {
-            let exit = Some(2);
-            return Err(Failure {
-                exit,
-                ..Failure::new(diagnostics, sources)
-            });
+    let set = |file: &mut node::File, sources: &mut Sources| {
+        for set in sets {
+            apply_override(file, sources, set)?;
         }
+        refuse_unread(file, sources, sets).map_err(|d| vec![d])
+    };
+    if let Err(diagnostics) = set(&mut file, &mut sources) {
+        let exit = Some(2);
+        return Err(Failure {
+            exit,
+            ..Failure::new(diagnostics, sources)
+        });
     }
     let mut checked = check::check(&file, &mut sources);
     let mut diagnostics = std::mem::take(&mut checked.diagnostics);

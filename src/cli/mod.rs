@@ -17,6 +17,7 @@ mod ready;
 pub mod render;
 mod room;
 mod session;
+mod shell;
 mod snapfile;
 mod stdout;
 mod told;

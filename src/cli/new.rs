@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::NewArgs;
 use super::load::plain;
-use super::{Failure, stdout};
+use super::{Failure, shell, stdout};
 use crate::diagnostics::Diagnostic;
 
 const STARTER: &str = include_str!("starter.seq");
@@ -22,7 +22,8 @@ pub fn run(args: &NewArgs) -> Result<u8, Failure> {
     let path = PathBuf::from(&name);
     // Opened only where nothing has the name: nothing is overwritten.
     let file = std::fs::File::create_new(&path);
-    let written = file.and_then(|mut f| f.write_all(STARTER.replace("FILE", &name).as_bytes()));
+    let written =
+        file.and_then(|mut f| f.write_all(STARTER.replace("FILE", &shell::path(&path)).as_bytes()));
     written.map_err(|e| match e.kind() {
         std::io::ErrorKind::AlreadyExists => {
             Diagnostic::error("usage::exists", format!("{name} is there already"))
@@ -32,6 +33,7 @@ pub fn run(args: &NewArgs) -> Result<u8, Failure> {
             format!("{name} cannot be written: {}", plain(&e)),
         ),
     })?;
-    stdout::line(&format!("Wrote {name}. Next: seqc train {name}"))?;
+    let file = shell::path(&path);
+    stdout::line(&format!("Wrote {file}. Next: seqc train {file}"))?;
     Ok(0)
 }

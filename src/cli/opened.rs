@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use super::args::Common;
 use super::load::{self, Loaded, load_text};
 use super::session::{self, Backend, Compiler};
-use super::{Failure, from_training};
+use super::{Failure, from_training, shell};
 use crate::check::program::Model;
 use crate::check::settings::TrainBlock;
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, nearest};
 use crate::lower::Options;
 use crate::settings::{GenerateSettings, Recompute};
 use crate::targets::executable::Signature;
@@ -23,6 +23,9 @@ use crate::train::runs;
 
 /// The folder of runs that were given none.
 pub const RUNS: &str = "runs";
+
+/// The code of what is no run.
+const NO_RUN: &str = "run::not-a-run";
 
 pub struct Opened {
     pub loaded: Loaded,
@@ -102,19 +105,77 @@ impl Opened {
     }
 }
 
-/// Of a `.seq` file in the place of a run: which runs of it there are.
-fn no_run(path: &Path, mut failure: Failure) -> Failure {
+/// Of what is no run: of a `.seq` file which runs of it there are, of a name that nothing has the runs
+/// that it may mean.
+pub fn no_run(path: &Path, mut failure: Failure) -> Failure {
     let program = path.is_file() && path.extension().is_some_and(|e| e == "seq");
-    if let (true, Some(d)) = (program, failure.diagnostics.first_mut()) {
-        let runs = runs::of_file(Path::new(RUNS), path);
-        let runs: Vec<String> = runs.iter().map(|r| r.display().to_string()).collect();
-        d.help = Some(match &runs[..] {
-            [] => format!("seqc train {} makes one", path.display()),
-            [one] => format!("its run is {one}"),
-            several => format!("its runs are {}", several.join(", ")),
-        });
+    let mut all = failure.diagnostics.iter_mut();
+    let Some(d) = all.find(|d| d.code == NO_RUN) else {
+        return failure;
+    };
+    if program {
+        d.help = Some(runs_of(path, None));
+    } else if let (Some(said), Some(others)) = (&d.help, others(path)) {
+        d.help = Some(format!("{said}; {others}"));
     }
     failure
+}
+
+/// Neither a file nor a run.
+pub fn no_such(path: &Path) -> Failure {
+    let (said, exit) = match path.exists() {
+        true => ("this folder holds no run", 2),
+        false => ("there is no such file or run", 3),
+    };
+    let d = Diagnostic::error(NO_RUN, said);
+    let failure = Failure::plain(d.help(format!("the path is {}", path.display())));
+    Failure {
+        exit: Some(exit),
+        ..no_run(path, failure)
+    }
+}
+
+/// The runs of a `.seq` file, or how to make one.
+pub fn runs_of(path: &Path, model: Option<&str>) -> String {
+    let runs = runs::of_file(Path::new(RUNS), path);
+    let runs: Vec<String> = runs.iter().map(|r| shell::path(r)).collect();
+    match &runs[..] {
+        [] => format!("{} makes a run", trained(path, model)),
+        [one] => format!("its run is {one}"),
+        several => format!("its runs are {}", several.join(", ")),
+    }
+}
+
+/// The command that trains a file.
+pub fn trained(path: &Path, model: Option<&str>) -> String {
+    let model = model.map_or(String::new(), |m| format!(" {}", shell::quoted(m)));
+    format!("seqc train {}{model}", shell::path(path))
+}
+
+/// The run whose name is nearest, or some of all that there are.
+fn others(path: &Path) -> Option<String> {
+    let all = runs::all(Path::new(RUNS));
+    let name = |run: &Path| {
+        run.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let names: Vec<String> = all.iter().map(|r| name(r)).collect();
+    if let Some(near) = nearest(&name(path), names.iter().map(String::as_str)) {
+        let near = shell::path(&Path::new(RUNS).join(near));
+        return Some(format!("did you mean {near}?"));
+    }
+    let some: Vec<String> = all
+        .iter()
+        .take(runs::SOME)
+        .map(|r| shell::path(r))
+        .collect();
+    let more = match all.len() > some.len() {
+        true => format!(", … ({} in all)", all.len()),
+        false => String::new(),
+    };
+    (!some.is_empty()).then(|| format!("there are {}{more}", some.join(", ")))
 }
 
 /// What the run recorded, but for what this command changed of the program: the file of the run may

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::args::Common;
 use super::load::{Loaded, is_inside};
-use super::{Failure, from_training};
+use super::{Failure, from_training, shell};
 use crate::check::program::{self, Model};
 use crate::check::settings::{TrainBlock, apply_adapters, apply_losses};
 use crate::data::{Dataset, LoadOptions};
@@ -311,7 +311,8 @@ pub fn refuse_outside(common: &Common, block: &TrainBlock, base: &Path) -> Resul
     }
     let message = format!("`{written}` lies outside the folder of the .seq file");
     let d = Diagnostic::error("data::path-outside", message).help(format!(
-        "allow it on the command line: --set 'train.weights=\"{written}\"'"
+        "allow it on the command line: --set {}",
+        shell::quoted(&format!("train.weights={written}"))
     ));
     Err(d.into())
 }

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::ready::{dataset, long_attention, refuse_leaks, refuse_unavailable};
 use super::room::{refuse_batch, refuse_weights};
 use super::session::{self, Backend, Compiler};
-use super::{Failure, Within, from_training, opened, render, stdout};
+use super::{Failure, Within, from_training, opened, render, shell, stdout};
 use crate::check::settings::TrainBlock;
 use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
@@ -50,6 +50,9 @@ fn newest(common: &Common, args: &TrainArgs) -> Result<PathBuf, Failure> {
     if let Some(out) = &args.out {
         return Ok(out.clone());
     }
+    if !args.file.is_file() {
+        return Err(opened::no_such(&args.file));
+    }
     let loaded = load(&args.file, common)?.valid()?;
     let model = session::train_block(&loaded, args.model.as_deref())?
         .settings
@@ -61,7 +64,12 @@ fn newest(common: &Common, args: &TrainArgs) -> Result<PathBuf, Failure> {
             "there is no run of {file} with {model} in {}",
             runs().display()
         );
-        Diagnostic::error("usage::no-run", message).into()
+        let d = Diagnostic::error("usage::no-run", message);
+        d.help(format!(
+            "{} begins one",
+            opened::trained(&args.file, args.model.as_deref())
+        ))
+        .into()
     })
 }
 
@@ -133,7 +141,7 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
             .help("leave out --set and --seed, or start another run")
             .into());
     }
-    let folder = RunFolder::open(path).map_err(from_training)?;
+    let folder = RunFolder::open(path).map_err(|f| opened::no_run(path, from_training(f)))?;
     let record = folder.record.clone();
     opened::refuse_other(path, &record, args.model.as_deref())?;
     let loaded = load_text(&record.file, &folder.source, &record.set)?.valid()?;
@@ -185,14 +193,14 @@ struct Outcome {
 
 impl Outcome {
     fn report(&self, common: &Common) -> Result<u8, Failure> {
-        let path = self.summary.run.display();
+        let path = shell::path(&self.summary.run);
         if common.json {
             stdout::line(&self.summary.json().to_string())?;
         } else if self.summary.end != End::Interrupted {
             let verb = if self.generates { "generate" } else { "eval" };
             let program = std::env::args()
                 .next()
-                .unwrap_or_else(|| "seqc".to_string());
+                .map_or_else(|| "seqc".to_string(), |program| shell::quoted(&program));
             stdout::line(&format!("Run {path}. Next: {program} {verb} {path}"))?;
         }
         Ok(self.exit)

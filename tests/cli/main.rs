@@ -9,6 +9,7 @@ use std::process::Stdio;
 use here::{Here, LINE, WORDS, keys};
 
 mod here;
+mod next;
 mod predict;
 mod rows;
 mod runs;

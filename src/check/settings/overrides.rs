@@ -22,8 +22,8 @@ const KINDS: [(&str, SettingsKind); 4] = [
 /// to `sources`, where the spans of the new entry point.
 ///
 /// # Errors
-/// `override::malformed` where the text is no `block.name=value`, `override::no-block` where the file
-/// has no such block, and syntax errors of the value.
+/// `override::malformed` where the text is no `block.name=value`, `override::unknown-block` where no file
+/// has such a block, `override::no-block` where this one has none, and syntax errors of the value.
 pub fn apply_override(
     file: &mut File,
     sources: &mut Sources,
@@ -37,7 +37,17 @@ pub fn apply_override(
     let (kind, key) = path.trim().split_once('.').unwrap_or((path.trim(), ""));
     let Some((word, kind)) = KINDS.iter().find(|(word, _)| *word == kind) else {
         let id = sources.add("--set", text);
-        let d = malformed(at(id, text));
+        if kind.is_empty() || key.is_empty() {
+            let d = malformed(at(id, text));
+            return Err(vec![match sets(kind) {
+                Some(word) => d.help(format!("did you mean `{word}.{kind}`?")),
+                None => d,
+            }]);
+        }
+        let start = text.len() - text.trim_start().len();
+        let place = Span::new(id, start, start + kind.len());
+        let message = format!("`--set` changes no block `{}`", clip(kind));
+        let d = Diagnostic::error("override::unknown-block", message).label(place, "no such block");
         return Err(vec![match nearest(kind, KINDS.iter().map(|(w, _)| *w)) {
             Some(near) => d.help(format!("did you mean `{near}.{key}`?")),
             // A block's own name comes after its kind.
@@ -45,7 +55,10 @@ pub fn apply_override(
                 // Settings of a data block's model stand in its training.
                 Some("data") if trains(key) => d.help(format!("did you mean `train.{key}`?")),
                 Some(word) => d.help(format!("did you mean `{word}.{kind}.{key}`?")),
-                None => d,
+                None => d.help(
+                    "it changes settings of `data`, `train`, `generate` and `tune`, as \
+                     `train.batch=16`; models are changed in the file",
+                ),
             },
         }]);
     };
@@ -110,6 +123,69 @@ pub fn apply_override(
         }
     }
     Ok(())
+}
+
+/// The kind of block that has a setting of this name.
+fn sets(name: &str) -> Option<&'static str> {
+    let of = |word: &str| {
+        let block = Block::ALL.into_iter().find(|b| b.to_string() == word);
+        block.is_some_and(|b| schema::find(b, name).is_some())
+    };
+    // What stands in most files first.
+    let order = ["train", "data", "generate", "tune"];
+    order.into_iter().find(|word| of(word))
+}
+
+/// Refuses a column that `--set` has added and that nothing reads: its name stands nowhere in the file,
+/// nor in what else was set. One that the file has is replaced, and one that its model names is read.
+///
+/// # Errors
+/// `override::unread-column`, with the nearest name that the block has.
+pub fn refuse_unread(file: &File, sources: &Sources, sets: &[String]) -> Result<(), Diagnostic> {
+    let settings = || schema::entries(Block::Data).map(|e| e.name);
+    let text = &sources.get(file.id).text;
+    for item in &file.items {
+        let Item::Settings(block) = item else {
+            continue;
+        };
+        let names = block.entries.iter().filter_map(|s| match s {
+            Setting::Set { name, .. } => Some(name),
+            Setting::Params { .. } => None,
+        });
+        let known = || settings().chain(names.clone().map(|n| n.node.as_str()));
+        for name in names.clone().filter(|n| n.span.file != file.id) {
+            let own = name.node.as_str();
+            let values = sets.iter().filter_map(|set| Some(set.split_once('=')?.1));
+            let mut texts = values.chain([&text[..]]);
+            if block.kind != SettingsKind::Data
+                || settings().any(|s| s == own)
+                || texts.any(|text| has_word(text, own))
+            {
+                continue;
+            }
+            let message = format!(
+                "`{}` has no column `{}`, and nothing reads one",
+                clip(&block.name.node),
+                clip(own)
+            );
+            let d = Diagnostic::error("override::unread-column", message);
+            let d = d.label(name.span, "given on the command line");
+            return Err(match nearest(own, known().filter(|n| *n != own)) {
+                Some(near) => d.help(format!("did you mean `{near}`?")),
+                None => d,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name stands in a text as a whole word.
+fn has_word(text: &str, name: &str) -> bool {
+    let is_name = |c: Option<char>| c.is_some_and(|c| c == '_' || c.is_alphanumeric());
+    text.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
+        !is_name(before.chars().next_back()) && !is_name(after.chars().next())
+    })
 }
 
 /// Whether a key is a setting of training.

@@ -394,6 +394,34 @@ fn everything_is_written_out() {
 mod command_line {
     use super::*;
 
+    #[test]
+    fn a_column_that_nothing_reads_is_refused() {
+        let text = train("");
+        let refused = |sets: &[&str]| {
+            let mut sources = Sources::default();
+            let id = sources.add("t.seq", text.as_str());
+            let mut file = parse(&text, id).expect("the text parses");
+            let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            for set in &sets {
+                apply_override(&mut file, &mut sources, set).expect("applied");
+            }
+            refuse_unread(&file, &sources, &sets).err()
+        };
+        for read in [
+            &["data.split=parts(50, 25, 25)", "data.x=chars()"][..],
+            &["data.d.keep=length(x) < 9"],
+            &["data.more=column(2)", "data.x=column(1) + more"],
+            &["train.batch=3"],
+        ] {
+            assert_eq!(refused(read), None, "{read:?}");
+        }
+        let d = refused(&["data.spilt=parts(50, 25, 25)"]).expect("refused");
+        assert_eq!(d.code, "override::unread-column");
+        assert_eq!(d.help.as_deref(), Some("did you mean `split`?"));
+        // Its own value is no reader.
+        assert!(refused(&["data.splitted=chars()"]).is_some());
+    }
+
     fn set(text: &str, sets: &[&str]) -> Result<Experiment, Vec<String>> {
         let mut sources = Sources::default();
         let id = sources.add("t.seq", text);
@@ -446,6 +474,14 @@ mod command_line {
                 "batch=1",
                 "override::malformed: `--set` takes `block.name=value`, such as `train.batch=16` \
                  @ batch=1",
+            ),
+            (
+                "trian.epochs=3",
+                "override::unknown-block: `--set` changes no block `trian` @ trian",
+            ),
+            (
+                "model.x=1",
+                "override::unknown-block: `--set` changes no block `model` @ model",
             ),
             (
                 "train.batch",

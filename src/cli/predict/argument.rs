@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::args::{Format, PredictArgs};
 use crate::cli::Failure;
-use crate::cli::args::{Common, Format, PredictArgs};
+use crate::cli::args::Common;
 use crate::cli::opened::Opened;
 use crate::data::spec::SourceKind;
 use crate::diagnostics::Diagnostic;
@@ -61,6 +62,27 @@ pub fn refuse_lines(opened: &Opened, common: &Common, args: &PredictArgs) -> Res
         }
         false => Ok(()),
     }
+}
+
+/// Refuses probabilities of what has none. `written`: the target that the model writes itself.
+pub fn refuse_probabilities(
+    opened: &Opened,
+    args: &PredictArgs,
+    written: Option<&str>,
+) -> Result<(), Failure> {
+    let labels = |name: &str| {
+        opened
+            .record
+            .field(name)
+            .is_some_and(|f| f.vocabulary.is_some())
+    };
+    let message = match written {
+        _ if !args.probabilities => return Ok(()),
+        Some(_) => "--probabilities: the model writes its answer, a text without them",
+        None if predicted(opened).any(labels) => return Ok(()),
+        None => "--probabilities is of classes and tokens; the model predicts none",
+    };
+    Err(Diagnostic::error("usage::no-probabilities", message).into())
 }
 
 /// Refuses what would give two columns of csv, or two keys of one object, the same name: a result that

@@ -1,5 +1,6 @@
 //! `seqc predict`: a trained model on new inputs, given in the form of the run's data.
 
+pub mod args;
 mod argument;
 mod arrays;
 mod inputs;
@@ -13,7 +14,7 @@ mod written;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use super::args::{Common, Format, PredictArgs};
+use super::args::Common;
 use super::load::plain;
 use super::opened::{Opened, best};
 use super::{Failure, from_training, stdout};
@@ -24,6 +25,7 @@ use crate::lower::Options;
 use crate::settings::TrainSettings;
 use crate::span::Span;
 use crate::train::evaluate;
+use args::{Format, PredictArgs};
 use rows::{Rows, columns, in_units};
 use text::{Lines, Text};
 use written::Writer;
@@ -38,6 +40,7 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
     argument::refuse(&opened, args, at)?;
     let writer = Writer::new(&opened, args)?;
     let written = writer.as_ref().map(|w| &w.target[..]);
+    argument::refuse_probabilities(&opened, args, written)?;
     argument::refuse_names(&opened, common, args, written)?;
     if let Some(mut writer) = writer {
         let dataset = dataset(common, args, &opened, Some(&writer.target), at)?;

@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 
+use super::args::{Format, PredictArgs};
 use super::argument;
 use super::near::Near;
 use super::rows::{self, columns, in_units};
@@ -17,7 +18,7 @@ use super::text::{Lines, Text};
 use super::units::{NAME, Units, cut, head};
 use super::written::{self, Writer};
 use super::{inputs, show_given, show_unseen};
-use crate::cli::args::{Common, Format, PredictArgs};
+use crate::cli::args::Common;
 use crate::cli::load::plain;
 use crate::cli::opened::{Opened, best};
 use crate::cli::{Failure, Within, from_training, stdout};
@@ -39,6 +40,7 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
     }
     let writer = Writer::new(opened, args)?;
     let written = writer.as_ref().map(|w| &w.target[..]);
+    argument::refuse_probabilities(opened, args, written)?;
     argument::refuse_names(opened, common, args, written)?;
     let wanted = inputs::wanted(opened, written)?;
     let mut spec = inputs::spec(opened, &wanted, None, at)?;

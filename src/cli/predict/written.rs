@@ -3,10 +3,10 @@
 //! In: a run whose model reads its own answer back, step after step, from inputs with another time. Out:
 //! what it writes for each example. Its answers are never read, so new inputs need none.
 
+use super::args::{Format, PredictArgs};
 use super::arrays;
 use super::rows::Rows;
 use super::text::quoted;
-use crate::cli::args::{Format, PredictArgs};
 use crate::cli::opened::{Opened, best};
 use crate::cli::{Failure, from_training};
 use crate::data::{Dataset, Part};
