@@ -293,3 +293,46 @@ fn chords_and_drawings_are_bound() {
         learns(name, None, 4, &["--data", &bind(data)]);
     }
 }
+
+/// Every file below a folder that is sound by itself.
+fn programs(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("errors") {
+            programs(&path, out);
+        } else if path.extension().is_some_and(|e| e == "seq") {
+            out.push(path);
+        }
+    }
+}
+
+#[test]
+fn what_is_printed_with_all_filled_in_is_a_file_that_means_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let filled = |path: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seqc"));
+        let ran = command.args(["check", "--resolved"]).arg(path).output();
+        let ran = ran.unwrap();
+        let (out, err) = (
+            ran.stdout,
+            String::from_utf8_lossy(&ran.stderr).into_owned(),
+        );
+        assert!(ran.status.success(), "{}: {err}", path.display());
+        String::from_utf8(out).unwrap()
+    };
+    let plain = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|l| !l.trim_start().starts_with('#'));
+        lines.map(str::to_string).collect()
+    };
+    let mut all = Vec::new();
+    programs(&folder(), &mut all);
+    programs(&folder().join("errors/mended"), &mut all);
+    assert!(all.len() > 80, "only {}", all.len());
+    for path in all {
+        let once = filled(&path);
+        let beside = dir.path().join("filled.seq");
+        fs::write(&beside, &once).unwrap();
+        let again = filled(&beside);
+        assert_eq!(plain(&once), plain(&again), "{}", path.display());
+    }
+}

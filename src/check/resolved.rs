@@ -2,7 +2,7 @@
 //!
 //! In: a [`Model`]. Out: text with the sizes, every input and target with its loss, and every
 //! weight with its path, shape, start and number of entries, as comments, so that it can stand
-//! before the settings of the same file.
+//! before the model in its file.
 
 use std::fmt::Write;
 
@@ -37,11 +37,14 @@ pub fn resolved(model: &Model) -> String {
             true => ", its last step fed back",
             false => "",
         };
+        let of_each = match v.shape.as_slice() {
+            [] => String::new(),
+            axes => format!("{} ", shape(axes)),
+        };
         let _ = writeln!(
             text,
-            "  {kind} {} : {} {}{of}{fed}{}",
+            "  {kind} {} : {of_each}{}{of}{fed}{}",
             v.name,
-            shape(&v.shape),
             unit(i.unit),
             ending(model, i.var)
         );
@@ -80,14 +83,14 @@ fn ending(model: &Model, var: super::program::VarId) -> String {
         Head::Softmax(_) => "softmax",
         Head::Sigmoid(_) => "σ",
         Head::Step(_) => "step",
-        Head::Value(_) => "a value",
+        Head::Value(_) => "a number",
     };
     let loss = match p.loss {
         Loss::CrossEntropy { .. } => "cross entropy",
         Loss::BinaryCrossEntropy => "binary cross entropy",
         Loss::Mse => "mean squared error",
         Loss::Mae => "mean absolute error",
-        Loss::Huber(_) => "Huber's",
+        Loss::Huber(_) => "huber",
         Loss::Quantile(_) => "quantile",
         Loss::Hinge => "hinge",
         Loss::Perceptron => "perceptron",

@@ -131,7 +131,7 @@ pub struct CheckArgs {
     /// `.seq` files.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// Prints the file with every default filled in and every weight's path and shape.
+    /// Prints the file with every default filled in, and as comments every weight's path and shape.
     #[arg(long)]
     pub resolved: bool,
     /// Prints parameters, FLOPs and peak bytes in closed form.
@@ -245,7 +245,8 @@ pub struct NewArgs {
 
 #[derive(clap::Args, Debug)]
 pub struct ExplainArgs {
-    /// An error's code, such as `shape::mismatch`, or a name, such as `LSTM`, `Linear`, `dropout` or `batch`.
+    /// An error's code, such as `shape::mismatch`, or a name, such as `LSTM`, `dropout`, `batch` or
+    /// `train.batch`.
     pub name: String,
 }
 

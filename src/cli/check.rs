@@ -8,10 +8,10 @@ use std::path::Path;
 
 use super::args::{CheckArgs, Common};
 use super::costs;
+use super::filled::filled;
 use super::fix;
 use super::load::{Loaded, base, load};
 use super::{Failure, first_exit_code, render, session, stdout};
-use crate::check::{resolved, settings};
 use crate::data::{LoadOptions, probe};
 use crate::diagnostics::Diagnostic;
 use crate::span::Sources;
@@ -58,7 +58,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
         let Ok(loaded) = loaded else { continue };
         let name = path.display().to_string();
         if args.resolved && !common.json {
-            stdout::write(&text(&loaded))?;
+            stdout::write(&filled(&loaded))?;
         }
         if args.cost {
             let models = costs::all(&loaded)?;
@@ -119,19 +119,4 @@ fn against_data(
         }
     }
     found
-}
-
-/// Models with every weight, then the settings with every default.
-fn text(loaded: &Loaded) -> String {
-    let mut out = String::new();
-    for model in &loaded.models {
-        let mut model = model.clone();
-        if let Some(train) = loaded.experiment.train(Some(&model.name)) {
-            settings::apply_adapters(&train.settings, &mut model);
-        }
-        out.push_str(&resolved::resolved(&model));
-        out.push('\n');
-    }
-    out.push_str(&settings::resolved(&loaded.experiment));
-    out
 }

@@ -49,7 +49,11 @@ fn bare(written: &str) -> &str {
 fn unknown(wanted: &str) -> Diagnostic {
     let shown: String = wanted.chars().take(40).collect();
     let d = Diagnostic::error("usage::unknown-name", format!("nothing is named {shown}"));
-    match nearest(wanted, names().iter().map(String::as_str)) {
+    let mut names = names();
+    if wanted.contains('.') {
+        names.extend(reference::settings());
+    }
+    match nearest(wanted, names.iter().map(String::as_str)) {
         Some(near) => d.help(format!("did you mean `{near}`?")),
         None => d.help(
             "words of a file, settings and their values, cells, layers, functions and codes of \
@@ -73,6 +77,7 @@ fn text(common: &Common, name: &str) -> Option<String> {
         .filter_map(|text| section(text, name))
         .collect();
     all.extend(reference::named(name));
+    all.extend(reference::setting(name));
     (!all.is_empty()).then(|| all.join("\n"))
 }
 
@@ -239,6 +244,14 @@ mod tests {
         assert!(said("none").contains("labels(none = …)") && said("none").contains("clip"));
         assert!(said("warmup").contains("cosine("), "{}", said("warmup"));
         assert_eq!(said(bare("top(3)")), said("top"));
+        // As `--set` names them.
+        for name in reference::settings() {
+            assert!(!said(&name).is_empty(), "{name}");
+        }
+        assert!(said("generate.seed").contains("of the draws"));
+        assert!(!said("generate.seed").contains("initial weights"));
+        assert_eq!(said("train.Latin.batch"), said("train.batch"));
+        assert!(said("stratify").contains("the same share of every class"));
         assert_eq!(bare(" chars() "), "chars");
     }
 
@@ -253,6 +266,10 @@ mod tests {
         assert_eq!(
             near("run::locke").as_deref(),
             Some("did you mean `run::locked`?")
+        );
+        assert_eq!(
+            near("train.bacth").as_deref(),
+            Some("did you mean `train.batch`?")
         );
         assert_eq!(near("adm").as_deref(), Some("did you mean `adam`?"));
         assert!(near("zzzzzzzzzzzz").is_some_and(|h| !h.contains("did you mean")));

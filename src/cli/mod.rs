@@ -7,6 +7,7 @@
 mod args;
 mod costs;
 mod events;
+mod filled;
 mod fix;
 mod interrupt;
 pub mod load;

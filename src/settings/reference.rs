@@ -4,7 +4,7 @@
 
 use super::read::signature;
 use super::schema::{
-    self, BATCHES, Block, Built, CLIPS, INITS, Kind, LOSSES, METRICS, MISSING, OPTIMIZERS,
+    self, BATCHES, Block, Built, CLIPS, Entry, INITS, Kind, LOSSES, METRICS, MISSING, OPTIMIZERS,
     PRECISIONS, RECOMPUTES, SCHEDULES, SEARCHES, SOURCES, SPLITS, STEPS, STOPS, VALIDATES, Variant,
 };
 
@@ -62,6 +62,15 @@ pub fn reference() -> String {
             ));
         }
     }
+    out.push_str("\n### Arguments\n\n| argument | of | value | meaning |\n|---|---|---|---|\n");
+    for a in arguments() {
+        let of: Vec<&str> = a.of.iter().map(|v| v.name).collect();
+        let (name, of) = (a.name, of.join("`, `"));
+        out.push_str(&format!(
+            "| `{name}` | `{of}` | {} | {} |\n",
+            a.takes, a.meaning
+        ));
+    }
     out.push_str("\n### Choices within these\n\n| argument | meaning |\n|---|---|\n");
     for (argument, of, v) in nested() {
         let of = of.join("`, `");
@@ -79,27 +88,18 @@ pub fn reference() -> String {
 /// choice within these.
 pub fn named(name: &str) -> Vec<String> {
     let mut out = Vec::new();
-    for e in schema::ENTRIES.iter().filter(|e| e.name == name) {
-        let default = e
-            .default
-            .map_or(String::new(), |d| format!(", by default {d}"));
-        let (value, meaning, mark) = (kind(&e.kind), e.meaning, mark(e.built));
-        out.push(format!(
-            "{name}, a setting of `{}`: {value}{default}\n    {meaning}{mark}\n",
-            e.block
-        ));
-    }
+    out.extend(schema::ENTRIES.iter().filter(|e| e.name == name).map(line));
     for (heading, variants) in CHOICES {
         for v in variants.iter().filter(|v| v.name == name) {
             let (form, mark) = (signature(v), mark(v.built));
             out.push(format!("{form}\n    {heading}\n    {}{mark}\n", v.meaning));
         }
     }
-    for (argument, takes, of) in arguments() {
-        if argument == name {
-            let of: Vec<String> = of.iter().map(|v| signature(v)).collect();
-            out.push(format!("{name}, of `{}`\n    {takes}\n", of.join("`, `")));
-        }
+    for a in arguments().into_iter().filter(|a| a.name == name) {
+        let of: Vec<String> = a.of.iter().map(|v| signature(v)).collect();
+        let (takes, meaning) = (a.takes, a.meaning);
+        let of = of.join("`, `");
+        out.push(format!("{name}, of `{of}`: {takes}\n    {meaning}\n"));
     }
     for (argument, of, v) in nested() {
         if argument == name || v.name == name {
@@ -114,29 +114,64 @@ pub fn named(name: &str) -> Vec<String> {
     out
 }
 
+/// What the table says of one setting by its block, `train.batch`, as `--set` names it; or of the block `M`
+/// alone, `train.M.batch`.
+pub fn setting(path: &str) -> Option<String> {
+    let (block, name) = path.split_once('.')?;
+    let name = name.rsplit('.').next().unwrap_or(name);
+    let block = Block::ALL.into_iter().find(|b| b.to_string() == block)?;
+    schema::find(block, name).map(line)
+}
+
+/// Every name of which [`setting`] has something to say.
+pub fn settings() -> impl Iterator<Item = String> {
+    schema::ENTRIES
+        .iter()
+        .map(|e| format!("{}.{}", e.block, e.name))
+}
+
+fn line(e: &Entry) -> String {
+    let default = e.default;
+    let default = default.map_or(String::new(), |d| format!(", by default {d}"));
+    let (value, mark) = (kind(&e.kind), mark(e.built));
+    let (name, block, meaning) = (e.name, e.block, e.meaning);
+    format!("{name}, a setting of `{block}`: {value}{default}\n    {meaning}{mark}\n")
+}
+
 /// Every name of which [`named`] has something to say.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let choices = CHOICES.iter().flat_map(|(_, variants)| *variants);
     let nested = nested().into_iter();
     let nested = nested.flat_map(|(argument, _, v)| [argument, v.name]);
     let entries = schema::ENTRIES.iter().map(|e| e.name);
-    let arguments = arguments().into_iter().map(|a| a.0);
+    let arguments = arguments().into_iter().map(|a| a.name);
     let all = entries.chain(choices.map(|v| v.name));
     all.chain(nested).chain(arguments)
 }
 
-/// The arguments that are no choices: their name, what they take, and whose they are.
-fn arguments() -> Vec<(&'static str, String, Vec<&'static Variant>)> {
-    let mut found: Vec<(&'static str, String, Vec<&'static Variant>)> = Vec::new();
+/// An argument, with those that have it in one sense.
+struct Argument {
+    name: &'static str,
+    takes: String,
+    meaning: &'static str,
+    of: Vec<&'static Variant>,
+}
+
+/// Every argument, in the order of the tables.
+fn arguments() -> Vec<Argument> {
+    let mut found: Vec<Argument> = Vec::new();
     for v in CHOICES.iter().flat_map(|(_, variants)| *variants) {
         for a in v.args {
-            if matches!(a.kind, Kind::Choice(_) | Kind::TextOr(_)) {
-                continue;
-            }
-            let takes = kind(&a.kind);
-            match found.iter_mut().find(|f| f.0 == a.name && f.1 == takes) {
-                Some((_, _, of)) => of.push(v),
-                None => found.push((a.name, takes, vec![v])),
+            let (name, takes, meaning) = (a.name, kind(&a.kind), a.meaning);
+            let same = |f: &&mut Argument| (f.name, &f.takes, f.meaning) == (name, &takes, meaning);
+            match found.iter_mut().find(same) {
+                Some(known) => known.of.push(v),
+                None => found.push(Argument {
+                    name,
+                    takes,
+                    meaning,
+                    of: vec![v],
+                }),
             }
         }
     }

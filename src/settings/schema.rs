@@ -150,6 +150,7 @@ pub struct Arg {
     pub name: &'static str,
     pub kind: Kind,
     pub default: Need,
+    pub meaning: &'static str,
 }
 
 /// What stands for an argument that is not written.
@@ -176,27 +177,30 @@ const fn long(low: u64) -> Kind {
     }
 }
 
-const fn need(name: &'static str, kind: Kind) -> Arg {
+const fn need(name: &'static str, kind: Kind, meaning: &'static str) -> Arg {
     Arg {
         name,
         kind,
         default: Need::Required,
+        meaning,
     }
 }
 
-const fn arg(name: &'static str, kind: Kind, default: &'static str) -> Arg {
+const fn arg(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Arg {
     Arg {
         name,
         kind,
         default: Need::Default(default),
+        meaning,
     }
 }
 
-const fn maybe(name: &'static str, kind: Kind) -> Arg {
+const fn maybe(name: &'static str, kind: Kind, meaning: &'static str) -> Arg {
     Arg {
         name,
         kind,
         default: Need::Optional,
+        meaning,
     }
 }
 
@@ -222,21 +226,55 @@ const POSITIVE: Kind = Kind::Number(Range::Positive);
 const NOT_NEGATIVE: Kind = Kind::Number(Range::NotNegative);
 const FRACTION: Kind = Kind::Number(Range::Fraction);
 const SHARE: Kind = Kind::Number(Range::Share);
-const WARMUP: Arg = arg("warmup", long(0), "0");
-const BETAS: Arg = arg("betas", Kind::Pair(Range::Fraction), "[0.9, 0.999]");
-const EPS: Arg = arg("eps", POSITIVE, "1e-8");
+const WARMUP: Arg = arg(
+    "warmup",
+    long(0),
+    "0",
+    "steps from the start over which the rate rises to its full value",
+);
+const BETAS: Arg = arg(
+    "betas",
+    Kind::Pair(Range::Fraction),
+    "[0.9, 0.999]",
+    "how much of the running means of the gradient and of its square stays at each step",
+);
+const EPS: Arg = arg(
+    "eps",
+    POSITIVE,
+    "1e-8",
+    "added to the root that is divided by",
+);
 
 pub const OPTIMIZERS: &[Variant] = &[
     built(
         "adam",
-        &[arg("lr", POSITIVE, "1e-3"), BETAS, EPS],
+        &[
+            arg(
+                "lr",
+                POSITIVE,
+                "1e-3",
+                "how far a step goes: the rate that `schedule` scales",
+            ),
+            BETAS,
+            EPS,
+        ],
         "per-weight steps from running means of the gradient and its square",
     ),
     built(
         "adamw",
         &[
-            arg("lr", POSITIVE, "1e-3"),
-            arg("decay", NOT_NEGATIVE, "0.01"),
+            arg(
+                "lr",
+                POSITIVE,
+                "1e-3",
+                "how far a step goes: the rate that `schedule` scales",
+            ),
+            arg(
+                "decay",
+                NOT_NEGATIVE,
+                "0.01",
+                "the share of a weight that is taken off at each step, times the rate",
+            ),
             BETAS,
             EPS,
         ],
@@ -245,9 +283,24 @@ pub const OPTIMIZERS: &[Variant] = &[
     built(
         "sgd",
         &[
-            arg("lr", POSITIVE, "0.1"),
-            arg("momentum", FRACTION, "0"),
-            arg("nesterov", Kind::YesNo, "no"),
+            arg(
+                "lr",
+                POSITIVE,
+                "0.1",
+                "how far a step goes: the rate that `schedule` scales",
+            ),
+            arg(
+                "momentum",
+                FRACTION,
+                "0",
+                "how much of the last step is taken again",
+            ),
+            arg(
+                "nesterov",
+                Kind::YesNo,
+                "no",
+                "whether the gradient counts where the momentum leads",
+            ),
         ],
         "plain gradient descent; with momentum where it is given, looking ahead by it with \
          `nesterov`",
@@ -255,15 +308,38 @@ pub const OPTIMIZERS: &[Variant] = &[
     built(
         "rmsprop",
         &[
-            arg("lr", POSITIVE, "1e-3"),
-            arg("smooth", FRACTION, "0.99"),
+            arg(
+                "lr",
+                POSITIVE,
+                "1e-3",
+                "how far a step goes: the rate that `schedule` scales",
+            ),
+            arg(
+                "smooth",
+                FRACTION,
+                "0.99",
+                "how much of the running mean square stays at each step",
+            ),
             EPS,
         ],
         "steps divided by the root of a running mean square",
     ),
     built(
         "adagrad",
-        &[arg("lr", POSITIVE, "0.01"), arg("eps", POSITIVE, "1e-10")],
+        &[
+            arg(
+                "lr",
+                POSITIVE,
+                "0.01",
+                "how far a step goes: the rate that `schedule` scales",
+            ),
+            arg(
+                "eps",
+                POSITIVE,
+                "1e-10",
+                "added to the root that is divided by",
+            ),
+        ],
         "steps divided by the root of the sum of all squares so far",
     ),
 ];
@@ -272,36 +348,73 @@ pub const SCHEDULES: &[Variant] = &[
     built("constant", &[WARMUP], "the same rate throughout"),
     built(
         "cosine",
-        &[WARMUP, arg("final", FRACTION, "0")],
+        &[
+            WARMUP,
+            arg(
+                "final",
+                FRACTION,
+                "0",
+                "the share of the rate that is left at the last step",
+            ),
+        ],
         "half a cosine down to the fraction `final` at the last step",
     ),
     built(
         "linear",
-        &[WARMUP, arg("final", FRACTION, "0")],
+        &[
+            WARMUP,
+            arg(
+                "final",
+                FRACTION,
+                "0",
+                "the share of the rate that is left at the last step",
+            ),
+        ],
         "a straight line down to the fraction `final` at the last step",
     ),
     built(
         "step",
-        &[need("every", long(1)), arg("factor", SHARE, "0.1"), WARMUP],
+        &[
+            need("every", long(1), "steps between two changes of the rate"),
+            arg("factor", SHARE, "0.1", "what the rate is multiplied by"),
+            WARMUP,
+        ],
         "times `factor` after every `every` steps",
     ),
     built(
         "exponential",
-        &[need("factor", SHARE), WARMUP],
+        &[
+            need(
+                "factor",
+                SHARE,
+                "what the rate is multiplied by at every step",
+            ),
+            WARMUP,
+        ],
         "times `factor` at every step",
     ),
     built(
         "plateau",
         &[
-            arg("factor", SHARE, "0.5"),
-            arg("patience", whole(1), "5"),
+            arg("factor", SHARE, "0.5", "what the rate is multiplied by"),
+            arg(
+                "patience",
+                whole(1),
+                "5",
+                "measurements in a row without a new best, past which the rate falls",
+            ),
             WARMUP,
         ],
         "times `factor` when the validation loss stops improving",
     ),
     built(
         "onecycle",
-        &[arg("up", FRACTION, "0.3")],
+        &[arg(
+            "up",
+            FRACTION,
+            "0.3",
+            "the share of the run in which the rate rises",
+        )],
         "up for this share of the run, then down",
     ),
 ];
@@ -310,12 +423,20 @@ pub const CLIPS: &[Variant] = &[
     built("none", &[], "gradients as they are"),
     built(
         "norm",
-        &[need("max", POSITIVE)],
+        &[need(
+            "max",
+            POSITIVE,
+            "the largest norm that is left as it is",
+        )],
         "all gradients scaled down together to at most this norm",
     ),
     built(
         "value",
-        &[need("max", POSITIVE)],
+        &[need(
+            "max",
+            POSITIVE,
+            "the largest size of an element that is left as it is",
+        )],
         "each gradient element cut to this size",
     ),
 ];
@@ -323,7 +444,12 @@ pub const CLIPS: &[Variant] = &[
 pub const LOSSES: &[Variant] = &[
     built(
         "cross_entropy",
-        &[arg("smoothing", FRACTION, "0")],
+        &[arg(
+            "smoothing",
+            FRACTION,
+            "0",
+            "the share of the truth that is spread over all classes",
+        )],
         "minus the log of the true class's probability, in nats; in training `smoothing` of the \
          truth is spread over all classes",
     ),
@@ -346,12 +472,21 @@ pub const LOSSES: &[Variant] = &[
     built("mae", &[], "absolute error, mean over features"),
     built(
         "huber",
-        &[arg("delta", POSITIVE, "1")],
+        &[arg(
+            "delta",
+            POSITIVE,
+            "1",
+            "the error up to which the loss is a square",
+        )],
         "half the squared error up to `delta`, straight past it, mean over features",
     ),
     built(
         "quantile",
-        &[need("q", Kind::Number(Range::Inside))],
+        &[need(
+            "q",
+            Kind::Number(Range::Inside),
+            "the share of answers that should lie below the prediction",
+        )],
         "the error times `q` where too low, times 1 − `q` where too high: learns that quantile",
     ),
 ];
@@ -366,7 +501,7 @@ pub const METRICS: &[Variant] = &[
     ),
     built(
         "top",
-        &[need("k", whole(1))],
+        &[need("k", whole(1), "how many classes count as an answer")],
         "share of steps or examples whose true class is among the `k` likeliest",
     ),
     built("mae", &[], "mean absolute error, in the column's own unit"),
@@ -379,7 +514,11 @@ pub const METRICS: &[Variant] = &[
     ),
     built(
         "versus",
-        &[need("rival", Kind::Name)],
+        &[need(
+            "rival",
+            Kind::Name,
+            "a column, or what is counted in the training part",
+        )],
         "what `bigram` counts, the `majority`, the `most_frequent` class of a symbol, \
          `naive_bayes` or a column as prediction achieve",
     ),
@@ -390,7 +529,12 @@ pub const METRICS: &[Variant] = &[
     ),
     built(
         "f1",
-        &[arg("average", Kind::Choice(AVERAGES), "macro")],
+        &[arg(
+            "average",
+            Kind::Choice(AVERAGES),
+            "macro",
+            "how the scores of classes become one",
+        )],
         "harmonic mean of precision and recall",
     ),
     built(
@@ -421,7 +565,11 @@ const AVERAGES: &[Variant] = &[
 
 pub const VALIDATES: &[Variant] = &[
     built("epoch", &[], "after each pass over the training part"),
-    built("every", &[need("steps", long(1))], "after this many steps"),
+    built(
+        "every",
+        &[need("steps", long(1), "steps between two measurements")],
+        "after this many steps",
+    ),
 ];
 
 pub const STOPS: &[Variant] = &[
@@ -429,8 +577,17 @@ pub const STOPS: &[Variant] = &[
     built(
         "patience",
         &[
-            need("checks", whole(1)),
-            arg("on", Kind::Name, "valid.loss"),
+            need(
+                "checks",
+                whole(1),
+                "measurements in a row without a new best",
+            ),
+            arg(
+                "on",
+                Kind::Name,
+                "valid.loss",
+                "the measure that has to improve: `valid.loss`, `valid.f1`",
+            ),
         ],
         "after this many measurements in a row without a new best",
     ),
@@ -451,15 +608,19 @@ pub const INITS: &[Variant] = &[
     built("xavier", &[], "uniform in ±√(6 / (rows + columns))"),
     built("he", &[], "uniform in ±√(6 / columns)"),
     built("orthogonal", &[], "rows or columns orthonormal"),
-    built("normal", &[arg("std", POSITIVE, "1")], "normal with mean 0"),
+    built(
+        "normal",
+        &[arg("std", POSITIVE, "1", "the standard deviation")],
+        "normal with mean 0",
+    ),
     built(
         "uniform",
-        &[need("bound", POSITIVE)],
+        &[need("bound", POSITIVE, "the largest absolute value")],
         "uniform in ± this bound",
     ),
     built(
         "constant",
-        &[need("value", Kind::Number(Range::Any))],
+        &[need("value", Kind::Number(Range::Any), "of every entry")],
         "all this value",
     ),
 ];
@@ -470,8 +631,17 @@ pub const SEARCHES: &[Variant] = &[
     built(
         "beam",
         &[
-            need("width", whole(1)),
-            arg("length_penalty", NOT_NEGATIVE, "0"),
+            need(
+                "width",
+                whole(1),
+                "how many beginnings are kept at each step",
+            ),
+            arg(
+                "length_penalty",
+                NOT_NEGATIVE,
+                "0",
+                "above 0 ranks longer texts higher: the power of (5 + length) / 6 that divides ln P",
+            ),
         ],
         "search for the likeliest sequence, this many kept at each step; ranked by ln P / ((5 + length) / 6)^penalty",
     ),
@@ -487,18 +657,22 @@ pub const RECOMPUTES: &[Variant] = &[
     ),
     later(
         "sqrt",
-        &[need("time", Kind::Name)],
+        &[need("time", Kind::Name, "the time that is cut into pieces")],
         "keep states every √T steps along this time",
     ),
 ];
 
 pub const BATCHES: &[Variant] = &[built(
     "tokens",
-    &[need("steps", whole(1))],
+    &[need("steps", whole(1), "steps of a batch, padding counted")],
     "as many examples of similar length as hold about this many steps",
 )];
 
-const FILE: Arg = need("file", Kind::Text);
+const FILE: Arg = need(
+    "file",
+    Kind::Text,
+    "a path, counted from the folder of the `.seq` file",
+);
 const BLOCKS: &[Variant] = &[
     built("no", &[], "one example a row"),
     built(
@@ -524,9 +698,18 @@ pub const SOURCES: &[Variant] = &[
         "csv",
         &[
             FILE,
-            arg("header", Kind::YesNo, "yes"),
-            maybe("sort", Kind::Column),
-            arg("blocks", Kind::Choice(BLOCKS), "no"),
+            arg(
+                "header",
+                Kind::YesNo,
+                "yes",
+                "whether the first line names the columns",
+            ),
+            maybe(
+                "sort",
+                Kind::Column,
+                "the column by which rows are put in order, least first",
+            ),
+            arg("blocks", Kind::Choice(BLOCKS), "no", "what an example is"),
         ],
         "comma-separated, with RFC 4180's quotes",
     ),
@@ -534,15 +717,27 @@ pub const SOURCES: &[Variant] = &[
         "tsv",
         &[
             FILE,
-            arg("header", Kind::YesNo, "no"),
-            maybe("sort", Kind::Column),
-            arg("blocks", Kind::Choice(BLOCKS), "no"),
+            arg(
+                "header",
+                Kind::YesNo,
+                "no",
+                "whether the first line names the columns",
+            ),
+            maybe(
+                "sort",
+                Kind::Column,
+                "the column by which rows are put in order, least first",
+            ),
+            arg("blocks", Kind::Choice(BLOCKS), "no", "what an example is"),
         ],
         "tab-separated, without quotes",
     ),
     built(
         "rows",
-        &[need("count", whole(1)), arg("seed", long(0), "0")],
+        &[
+            need("count", whole(1), "how many examples"),
+            arg("seed", long(0), "0", "of what is drawn"),
+        ],
         "made-up examples: every column is an expression",
     ),
     built(
@@ -557,7 +752,10 @@ pub const SOURCES: &[Variant] = &[
     ),
     built(
         "idx",
-        &[need("images", Kind::Text), need("labels", Kind::Text)],
+        &[
+            need("images", Kind::Text, "the file of pictures"),
+            need("labels", Kind::Text, "the file of their labels"),
+        ],
         "MNIST's format: `pixels()` reads the images, `labels()` the labels",
     ),
 ];
@@ -567,7 +765,11 @@ pub const STEPS: &[Variant] = &[
     built("chars", &[], "a text as its Unicode characters"),
     built(
         "labels",
-        &[maybe("none", Kind::Text)],
+        &[maybe(
+            "none",
+            Kind::Text,
+            "the text that says that there is no class",
+        )],
         "a text as the name of a class; `none` says that there is no class, and as a target counts \
          neither in the loss nor in metrics",
     ),
@@ -577,24 +779,39 @@ pub const STEPS: &[Variant] = &[
     built(
         "scale",
         &[
-            arg("low", Kind::Number(Range::Any), "0"),
-            arg("high", Kind::Number(Range::Any), "1"),
+            arg(
+                "low",
+                Kind::Number(Range::Any),
+                "0",
+                "what the least value becomes",
+            ),
+            arg(
+                "high",
+                Kind::Number(Range::Any),
+                "1",
+                "what the greatest value becomes",
+            ),
         ],
         "linear, so that the training part's least and greatest value become these",
     ),
     built(
         "zscore",
-        &[arg("fit", Kind::Choice(FITS), "train")],
+        &[arg(
+            "fit",
+            Kind::Choice(FITS),
+            "train",
+            "the part whose mean and deviation are taken",
+        )],
         "minus the training part's mean, divided by its standard deviation",
     ),
     built(
         "window",
-        &[need("steps", whole(1))],
+        &[need("steps", whole(1), "rows of a window")],
         "the rows that end with this one, as a sequence",
     ),
     built(
         "steps",
-        &[need("steps", whole(1))],
+        &[need("steps", whole(1), "steps of the sequence")],
         "features side by side as a sequence of this many steps",
     ),
     built(
@@ -605,31 +822,56 @@ pub const STEPS: &[Variant] = &[
     built("last", &[], "the last value of a sequence alone"),
     built(
         "multihot",
-        &[need("units", whole(1))],
+        &[need(
+            "units",
+            whole(1),
+            "how many there are; numbers count from 0",
+        )],
         "a text of numbers as units that are 0 or 1",
     ),
     built(
         "split",
-        &[need("separator", Kind::Text)],
+        &[need(
+            "separator",
+            Kind::Text,
+            "what stands between two pieces",
+        )],
         "a text cut at each separator, as a sequence",
     ),
     built(
         "words",
         &[
-            arg("min_count", whole(1), "1"),
-            maybe("max", whole(1)),
-            arg("punctuation", Kind::Choice(PUNCTUATION), "attached"),
+            arg(
+                "min_count",
+                whole(1),
+                "1",
+                "the least often that a word stands in the training part, to be kept",
+            ),
+            maybe(
+                "max",
+                whole(1),
+                "the most words that are kept, the most frequent",
+            ),
+            arg(
+                "punctuation",
+                Kind::Choice(PUNCTUATION),
+                "attached",
+                "whether marks are words of their own",
+            ),
         ],
         "a text as its words, and each line end; `<unknown>` is what is left out",
     ),
     built(
         "bpe",
-        &[need("symbols", whole(256))],
+        &[need("symbols", whole(256), "pieces in the vocabulary")],
         "a text as this many pieces, joined from bytes by frequency; every text has them",
     ),
     built(
         "tokenizer",
-        &[FILE, maybe("end", Kind::Text)],
+        &[
+            FILE,
+            maybe("end", Kind::Text, "the symbol of the file that is `<end>`"),
+        ],
         "a text as the pieces of a `tokenizer.json` made elsewhere; `end` names its symbol for `<end>`",
     ),
     built(
@@ -666,19 +908,45 @@ pub const SPLITS: &[Variant] = &[
     built(
         "parts",
         &[
-            need("train", NOT_NEGATIVE),
-            arg("valid", NOT_NEGATIVE, "0"),
-            arg("test", NOT_NEGATIVE, "0"),
-            maybe("by", Kind::Choice(ORDERS)),
-            maybe("stratify", Kind::Name),
+            need(
+                "train",
+                NOT_NEGATIVE,
+                "percent of the examples, to learn from",
+            ),
+            arg(
+                "valid",
+                NOT_NEGATIVE,
+                "0",
+                "percent of the examples, measured while training",
+            ),
+            arg(
+                "test",
+                NOT_NEGATIVE,
+                "0",
+                "percent of the examples, kept for the end",
+            ),
+            maybe(
+                "by",
+                Kind::Choice(ORDERS),
+                "`time` takes the parts in the order of the rows; without it they are shuffled",
+            ),
+            maybe(
+                "stratify",
+                Kind::Name,
+                "a column of classes: each part gets the same share of every class",
+            ),
         ],
         "percentages; a seeded shuffle, but one text or series is cut in order",
     ),
     built(
         "files",
         &[
-            maybe("valid", Kind::TextOr(PAIR)),
-            maybe("test", Kind::TextOr(PAIR)),
+            maybe(
+                "valid",
+                Kind::TextOr(PAIR),
+                "the file of the validation part",
+            ),
+            maybe("test", Kind::TextOr(PAIR), "the file of the test part"),
         ],
         "other files of the same form; of idx a pair",
     ),
@@ -686,7 +954,10 @@ pub const SPLITS: &[Variant] = &[
 
 const PAIR: &[Variant] = &[built(
     "idx",
-    &[need("images", Kind::Text), need("labels", Kind::Text)],
+    &[
+        need("images", Kind::Text, "the file of pictures"),
+        need("labels", Kind::Text, "the file of their labels"),
+    ],
     "two files of a part",
 )];
 

@@ -1,6 +1,6 @@
 //! Settings blocks printed with every default filled in.
 //!
-//! In: an [`Experiment`]. Out: `.seq` text that means the same and leaves nothing unsaid, for
+//! In: an [`Experiment`]. Out: for each block `.seq` text that means the same and leaves nothing unsaid, for
 //! `check --resolved`.
 
 use super::block::Entries;
@@ -9,14 +9,16 @@ use super::{Experiment, GenerateBlock, TrainBlock, TuneBlock};
 use crate::settings::checked::escape;
 use crate::settings::schema::{self, Block};
 use crate::settings::{Given, Length, Selector};
+use crate::span::Span;
 
-pub fn resolved(experiment: &Experiment) -> String {
-    let data = experiment.data.iter().map(|d| print::data(&d.spec));
-    let trains = experiment.trains.iter().map(train);
-    let generates = experiment.generates.iter().map(generate);
-    let tunes = experiment.tunes.iter().map(tune);
-    let blocks: Vec<String> = data.chain(trains).chain(generates).chain(tunes).collect();
-    blocks.join("\n")
+/// Each block's text, with the place of the block in the file.
+pub fn resolved(experiment: &Experiment) -> Vec<(Span, String)> {
+    let e = experiment;
+    let data = e.data.iter().map(|d| (d.spec.span, print::data(&d.spec)));
+    let trains = e.trains.iter().map(|t| (t.span, train(t)));
+    let generates = e.generates.iter().map(|g| (g.span, generate(g)));
+    let tunes = e.tunes.iter().map(|t| (t.span, tune(t)));
+    data.chain(trains).chain(generates).chain(tunes).collect()
 }
 
 /// The block's settings in the schema's order.

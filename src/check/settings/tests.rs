@@ -23,6 +23,13 @@ fn report(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// All blocks with their defaults, in one text.
+fn resolved(experiment: &Experiment) -> String {
+    let blocks = super::resolved(experiment);
+    let texts: Vec<String> = blocks.into_iter().map(|(_, text)| text).collect();
+    texts.join("\n")
+}
+
 fn experiment(text: &str) -> Experiment {
     let file = parse(text, FileId(0)).expect("the text parses");
     let mut found = Vec::new();
