@@ -11,7 +11,7 @@ use super::costs;
 use super::filled::filled;
 use super::fix;
 use super::load::{Loaded, base, load};
-use super::{Failure, first_exit_code, render, session, stdout};
+use super::{Failure, first_exit_code, ready, render, session, stdout};
 use crate::data::{LoadOptions, probe};
 use crate::diagnostics::Diagnostic;
 use crate::span::Sources;
@@ -34,7 +34,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
         let (loaded, exit) = match load(path, common) {
             Ok(mut loaded) => {
                 session::known_bindings(&loaded, &bindings)?;
-                let found = against_data(&loaded, path, &bindings);
+                let found = against_data(&mut loaded, path, &bindings);
                 loaded.diagnostics.extend(found);
                 (Ok(loaded), None)
             }
@@ -87,7 +87,7 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
 
 /// What the beginnings of the data files already show, for blocks that are sound by themselves.
 fn against_data(
-    loaded: &Loaded,
+    loaded: &mut Loaded,
     path: &Path,
     bindings: &std::collections::BTreeMap<String, std::path::PathBuf>,
 ) -> Vec<Diagnostic> {
@@ -104,7 +104,8 @@ fn against_data(
         let Some(data) = loaded.experiment.data(&block.settings.data) else {
             continue;
         };
-        let new = probe(&data.spec, &block.wanted, &options)
+        let spec = ready::bound(&data.spec, &options, &mut loaded.sources);
+        let new = probe(&spec, &block.wanted, &options)
             .into_iter()
             .chain(session::leaks(loaded, block, &options));
         // Two blocks on the same data say the same of it, and the settings may have said it already.

@@ -8,9 +8,10 @@ use super::load::Loaded;
 use super::session;
 use crate::check::program::{Model, Var};
 use crate::check::settings::TrainBlock;
-use crate::data::{Dataset, LoadOptions, Part};
+use crate::data::{DataSpec, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, DimTable, Role, Sym};
+use crate::span::{Sources, Span};
 use crate::train::evaluate;
 
 /// What `check` only warns of stops training.
@@ -62,12 +63,29 @@ pub fn dataset(
         let message = format!("the file has no data block {}", block.settings.data);
         Diagnostic::error("usage::no-data", message)
     })?;
-    let failed = |diagnostics| Failure::new(diagnostics, loaded.sources.clone());
-    let dataset = Dataset::load(&data.spec, &block.wanted, options).map_err(failed)?;
+    let mut sources = loaded.sources.clone();
+    let spec = bound(&data.spec, options, &mut sources);
+    let failed = |diagnostics| Failure::new(diagnostics, sources.clone());
+    let dataset = Dataset::load(&spec, &block.wanted, options).map_err(failed)?;
     let plan = evaluate::epoch_plan(&block.settings, 0);
     let cut = dataset.check_plan(&plan, block.span);
     cut.map_err(|d| failed(vec![d]))?;
     Ok(dataset)
+}
+
+/// A data block whose file the command line names: what is wrong with that file's name is shown there.
+pub fn bound(spec: &DataSpec, options: &LoadOptions<'_>, sources: &mut Sources) -> DataSpec {
+    let mut spec = spec.clone();
+    let name = &spec.name.node;
+    if let Some(path) = options.bindings.get(name).filter(|p| !p.is_dir()) {
+        let option = format!("--data {name}=");
+        let start = option.len();
+        let text = format!("{option}{}", path.display());
+        let end = text.len();
+        let id = sources.add("command line", text);
+        spec.source.kind.named_at(Span::new(id, start, end));
+    }
+    spec
 }
 
 /// Steps that a model may attend over at once without a word about it: a million pairs.

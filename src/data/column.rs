@@ -49,6 +49,8 @@ pub struct Column {
     none: Option<String>,
     /// Symbols of each part that the vocabulary does not have, and that are not said to be none.
     pub unseen: [usize; 3],
+    /// The first class that the vocabulary does not have: an error that says where it stands.
+    pub unknown: Option<Box<Diagnostic>>,
     /// Elements of one step.
     pub(super) width: usize,
     pub(super) values: Values,
@@ -78,6 +80,7 @@ impl Column {
             previous: field.previous,
             none: None,
             unseen: [0; 3],
+            unknown: None,
             width: 1,
             values: match field.unit {
                 Unit::Token | Unit::Class => Values::I32(Vec::new()),
@@ -94,18 +97,6 @@ impl Column {
             true => e * self.width..(e + 1) * self.width,
             false => self.starts[e] * self.width..self.starts[e + 1] * self.width,
         }
-    }
-
-    /// The first example with a symbol that the vocabulary does not have.
-    pub fn first_unseen(&self) -> Option<usize> {
-        let Values::I32(values) = &self.values else {
-            return None;
-        };
-        let at = values.iter().position(|v| *v == UNSEEN)? / self.width.max(1);
-        Some(match self.starts.is_empty() {
-            true => at,
-            false => self.starts.partition_point(|s| *s <= at).saturating_sub(1),
-        })
     }
 
     /// The indices of an example's tokens or classes, `<end>` included; of a text that is not held
@@ -284,6 +275,10 @@ impl Column {
                 for x in &n.data {
                     let known = x.fract() == 0.0 && (0.0..size as f64).contains(x);
                     out.push(if known { *x as i32 } else { UNSEEN });
+                    if !known && self.unit == Unit::Class && self.unknown.is_none() {
+                        let message = format!("{x} is a class the training data never had");
+                        self.unknown = Some(Box::new(wrong("data::unknown-class", message)));
+                    }
                     self.unseen[part as usize] += usize::from(!known);
                 }
                 fit_features(&mut self.features, &mut self.width, field, n.width)
@@ -297,6 +292,11 @@ impl Column {
                 };
                 let before = out.len();
                 let meant = value.count_of(self.none.as_deref());
+                if self.unit == Unit::Class && self.unknown.is_none() {
+                    let none = self.none.as_deref();
+                    self.unknown =
+                        evaluator.unknown_class(field, vocabulary, none, &value, node, p);
+                }
                 match value {
                     Value::Chars(t) => out.extend(vocabulary.encode_text(&t)),
                     Value::Text(t) => out.push(vocabulary.encode(&t)),

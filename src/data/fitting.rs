@@ -82,7 +82,7 @@ impl<'a> Load<'a> {
             let (back, ahead) = self.plan.reach(&plan.input);
             let whole = train.len().saturating_sub(back + ahead);
             for (p, row) in train.iter().enumerate().skip(back).take(whole) {
-                match evaluator.to_fit(plan, p) {
+                match evaluator.fitting_value(plan, p) {
                     Ok(Value::Chars(t)) => chars.extend(t.chars()),
                     Ok(Value::Text(t)) if matches!(plan.kind, FitKind::Bpe(_)) => pieces.add(&t),
                     Ok(Value::Text(t)) => {

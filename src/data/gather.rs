@@ -95,7 +95,7 @@ impl Load<'_> {
                 for (j, fit) in &fits {
                     if (*j != i || !trained)
                         && within(p, &fit.input)
-                        && let Err(e) = evaluator.to_fit(fit, p)
+                        && let Err(e) = evaluator.fitting_value(fit, p)
                     {
                         errors.push(*row, e, &mut evaluator.others);
                     }

@@ -14,6 +14,7 @@ use super::dataset::{Dataset, LoadOptions, Newest};
 use super::fit::{Fit, Fits};
 use super::gather::Found;
 use super::source::Source;
+use super::source::text::shown;
 use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
 use super::split::{Part, split};
 use crate::diagnostics::Diagnostic;
@@ -89,7 +90,7 @@ impl<'a> Load<'a> {
             parts[part as usize] = start..filling.examples;
         }
         errors.none()?;
-        self.check_parts(&parts)?;
+        self.check_parts(&parts, Some(&orders))?;
         let lines = match self.source {
             Source::Records(r) if self.options.lines => r.lines(&rows),
             _ => Vec::new(),
@@ -113,7 +114,7 @@ impl<'a> Load<'a> {
         parts: [Range<usize>; 3],
         fits: Fits,
     ) -> Result<Dataset, Vec<Diagnostic>> {
-        self.check_parts(&parts)?;
+        self.check_parts(&parts, None)?;
         Ok(Dataset {
             columns,
             times: self.wanted.times.clone(),
@@ -153,10 +154,32 @@ impl<'a> Load<'a> {
         }
     }
 
-    fn check_parts(&self, parts: &[Range<usize>; 3]) -> Result<(), Vec<Diagnostic>> {
+    /// Refuses an empty part to train on, or to read alone. `orders`: the rows of each part.
+    fn check_parts(
+        &self,
+        parts: &[Range<usize>; 3],
+        orders: Option<&[Vec<usize>; 3]>,
+    ) -> Result<(), Vec<Diagnostic>> {
         let part = self.options.only.unwrap_or(Part::Train);
         if !parts[part as usize].is_empty() {
             return Ok(());
+        }
+        let rows = orders.map_or(0, |o| o[part as usize].len());
+        if let Some((node, own, needed)) = self.widest()
+            && (1..needed).contains(&rows)
+        {
+            let of = match self.options.only {
+                Some(_) => self.source.name().unwrap_or_default(),
+                None => format!("the {} part of {}", part.name(), self.spec.name.node),
+            };
+            let plural = if rows == 1 { "row" } else { "rows" };
+            let of = shown(&of, 24);
+            let message = format!("{rows} {plural} in {of}, and an example reads {needed}");
+            return Err(vec![
+                Diagnostic::error("data::empty-part", message)
+                    .label(self.spec.source.span, "too few rows for windows and `next`")
+                    .label(node.span, format!("reads {own} rows")),
+            ]);
         }
         let message = format!(
             "the {} part of `{}` has no example",
@@ -217,6 +240,19 @@ impl<'a> Load<'a> {
             let (b, a) = self.plan.reach(&self.plan.columns[*c].node);
             (back.max(b), ahead.max(a))
         })
+    }
+
+    /// The field's column that reads most rows, how many, and how many an example takes in all.
+    fn widest(&self) -> Option<(&Node, usize, usize)> {
+        let (back, ahead) = self.reach();
+        let columns = self.plan.fields.iter().map(|c| &self.plan.columns[*c].node);
+        let rows = |node: &&Node| {
+            let (back, ahead) = self.plan.reach(node);
+            back.saturating_add(ahead).saturating_add(1)
+        };
+        let widest = columns.rev().max_by_key(rows)?;
+        let needed = back.saturating_add(ahead).saturating_add(1);
+        Some((widest, rows(&widest), needed))
     }
 
     /// Examples that have every value for want of which `missing = drop` leaves one out.

@@ -91,6 +91,24 @@ pub struct ColumnExpr {
     pub span: Span,
 }
 
+impl SourceKind {
+    /// Puts the place where the source's files are named.
+    pub fn named_at(&mut self, at: Span) {
+        match self {
+            SourceKind::Text(p)
+            | SourceKind::Lines(p)
+            | SourceKind::Jsonl(p)
+            | SourceKind::Tensors(p) => p.span = at,
+            SourceKind::Csv(t) | SourceKind::Tsv(t) => t.path.span = at,
+            SourceKind::Idx { images, labels } => {
+                images.span = at;
+                labels.iter_mut().for_each(|l| l.span = at);
+            }
+            SourceKind::Rows { .. } => {}
+        }
+    }
+}
+
 impl DataSpec {
     /// The named columns of the source that the block reads.
     pub fn columns_read(&self) -> BTreeSet<String> {

@@ -120,6 +120,26 @@ pub fn streamed_as(here: &Here, text: &str, more: &[&str]) -> Ran {
 }
 
 #[test]
+fn a_stream_without_an_answer_is_an_error() {
+    let here = tabled(
+        |i| format!("{i},{}", i % 5),
+        "a,b",
+        "  input x : [T]\n  target y : number\n  predict y = last(x |> scan RNN(2)) |> Linear(1)",
+        "  x = column(a, missing = drop) |> window(3)\n  y = column(b)\n  split = parts(100)",
+    );
+    let told = |text: &str, what: &str| {
+        let ran = streamed(&here, text).exits(1).says(what);
+        assert_eq!(ran.out, "");
+    };
+    told("1,2\n", "<stdin> has a header and no rows");
+    told("a\n1\n2\n", "2 rows in <stdin>, and an example reads 3");
+    told("a\n,\n", "this row has 2 columns");
+    told("a,b\n,\n,\n,\n", "`missing = drop` leaves none of 3 rows");
+    let some = streamed(&here, "a\n1\n2\n3\n").exits(0);
+    assert_eq!(some.out.lines().count(), 2, "{}", some.out);
+}
+
+#[test]
 fn what_a_model_reveals_is_read() {
     let here = tabled(
         |i| format!("{i},{}", i % 5),

@@ -235,7 +235,15 @@ fn table(c: &Choice) -> Table {
 }
 
 fn split(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Split> {
-    let c = chosen("split", &SPLIT, e, report)?;
+    let before = report.len();
+    let Some(c) = chosen("split", &SPLIT, e, report) else {
+        let order = |d: &&mut Diagnostic| d.message.ends_with("is not a choice of `by`");
+        if let Some(d) = report[before..].iter_mut().find(order) {
+            let help = "`by = time` cuts the rows in their order, `csv(\"…\", sort = date)` puts them in one";
+            d.help = Some(help.to_string());
+        }
+        return None;
+    };
     let span = e.span;
     if c.name == "files" {
         let file = |name| match c.get(name)? {

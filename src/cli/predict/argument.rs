@@ -150,19 +150,3 @@ pub fn no_lines(span: Span) -> Diagnostic {
     let message = "--lines: each answer is for an example that has no line";
     Diagnostic::error("usage::no-lines", message).label(span, "tensors, pictures or one long text")
 }
-
-/// Puts the place of a source's files.
-pub fn read_at(kind: &mut SourceKind, at: Span) {
-    match kind {
-        SourceKind::Text(p)
-        | SourceKind::Lines(p)
-        | SourceKind::Jsonl(p)
-        | SourceKind::Tensors(p) => p.span = at,
-        SourceKind::Csv(t) | SourceKind::Tsv(t) => t.path.span = at,
-        SourceKind::Idx { images, labels } => {
-            images.span = at;
-            labels.iter_mut().for_each(|l| l.span = at);
-        }
-        SourceKind::Rows { .. } => {}
-    }
-}

@@ -5,13 +5,12 @@
 
 use std::path::Path;
 
-use super::argument;
 use crate::check::program::Model;
 use crate::cli::Failure;
 use crate::cli::opened::Opened;
 use crate::data::spec::{
     ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, Field, FieldRole, PathText, SourceKind, Split,
-    SplitBy, Step, Table, Time, Unit,
+    SplitBy, Step, Table, Time,
 };
 use crate::data::{DataSpec, Dataset, Part, Wanted};
 use crate::diagnostics::Diagnostic;
@@ -73,7 +72,7 @@ pub fn spec(
     spec.keep = None;
     // What was asked of the file's own source is asked of the input.
     spec.source.span = at;
-    argument::read_at(&mut spec.source.kind, at);
+    spec.source.kind.named_at(at);
     // Shares by the classes of an answer would read it.
     spec.split = Split::Parts {
         shares: [0.0, 0.0, 100.0],
@@ -199,21 +198,16 @@ fn by_name(name: &str, features: &[usize], once: bool, span: Span) -> ColumnSpec
 
 /// Symbols that the training data did not have. A class that the model never saw is an error, for it
 /// has no meaning to the model; of a text's symbols the number is returned, for they are left out.
-pub fn unseen(dataset: &Dataset, describe: &dyn Fn(usize) -> String) -> Result<usize, Diagnostic> {
+pub fn unseen(dataset: &Dataset) -> Result<usize, Diagnostic> {
     let mut symbols = 0;
     for column in dataset.columns() {
-        let n = column.unseen[Part::Test as usize];
-        if n == 0 || column.role != FieldRole::Input {
+        if column.role != FieldRole::Input {
             continue;
         }
-        if column.unit != Unit::Class {
-            symbols += n;
+        let Some(unknown) = &column.unknown else {
+            symbols += column.unseen[Part::Test as usize];
             continue;
-        }
-        let row = column
-            .first_unseen()
-            .map_or(0, |e| dataset.source_row(Part::Test, e).unwrap_or(e));
-        let message = format!("`{}` is a class the training data never had", column.name);
+        };
         let classes = column.vocabulary.iter().flat_map(|v| v.symbols());
         let some: Vec<&str> = classes.take(10).map(String::as_str).collect();
         let all = column.vocabulary.as_ref().map_or(0, |v| v.symbols().len());
@@ -221,13 +215,25 @@ pub fn unseen(dataset: &Dataset, describe: &dyn Fn(usize) -> String) -> Result<u
             true => format!(", … ({all} in all)"),
             false => String::new(),
         };
-        return Err(
-            Diagnostic::error("data::unknown-class", message).help(format!(
-                "{}; the classes are {}{more}",
-                describe(row),
-                some.join(", ")
-            )),
-        );
+        let help = format!("the classes are {}{more}", some.join(", "));
+        return Err(unknown.as_ref().clone().help(help));
     }
     Ok(symbols)
+}
+
+/// What is wrong with new inputs, with advice that holds for them: the run reads what it was trained to
+/// read, and answers every row, so an edit of its file would change nothing.
+pub fn advised(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    for d in &mut found {
+        let help = match d.code {
+            "data::empty-sequence" | "data::too-long" => "leave it out of the input",
+            "data::missing" => "fill it, or leave the row out of the input",
+            "data::not-a-number" if d.help.is_some() => {
+                "fill it, or leave the row out of the input"
+            }
+            _ => continue,
+        };
+        d.help = Some(format!("every row has an answer: {help}"));
+    }
+    found
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use super::args::Common;
 use super::load::plain;
 use super::opened::{Opened, best};
-use super::{Failure, from_training, stdout};
+use super::{Failure, Within, from_training, stdout};
 use crate::data::spec::FieldRole;
 use crate::data::{BatchPlan, BatchSize, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
@@ -226,13 +226,9 @@ fn dataset(
     options.lines = args.lines;
     options.fits = Some(&opened.record.fits);
     let sources = &opened.loaded.sources;
-    let dataset = Dataset::load(&spec, &wanted, &options).map_err(|mut found| {
-        // The input is what was given: there is nothing to bind elsewhere.
-        let given = |d: &&mut Diagnostic| d.code == "io::not-found";
-        found.iter_mut().filter(given).for_each(|d| d.help = None);
-        Failure::new(found, sources.clone())
-    })?;
-    let unseen = inputs::unseen(&dataset, &|row| format!("it stands in example {row}"))?;
+    let dataset = Dataset::load(&spec, &wanted, &options)
+        .map_err(|found| Failure::new(inputs::advised(found), sources.clone()))?;
+    let unseen = inputs::unseen(&dataset).within(sources)?;
     if !common.quiet {
         show_unseen(unseen);
     }

@@ -87,6 +87,12 @@ impl Near {
         (after == newest.ahead).then(|| row.piece.line())
     }
 
+    /// How many rows an answer reads.
+    pub fn needed(&self) -> usize {
+        let rows = |n: &Newest| n.back.saturating_add(n.ahead).saturating_add(1);
+        self.last.as_ref().map_or(1, rows)
+    }
+
     /// The first row has been read for the last time.
     pub fn pass(&mut self) {
         let first = self.rows.iter().position(|r| r.kept);

@@ -128,6 +128,7 @@ impl<'a> Stream<'a> {
             _ => false,
         };
         let mut near = Near::default();
+        let mut rows = 0;
         while let Some((bytes, first)) = units.next()? {
             let piece = Piece::piece(bytes, NAME, first, span)?;
             if named && header.is_none() {
@@ -135,6 +136,7 @@ impl<'a> Stream<'a> {
                 continue;
             }
             let place = format!("{NAME}:{}", piece.line());
+            rows += 1;
             near.push(piece);
             let mut options = LoadOptions::new(&self.opened.record.base);
             options.only = Some(Part::Test);
@@ -143,7 +145,7 @@ impl<'a> Stream<'a> {
             options.behind = near.behind();
             let found = |d: Vec<Diagnostic>| {
                 let d = d.into_iter().map(|d| placed(d, &place)).collect();
-                Failure::new(d, self.opened.loaded.sources.clone())
+                Failure::new(inputs::advised(d), self.opened.loaded.sources.clone())
             };
             if near.asks() {
                 near.told(Dataset::newest(self.spec, self.wanted, &options).map_err(found)?);
@@ -152,13 +154,16 @@ impl<'a> Stream<'a> {
                 continue;
             };
             let dataset = Dataset::load(self.spec, self.wanted, &options).map_err(found)?;
-            let at = format!("it stands at {NAME}:{line}");
-            self.unseen += inputs::unseen(&dataset, &|_| at.clone())?;
+            self.unseen += inputs::unseen(&dataset).within(&self.opened.loaded.sources)?;
             near.pass();
             self.line = self.args.lines.then_some(line);
             self.show(&dataset)?;
         }
-        Ok(())
+        if self.shown > 0 || rows == 0 && header.is_none() {
+            return Ok(());
+        }
+        let nothing = nothing(rows, near.needed());
+        Err(nothing.label(span, "read here")).within(&self.opened.loaded.sources)
     }
 
     /// Predicts for what is new.
@@ -342,6 +347,27 @@ impl<'a> Stream<'a> {
             let message = format!("a prediction cannot be written: {}", plain(&e));
             Diagnostic::error("io::write", message).into()
         })
+    }
+}
+
+/// The error for a stream that ended without an answer, though something came. `needed`: how many rows
+/// an example reads.
+fn nothing(rows: usize, needed: usize) -> Diagnostic {
+    let plural = if rows == 1 { "row" } else { "rows" };
+    match rows {
+        0 => {
+            let message = format!("{NAME} has a header and no rows");
+            let d = Diagnostic::error("data::empty", message);
+            d.help("a line with the names of its columns comes first, then rows")
+        }
+        _ if rows < needed => {
+            let message = format!("{rows} {plural} in {NAME}, and an example reads {needed}");
+            Diagnostic::error("data::empty-part", message)
+        }
+        _ => {
+            let message = format!("`missing = drop` leaves none of {rows} {plural}");
+            Diagnostic::error("data::nothing-kept", message)
+        }
     }
 }
 

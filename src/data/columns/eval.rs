@@ -31,18 +31,6 @@ pub enum Value<'a> {
     Numbers(Numbers),
 }
 
-impl Value<'_> {
-    /// How many of its labels are this one.
-    pub fn count_of(&self, label: Option<&str>) -> usize {
-        let all = match self {
-            Value::Text(t) => std::slice::from_ref(t),
-            Value::Texts(all) => all,
-            Value::Chars(_) | Value::Numbers(_) => &[],
-        };
-        all.iter().filter(|t| Some(&***t) == label).count()
-    }
-}
-
 pub struct Evaluator<'a> {
     pub(super) source: &'a Source,
     pub(super) plan: &'a Plan,

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use super::super::fit::Fit;
 use super::super::source::Source;
 use super::super::source::text::shown;
-use super::super::spec::Unit;
-use super::super::vocabulary::SymbolKind;
+use super::super::spec::{Field, Unit};
+use super::super::vocabulary::{SymbolKind, Vocabulary};
 use super::eval::{Evaluator, Value};
 use super::numbers::fail;
 use super::plan::{FitKind, FitPlan, Node};
@@ -77,7 +77,7 @@ impl<'a> Evaluator<'a> {
 
 impl<'a> Evaluator<'a> {
     /// What is fitted at position `p` of the order.
-    pub fn to_fit(&mut self, fit: &'a FitPlan, p: usize) -> Result<Value<'a>, Diagnostic> {
+    pub fn fitting_value(&mut self, fit: &'a FitPlan, p: usize) -> Result<Value<'a>, Diagnostic> {
         match fit.kind {
             FitKind::Symbols(_) => self.symbols(fit, p),
             FitKind::Words { .. } | FitKind::Bpe(_) | FitKind::Pretrained => {
@@ -106,10 +106,9 @@ impl<'a> Evaluator<'a> {
     /// tell from a value that is missing.
     fn symbols(&mut self, fit: &'a FitPlan, p: usize) -> Result<Value<'a>, Diagnostic> {
         let value = self.eval(&fit.input, p)?;
-        let labels: &[Cow<str>] = match (&value, fit.kind) {
-            (Value::Text(t), FitKind::Symbols(SymbolKind::Labels)) => std::slice::from_ref(t),
-            (Value::Texts(all), FitKind::Symbols(SymbolKind::Labels)) => all,
-            (_, _) => &[],
+        let labels = match fit.kind {
+            FitKind::Symbols(SymbolKind::Labels) => value.labels(),
+            _ => &[],
         };
         let none = fit.none.as_deref();
         let empty = |t: &Cow<str>| t.trim().is_empty() && none != Some(&**t);
@@ -138,6 +137,44 @@ impl<'a> Evaluator<'a> {
         let message = format!("an empty {what} of `{column}`, where a label is needed");
         let error = self.at(&fit.input, p, None, step, "data::missing", message);
         Err(error.help(help))
+    }
+}
+
+impl<'a> Value<'a> {
+    /// The texts that are one symbol each.
+    pub fn labels(&self) -> &[Cow<'a, str>] {
+        match self {
+            Value::Text(t) => std::slice::from_ref(t),
+            Value::Texts(all) => all,
+            Value::Chars(_) | Value::Numbers(_) => &[],
+        }
+    }
+
+    /// How many of its labels are this one.
+    pub fn count_of(&self, label: Option<&str>) -> usize {
+        let same = |t: &&Cow<str>| Some(&***t) == label;
+        self.labels().iter().filter(same).count()
+    }
+}
+
+impl<'a> Evaluator<'a> {
+    /// The error for the first label of a value that a vocabulary does not have, unless it is `none`.
+    pub fn unknown_class(
+        &self,
+        field: &Field,
+        vocabulary: &Vocabulary,
+        none: Option<&str>,
+        value: &Value<'a>,
+        node: &'a Node,
+        p: usize,
+    ) -> Option<Box<Diagnostic>> {
+        let unknown = |t: &Cow<str>| !vocabulary.is_known(vocabulary.encode(t));
+        let mut labels = value.labels().iter().enumerate();
+        let (step, text) = labels.find(|(_, t)| none != Some(t) && unknown(t))?;
+        let (text, name) = (shown(text, 20), shown(&field.name, 12));
+        let message = format!("`{text}` is a `{name}` the training data never had");
+        let error = self.at(node, p, None, step, "data::unknown-class", message);
+        Some(Box::new(error))
     }
 }
 

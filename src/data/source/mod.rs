@@ -271,6 +271,15 @@ impl Source {
         }
     }
 
+    /// The name of its first file, where it has one that is held.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Source::Records(r) => r.files.first().map(|f| f.raw.name.clone()),
+            Source::Tensors(files) => files.first().map(|f| f.name.clone()),
+            Source::Rows { .. } | Source::Text(_) => None,
+        }
+    }
+
     /// An example as it is named in messages: its file and line, or its number.
     pub fn describe(&self, example: usize) -> String {
         match self.place(example, 0) {

@@ -40,8 +40,11 @@ pub fn resolve(
         let name = shown(&path.to_string_lossy(), 40);
         match e.kind() {
             std::io::ErrorKind::NotFound => {
-                fail("io::not-found", format!("there is no file `{name}`"))
-                    .help(format!("bind the file elsewhere with --data {data}=PATH"))
+                let d = fail("io::not-found", format!("there is no file `{name}`"));
+                match bound {
+                    Some(bound) if !bound.is_dir() => d,
+                    _ => d.help(format!("bind the file elsewhere with --data {data}=PATH")),
+                }
             }
             _ => fail("io::unreadable", format!("`{name}` cannot be read"))
                 .help(shown(&e.to_string(), 120)),

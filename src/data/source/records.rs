@@ -13,6 +13,8 @@ pub struct Records {
     pub files: Vec<SourceFile>,
     /// Column names, where the form has them.
     pub header: Option<Vec<String>>,
+    /// Why the first file seems to be of another form than it is read as.
+    pub other_form: Option<String>,
     pub rows: Vec<Row>,
     /// Rows of each example: one, or a block's.
     pub examples: Vec<Range<usize>>,

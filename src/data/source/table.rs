@@ -48,6 +48,10 @@ pub fn add(
         by_line: false,
     });
     let raw = |records: &Records, offset| records.files[index].raw.place(offset);
+    let other = other_form(&records.files[index].raw, form);
+    if index == 0 {
+        records.other_form.clone_from(&other);
+    }
     if let Some(row) = file.rows.iter().find(|r| r.width != width) {
         let columns = |n: usize| match n {
             1 => "1 column".to_string(),
@@ -58,11 +62,10 @@ pub fn add(
             columns(row.width),
             columns(width)
         );
-        return Err(at(
-            "data::ragged-row",
-            message,
-            &raw(records, row.offset),
-            span,
+        let place = raw(records, row.offset);
+        return Err(advised(
+            at("data::ragged-row", message, &place, span),
+            other,
         ));
     }
     let mut rows = file.rows;
@@ -73,7 +76,8 @@ pub fn add(
         if let Some(i) = (1..names.len()).find(|i| names[..*i].contains(&names[*i])) {
             let message = format!("two columns are named `{}`", shown(&names[i], 30));
             let place = records.place_in(&first, i);
-            return Err(at("data::duplicate-column", message, &place, span));
+            let d = at("data::duplicate-column", message, &place, span);
+            return Err(advised(d, other));
         }
         match &records.header {
             Some(before) if *before != names => {
@@ -92,14 +96,10 @@ pub fn add(
             .map(|b| b - 1)
             .collect();
         if rows.is_empty() {
-            return Err(Diagnostic::error(
-                "data::empty",
-                format!(
-                    "`{}` has a header and no rows",
-                    shown(&records.files[index].raw.name, 36)
-                ),
-            )
-            .label(span, "read here".to_string()));
+            let name = shown(&records.files[index].raw.name, 36);
+            let message = format!("`{name}` has a header and no rows");
+            let d = Diagnostic::error("data::empty", message).label(span, "read here");
+            return Err(advised(d, other));
         }
     }
     let base = records.rows.len();
@@ -131,8 +131,54 @@ pub fn add(
     Ok(())
 }
 
+/// What a file is that is not of the form it is read as, judged by its first line.
+fn other_form(text: &Text, form: Form) -> Option<String> {
+    let first = text.text.lines().find(|l| !l.trim().is_empty())?;
+    let (own, mark) = match form {
+        Form::Csv => ("csv", ','),
+        Form::Tsv => ("tsv", '\t'),
+    };
+    let json = first.trim_start().starts_with(['{', '[']);
+    if json && (first.contains("\":") || first.contains("\" :")) {
+        return Some("its first line is JSON: jsonl(…) reads an object a line".to_string());
+    }
+    let marks = [
+        (',', "commas", "csv(…) reads it"),
+        (
+            '\t',
+            "tabs",
+            "tsv(…) reads it, with `header = yes` where the first row has names",
+        ),
+        (';', "semicolons", ""),
+    ];
+    if first.contains(mark) {
+        return None;
+    }
+    let (_, name, reads) = marks.iter().find(|(c, ..)| first.contains(*c))?;
+    let of = if form == Form::Csv { "commas" } else { "tabs" };
+    let advice = match *reads {
+        "" => format!("put {of} in their place"),
+        reads => reads.to_string(),
+    };
+    Some(format!(
+        "its first line has {name} where {own} has {of}: {advice}"
+    ))
+}
+
+/// With the advice, where there is one.
+fn advised(d: Diagnostic, advice: Option<String>) -> Diagnostic {
+    match advice {
+        Some(advice) => d.help(advice),
+        None => d,
+    }
+}
+
 /// The position of a column, or an error that names the nearest one.
 pub fn resolve(records: &Records, column: &ColumnRef, span: Span) -> Result<usize, Diagnostic> {
+    found(records, column, span).map_err(|d| advised(d, records.other_form.clone()))
+}
+
+fn found(records: &Records, column: &ColumnRef, span: Span) -> Result<usize, Diagnostic> {
     let file = |records: &Records| {
         let name = records.files.first().map_or("", |f| &f.raw.name);
         shown(name.rsplit('/').next().unwrap_or(name), 20)
