@@ -273,7 +273,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Goes on with a run from its last checkpoint: the run folder FILE, or of a `.seq` file its newest
-    /// run in `runs` (or the one of --out). The run's own copy of the program counts.
+    /// run in `runs` (or the one of --out). The run's own copy of the program counts; of its settings
+    /// `--set train.epochs=N` (or `train.steps`) alone may change, to train further.
     #[arg(long)]
     pub resume: bool,
     /// Stops once the run has this many steps, those before --resume among them; schedules stay as
@@ -281,7 +282,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = steps)]
     pub max_steps: Option<u64>,
     /// Takes one step, reports it, and keeps nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "resume")]
     pub dry_run: bool,
     /// How progress is told on stderr.
     #[arg(long, value_enum, default_value = "text")]

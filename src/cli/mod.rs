@@ -16,6 +16,7 @@ mod plotted;
 mod progress;
 mod ready;
 pub mod render;
+mod resumed;
 mod room;
 mod session;
 mod shell;

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::ready::{dataset, long_attention, refuse_leaks, refuse_unavailable};
 use super::room::{refuse_batch, refuse_weights};
 use super::session::{self, Backend, Compiler};
-use super::{Failure, Within, from_training, opened, render, shell, stdout};
+use super::{Failure, Within, from_training, opened, render, resumed, shell, stdout};
 use crate::check::settings::TrainBlock;
 use crate::data::{Dataset, LoadOptions};
 use crate::diagnostics::Diagnostic;
@@ -36,41 +36,13 @@ pub fn run(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
             let d = Diagnostic::error("usage::holds-run", message);
             return Err(d.help("add --resume to go on with it").into());
         }
-        (false, true) => Some(newest(common, args)?),
+        (false, true) => Some(resumed::newest(common, args)?),
         (false, false) => None,
     };
     match resumed {
         Some(path) => resume(common, args, &path),
         None => start(common, args),
     }
-}
-
-/// The run that `--resume` means where it is given a file.
-fn newest(common: &Common, args: &TrainArgs) -> Result<PathBuf, Failure> {
-    if let Some(out) = &args.out {
-        return Ok(out.clone());
-    }
-    if !args.file.is_file() {
-        return Err(opened::no_such(&args.file));
-    }
-    let loaded = load(&args.file, common)?.valid()?;
-    let model = session::train_block(&loaded, args.model.as_deref())?
-        .settings
-        .model
-        .clone();
-    let file = args.file.file_name().unwrap_or_default().to_string_lossy();
-    folder::newest(&runs(), &file, &model).ok_or_else(|| {
-        let message = format!(
-            "there is no run of {file} with {model} in {}",
-            runs().display()
-        );
-        let d = Diagnostic::error("usage::no-run", message);
-        d.help(format!(
-            "{} begins one",
-            opened::trained(&args.file, args.model.as_deref())
-        ))
-        .into()
-    })
 }
 
 fn runs() -> PathBuf {
@@ -121,6 +93,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
         silent: common.quiet,
         max_steps: args.max_steps,
         format: args.log_format,
+        told: Vec::new(),
     };
     let made = || {
         Ok(RunFolder::begin(
@@ -134,16 +107,11 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
 }
 
 fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure> {
-    if !common.set.is_empty() || common.seed.is_some() {
-        let message = "a run is resumed with the settings it began with";
-        let d = Diagnostic::error("usage::resumed-settings", message);
-        return Err(d
-            .help("leave out --set and --seed, or start another run")
-            .into());
-    }
-    let folder = RunFolder::open(path).map_err(|f| opened::no_run(path, from_training(f)))?;
+    let mut folder = RunFolder::open(path).map_err(|f| opened::no_run(path, from_training(f)))?;
     let record = folder.record.clone();
     opened::refuse_other(path, &record, args.model.as_deref())?;
+    let length = resumed::longer(common, &record, &folder.source)?;
+    let changed = resumed::changed(args, &record, &folder.source);
     let loaded = load_text(&record.file, &folder.source, &record.set)?.valid()?;
     let mut block = session::train_block(&loaded, Some(&record.train.model))?.clone();
     let mut bindings = record.data.clone();
@@ -156,6 +124,7 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
     let dataset = dataset(&loaded, &block, &options)?;
     refuse_leaks(&loaded, &block, &options)?;
     block.settings = record.train.clone();
+    block.settings.length = length.unwrap_or(record.train.length);
     let job = Job {
         common,
         loaded: &loaded,
@@ -165,8 +134,15 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
         silent: common.quiet,
         max_steps: args.max_steps,
         format: args.log_format,
+        told: changed.into_iter().collect(),
     };
-    job.carry_out(|| Ok(folder), None)?.report(common)
+    let opened = || {
+        if let Some(length) = length {
+            folder.lengthen(&common.set, length)?;
+        }
+        Ok(folder)
+    };
+    job.carry_out(opened, None)?.report(common)
 }
 
 /// Whether a metric reads predictions and not only the loss.
@@ -217,6 +193,8 @@ struct Job<'a> {
     silent: bool,
     max_steps: Option<u64>,
     format: LogFormat,
+    /// Before anything else.
+    told: Vec<String>,
 }
 
 impl Job<'_> {
@@ -267,6 +245,7 @@ impl Job<'_> {
             penalties: !model.penalties.is_empty(),
             threads: backend.threads(),
             max_steps: self.max_steps,
+            told: self.told.clone(),
             interrupt: &interrupt.came,
             save_every: SAVE_EVERY,
             observer: &mut progress,
@@ -329,6 +308,7 @@ fn once(
         silent: true,
         max_steps: Some(1),
         format: LogFormat::Text,
+        told: Vec::new(),
     };
     // Training writes as it goes; here into a folder that goes away.
     let dir = std::env::temp_dir().join(format!("seqc-dry-run-{}", std::process::id()));

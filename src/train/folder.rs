@@ -32,6 +32,7 @@ use super::disk;
 use super::failure::{Class, Failure};
 use super::manifest::{self, Entry, FORMAT, digest};
 use crate::diagnostics::Diagnostic;
+use crate::settings::Length;
 
 pub use super::record::{FieldInfo, Record};
 
@@ -158,9 +159,7 @@ impl RunFolder {
             if holds_run(&path) {
                 return Err(already(&path));
             }
-            let json = serde_json::to_vec_pretty(&record).map_err(|e| {
-                Failure::program("run::unwritable", format!("cannot write the record: {e}"))
-            })?;
+            let json = json(&record)?;
             let (path, source) = (path.clone(), source.to_string());
             let writing = write(Writing { path, source, json })?;
             Ok((lock, writing))
@@ -196,6 +195,22 @@ impl RunFolder {
         })
     }
 
+    /// Makes the run longer, by what the command line says. Until the new record is there the manifest knows
+    /// both, so that a crash leaves one or the other, and a run.
+    pub fn lengthen(&mut self, set: &[String], length: Length) -> Result<(), Failure> {
+        let mut record = self.record.clone();
+        record.set.extend_from_slice(set);
+        record.train.length = length;
+        let was = read_text(&self.path.join(RECORD))?.into_bytes();
+        let json = json(&record)?;
+        let manifest = self.path.join(MANIFEST);
+        disk::replace(&manifest, digests(&[&was, &json]).as_bytes())?;
+        disk::replace(&self.path.join(RECORD), &json)?;
+        disk::replace(&manifest, digests(&[&json]).as_bytes())?;
+        self.record = record;
+        Ok(())
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -224,7 +239,7 @@ struct Writing {
 impl Writing {
     fn all(self) -> Result<(), Failure> {
         disk::replace(&self.path.join(SOURCE), self.source.as_bytes())?;
-        let digests = digests(&self.json);
+        let digests = digests(&[&self.json]);
         disk::replace(&self.path.join(MANIFEST), digests.as_bytes())?;
         // Last: a folder with a record is a run.
         disk::replace(&self.path.join(RECORD), &self.json)?;
@@ -262,7 +277,8 @@ pub fn read(path: &Path) -> Result<(Record, String), Failure> {
     // With one digit changed it may still be read, as another run. A changed source is told where
     // training goes on.
     let written = fs::read(path.join(MANIFEST)).unwrap_or_default();
-    if written != digests(json.as_bytes()).as_bytes() {
+    let own = Entry::of(RECORD, json.as_bytes());
+    if !manifest::parse(&written).is_ok_and(|known| known.contains(&own)) {
         let message = format!("{RECORD} is not as the run wrote it");
         return Err(Failure::checkpoint("run::damaged", message)
             .help("a run is changed by `--set` and `--data`, never in its folder"));
@@ -270,9 +286,15 @@ pub fn read(path: &Path) -> Result<(Record, String), Failure> {
     Ok((record, source))
 }
 
-/// What the run's manifest says of its record.
-fn digests(record: &[u8]) -> String {
-    manifest::text(&[Entry::of(RECORD, record)])
+/// What the run's manifest says of its record, which is one of these.
+pub(super) fn digests(records: &[&[u8]]) -> String {
+    let entries: Vec<Entry> = records.iter().map(|r| Entry::of(RECORD, r)).collect();
+    manifest::text(&entries)
+}
+
+fn json(record: &Record) -> Result<Vec<u8>, Failure> {
+    let json = serde_json::to_vec_pretty(record);
+    json.map_err(|e| Failure::program("run::unwritable", format!("cannot write the record: {e}")))
 }
 
 /// Enough of a record to tell its age.

@@ -45,6 +45,7 @@ pub mod progress;
 pub mod pytorch;
 mod record;
 pub mod restore;
+mod resumed;
 mod rivals;
 pub mod run;
 pub mod runs;

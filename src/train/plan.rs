@@ -110,6 +110,8 @@ pub struct Plan<'a> {
     pub threads: usize,
     /// Stop after this many steps of the whole run.
     pub max_steps: Option<u64>,
+    /// Notices that come first.
+    pub told: Vec<String>,
     /// Set from outside (a signal): save at the step's end and return.
     pub interrupt: &'a AtomicBool,
     /// Save at the first step's end after this long without a save.

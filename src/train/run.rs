@@ -24,6 +24,7 @@ use super::observe::{Best, End, Event, Measured, Summary};
 use super::optimize::{Updater, state_names};
 use super::plan::{Plan, Start};
 use super::progress::Progress;
+use super::resumed;
 use super::usage::Meter;
 use crate::data::{Dataset, Part};
 use crate::diagnostics::Diagnostic;
@@ -32,14 +33,6 @@ use crate::targets::executable::ParamSlot;
 
 /// Lines of training in `metrics.jsonl`, about.
 const LOG_LINES: u64 = 1000;
-
-/// The program of a run that goes on is another.
-const CHANGED: &str = "the program has changed since the run's last checkpoint: its model and data \
-                       count, `train` and `generate` stay as the run began";
-
-/// Its data are others.
-const OTHER_DATA: &str = "the data have changed since the run's last checkpoint: it goes on with \
-                          them as they are, its vocabularies and statistics stay as it began";
 
 /// A run under way.
 pub(super) struct Run<'a> {
@@ -127,7 +120,7 @@ impl<'a> Run<'a> {
         let names = state_names(&settings.optimizer);
         let saved = checkpoint::load(&run_path, Which::Latest, slots, len, names)?;
         let source = plan.folder.source_digest();
-        let mut notices = Vec::new();
+        let mut notices = std::mem::take(&mut plan.told);
         let (weights, carried, progress) = match saved {
             Some(Checkpoint {
                 weights,
@@ -135,17 +128,9 @@ impl<'a> Run<'a> {
                 carried,
                 mut progress,
             }) => {
-                if progress.source != source {
-                    notices.push(CHANGED.to_string());
-                    progress.source = source;
-                }
                 let data = dataset.digest();
-                if progress.data != data {
-                    if !progress.data.is_empty() {
-                        notices.push(OTHER_DATA.to_string());
-                    }
-                    progress.data = data;
-                }
+                notices.extend(resumed::notices(&progress, settings, &source, &data));
+                (progress.source, progress.data) = (source, data);
                 progress.total_steps = total_steps;
                 progress.schedule = settings.schedule;
                 updater.restore(optimizer.into_iter().map(|(_, arena)| arena).collect());
@@ -227,10 +212,7 @@ impl<'a> Run<'a> {
 
     /// Whether every step of the settings is done.
     pub fn is_finished(&self) -> bool {
-        match self.plan.settings.length {
-            Length::Steps(steps) => self.progress.step >= steps,
-            Length::Epochs(epochs) => self.progress.epoch >= epochs,
-        }
+        resumed::is_finished(&self.progress, self.plan.settings)
     }
 
     /// Why the run ends here, if it does.

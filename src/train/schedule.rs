@@ -54,6 +54,17 @@ pub fn factor(schedule: &Schedule, step: u64, total: u64, plateau: &Plateau) -> 
     }
 }
 
+/// Whether the factor of a step depends on how many steps the whole run has.
+pub fn spans_run(schedule: &Schedule) -> bool {
+    match schedule {
+        Schedule::Cosine { .. } | Schedule::Linear { .. } | Schedule::OneCycle { .. } => true,
+        Schedule::Constant { .. }
+        | Schedule::Step { .. }
+        | Schedule::Exponential { .. }
+        | Schedule::Plateau { .. } => false,
+    }
+}
+
 /// Half a cosine from `from` at 0 to `to` at 1.
 fn cosine(from: f64, to: f64, progress: f64) -> f64 {
     to + (from - to) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress))

@@ -11,6 +11,7 @@ use here::{Here, LINE, WORDS, keys};
 mod here;
 mod next;
 mod predict;
+mod resumed;
 mod rows;
 mod runs;
 

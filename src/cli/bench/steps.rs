@@ -81,6 +81,7 @@ impl Bench<'_> {
             penalties: !self.model.penalties.is_empty(),
             threads: self.backend.threads(),
             max_steps: None,
+            told: Vec::new(),
             interrupt: &interrupt.came,
             save_every: Duration::MAX,
             observer: &mut watch,

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::settings;
 use crate::data::Fits;
+use crate::settings::Length;
 use crate::train::disk::fault;
 use crate::train::failure::Class;
-use crate::train::folder::{Record, RunFolder, newest, read};
+use crate::train::folder::{Record, RunFolder, digests, newest, read};
 
 fn record() -> Record {
     Record {
@@ -134,4 +135,27 @@ fn a_record_changed_by_one_bit_is_refused() {
         fs::write(&file, &whole).unwrap();
         read(&path).unwrap();
     }
+}
+
+#[test]
+fn a_run_is_made_longer_and_is_one_at_every_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = create(None, dir.path()).unwrap();
+    let path = folder.path().to_path_buf();
+    let (json, manifest) = (path.join("run.json"), path.join("manifest"));
+    let was = fs::read(&json).unwrap();
+    let length = Length::Epochs(1000);
+    let set = ["train.epochs=1000".to_string()];
+    folder.lengthen(&set, length).unwrap();
+    let now = fs::read(&json).unwrap();
+    let (record, _) = read(&path).unwrap();
+    assert_eq!((record.train.length, &record.set[..]), (length, &set[..]));
+    assert_eq!(record, folder.record);
+    // The record of before is none of this manifest's; while the two are written either is.
+    fs::write(&json, &was).unwrap();
+    assert_eq!(read(&path).unwrap_err().class, Class::Checkpoint);
+    fs::write(&manifest, digests(&[&was, &now])).unwrap();
+    assert_eq!(read(&path).unwrap().0.set.len(), 0);
+    fs::write(&json, &now).unwrap();
+    assert_eq!(read(&path).unwrap().0, folder.record);
 }

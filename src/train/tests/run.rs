@@ -130,6 +130,7 @@ impl<'a> Session<'a> {
             penalties: false,
             threads: self.threads,
             max_steps: self.max_steps,
+            told: Vec::new(),
             interrupt: &flag,
             save_every: self.save_every,
             observer: &mut watch,
