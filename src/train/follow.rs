@@ -83,6 +83,12 @@ impl<'a> Follower<'a> {
         !inputs.any(|i| matches!(i.role, Role::Data(_)))
     }
 
+    /// Whether a step reads the value that a field has there.
+    pub fn is_given(&self, name: &str) -> bool {
+        let mut inputs = self.signature().inputs.iter();
+        inputs.any(|i| matches!(&i.role, Role::Data(n) if n == name))
+    }
+
     /// The targets whose values must be told by [`Follower::tell`].
     pub fn read(&self) -> impl Iterator<Item = &str> {
         self.read.iter().map(|f| f.name.as_str())

@@ -163,6 +163,53 @@ fn what_a_model_reveals_is_read() {
 }
 
 #[test]
+fn what_a_model_reveals_of_a_series_is_read_from_a_stream() {
+    // Of numbers beside an input; of classes that are all it reads; of tokens whose last one is read too.
+    for (model, column) in [
+        (
+            "  input x : [T]\n  target y : [T]\n  \
+             predict y = [x, reveal(y)] |> scan GRU(3) |> Linear(1)",
+            "  x = column(a) |> zscore()\n  y = column(b) |> scale(0, 1)",
+        ),
+        (
+            "  target y : [T]\n  predict y = reveal(y) |> scan GRU(3) |> Linear(1)",
+            "  y = column(b) |> zscore()",
+        ),
+        (
+            "  target y : [T] class\n  \
+             predict y = reveal(y) |> Embed(2) |> scan GRU(3) |> Linear |> softmax",
+            "  y = column(b) |> labels()",
+        ),
+        (
+            "  target y : [T] class\n  \
+             predict y = [reveal(y) |> Embed(2), previous(y) |> Embed(2)] |> scan GRU(3) |> Linear |> softmax",
+            "  y = column(b) |> labels()",
+        ),
+    ] {
+        let split = "  split = parts(80, 20, 0, by = time)";
+        let columns = format!("{column}\n{split}");
+        let here = tabled(
+            |i| format!("{},{}", i * 7 % 11, i % 5),
+            "a,b",
+            model,
+            &columns,
+        );
+        let rows: Vec<String> = (0..12)
+            .map(|i| format!("{},{}", i * 5 % 7, i * 3 % 5))
+            .collect();
+        let new = format!("a,b\n{}\n", rows.join("\n"));
+        here.write("new.csv", &new);
+        for to in ["csv", "jsonl"] {
+            let file = here
+                .run(&["predict", "run", "new.csv", "--to", to])
+                .exits(0);
+            let stream = streamed_as(&here, &new, &["--to", to]).exits(0);
+            assert_eq!(stream.out, file.out, "{model}");
+        }
+    }
+}
+
+#[test]
 fn no_two_columns_have_one_name() {
     let here = tabled(
         |i| format!("{i},{}", ["p", "q"][i % 2]),

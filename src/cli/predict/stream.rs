@@ -296,12 +296,18 @@ impl<'a> Stream<'a> {
                 let column = dataset.column(name);
                 column.is_some_and(|c| c.role == FieldRole::Input)
             };
-            let data = batch.data.into_iter().filter(|(name, _)| input(name));
+            // A target too, where the model reveals it.
+            let given = |name: &str| input(name) || follower.is_given(name);
+            let data: Vec<(String, Tensor)> = batch
+                .data
+                .into_iter()
+                .filter(|(name, _)| given(name))
+                .collect();
             if ahead {
                 follower.tell(told);
                 self.step(follower, Vec::new())?;
             } else {
-                self.step(follower, data.collect())?;
+                self.step(follower, data)?;
                 follower.tell(told);
             }
         }
