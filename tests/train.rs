@@ -139,6 +139,7 @@ impl Example {
             penalties: false,
             threads,
             max_steps: most,
+            told: Vec::new(),
             interrupt: &AtomicBool::new(false),
             save_every: Duration::MAX,
             observer: &mut Silent,

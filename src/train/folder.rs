@@ -20,8 +20,7 @@
 //!   lock            the process that trains
 //! ```
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
 
@@ -30,6 +29,7 @@ use serde::Deserialize;
 use super::checkpoint;
 use super::disk;
 use super::failure::{Class, Failure};
+use super::lock::{LOCK, lock};
 use super::manifest::{self, Entry, FORMAT, digest};
 use crate::diagnostics::Diagnostic;
 use crate::settings::Length;
@@ -39,7 +39,6 @@ pub use super::record::{FieldInfo, Record};
 pub(super) const RECORD: &str = "run.json";
 const SOURCE: &str = "source.seq";
 const MANIFEST: &str = "manifest";
-const LOCK: &str = "lock";
 
 /// The largest record or source that is read.
 const MAX_BYTES: u64 = 256 << 20;
@@ -368,41 +367,4 @@ fn claim(out: &Path) -> Result<bool, Failure> {
 
 fn make_all(path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).map_err(|e| Failure::io("make the folder", path, &e))
-}
-
-/// Takes the run's lock, and writes this process into it for others to read.
-fn lock(run: &Path) -> Result<File, Failure> {
-    let path = run.join(LOCK);
-    let failed = |e: &std::io::Error| Failure::io("lock", &path, e);
-    if fs::symlink_metadata(&path).is_ok_and(|m| !m.is_file()) {
-        let message = format!("the run's {LOCK} is not a plain file");
-        return Err(Failure::checkpoint("run::damaged", message));
-    }
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|e| failed(&e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let read = file.take(64).read_to_string(&mut text);
-            let pid: Option<u32> = read.ok().and_then(|_| text.trim().parse().ok());
-            let who = pid.map_or("another process".to_string(), |p| format!("process {p}"));
-            let message = format!("{who} is training in this folder");
-            let d = Diagnostic::error("run::locked", message)
-                .help(format!("the folder is {}", run.display()));
-            return Err(Failure::new(Class::Resource, d));
-        }
-        Err(TryLockError::Error(e)) => return Err(failed(&e)),
-    }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.write_all(format!("{}\n", std::process::id()).as_bytes())
-    };
-    write(&mut file).map_err(|e| failed(&e))?;
-    Ok(file)
 }

@@ -31,6 +31,7 @@ mod given;
 pub mod heat;
 pub mod init;
 mod lanes;
+mod lock;
 pub mod log;
 pub mod manifest;
 pub mod metrics;
