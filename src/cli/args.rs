@@ -98,7 +98,7 @@ pub enum Color {
 
 #[derive(Subcommand, Debug)]
 pub enum Verb {
-    /// Says everything that can be known before running.
+    /// Says everything that can be known before running: of the program, and of data up to 8 MiB.
     Check(CheckArgs),
     /// Trains a model; writes a run folder.
     Train(TrainArgs),
@@ -281,7 +281,7 @@ pub struct TrainArgs {
     /// they are.
     #[arg(long, value_name = "N", value_parser = steps)]
     pub max_steps: Option<u64>,
-    /// Takes one step, reports it, and keeps nothing.
+    /// Reads all data, takes one step, reports it, and keeps nothing.
     #[arg(long, conflicts_with = "resume")]
     pub dry_run: bool,
     /// How progress is told on stderr.

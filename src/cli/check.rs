@@ -1,9 +1,10 @@
 //! `seqc check`: everything that can be known before running.
 //!
-//! In: files. Out: diagnostics on stderr, and on stdout what was asked for: the resolved program, the
+//! In: files, and the data they name. Out: diagnostics on stderr, and on stdout what was asked for: the resolved program, the
 //! cost, or with `--json` one object with the keys `ok`, `files` (those without errors), `diagnostics`
 //! and, with `--cost`, `cost` by file and model.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::{CheckArgs, Common};
@@ -12,7 +13,8 @@ use super::filled::filled;
 use super::fix;
 use super::load::{Loaded, base, load};
 use super::{Failure, first_exit_code, ready, render, session, stdout};
-use crate::data::{LoadOptions, probe};
+use crate::data::spec::SourceKind;
+use crate::data::{DataSpec, LoadOptions, is_small, probe};
 use crate::diagnostics::Diagnostic;
 use crate::span::Sources;
 
@@ -31,11 +33,13 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
             let plural = if fixed == 1 { "" } else { "s" };
             eprintln!("{}: {fixed} edit{plural} made", path.display());
         }
+        let mut partly = false;
         let (loaded, exit) = match load(path, common) {
             Ok(mut loaded) => {
                 session::known_bindings(&loaded, &bindings)?;
-                let found = against_data(&mut loaded, path, &bindings);
-                loaded.diagnostics.extend(found);
+                let against = against_data(&mut loaded, path, &bindings);
+                loaded.diagnostics.extend(against.found);
+                partly = against.partly;
                 (Ok(loaded), None)
             }
             Err(failure) => {
@@ -71,7 +75,12 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
         if !common.quiet && !args.resolved && !args.cost && !common.json {
             let n = loaded.models.len();
             let plural = if n == 1 { "" } else { "s" };
-            stdout::line(&format!("{name}: {n} model{plural}, no errors"))?;
+            let of = if partly {
+                " in the beginning of its data"
+            } else {
+                ""
+            };
+            stdout::line(&format!("{name}: {n} model{plural}, no errors{of}"))?;
         }
         files.push(name);
     }
@@ -85,29 +94,53 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
     Ok(code)
 }
 
-/// What the beginnings of the data files already show, for blocks that are sound by themselves.
+/// What was found in the data.
+struct Against {
+    found: Vec<Diagnostic>,
+    /// Only the beginning of some was read.
+    partly: bool,
+}
+
+/// What the data files show, for blocks that are sound by themselves: those that are read in no time as
+/// training reads them, of larger ones the beginning.
 fn against_data(
     loaded: &mut Loaded,
     path: &Path,
-    bindings: &std::collections::BTreeMap<String, std::path::PathBuf>,
-) -> Vec<Diagnostic> {
+    bindings: &BTreeMap<String, std::path::PathBuf>,
+) -> Against {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut partly = false;
     if loaded.diagnostics.iter().any(Diagnostic::is_error) {
-        return Vec::new();
+        return Against { found, partly };
     }
     let base = base(path);
     let options = LoadOptions {
         bindings: bindings.clone(),
         ..LoadOptions::new(&base)
     };
-    let mut found: Vec<Diagnostic> = Vec::new();
+    let mut specs: BTreeMap<&str, DataSpec> = BTreeMap::new();
     for block in &loaded.experiment.trains {
         let Some(data) = loaded.experiment.data(&block.settings.data) else {
             continue;
         };
-        let spec = ready::bound(&data.spec, &options, &mut loaded.sources);
-        let new = probe(&spec, &block.wanted, &options)
-            .into_iter()
-            .chain(session::leaks(loaded, block, &options));
+        let sources = &mut loaded.sources;
+        let spec = specs
+            .entry(&data.spec.name.node)
+            .or_insert_with(|| ready::bound(&data.spec, &options, sources));
+        let mut new = probe(spec, &block.wanted, &options);
+        new.extend(session::leaks(loaded, block, &options));
+        // A file that is not there, or a step that is not built, was told.
+        if new.is_empty() && block.unavailable.is_empty() {
+            match is_small(spec, &options) {
+                true => new.extend(
+                    ready::loaded_as(spec, block, &options)
+                        .err()
+                        .into_iter()
+                        .flatten(),
+                ),
+                false => partly |= !matches!(spec.source.kind, SourceKind::Rows { .. }),
+            }
+        }
         // Two blocks on the same data say the same of it, and the settings may have said it already.
         for d in new {
             let known = found.iter().chain(&loaded.diagnostics);
@@ -119,5 +152,5 @@ fn against_data(
             }
         }
     }
-    found
+    Against { found, partly }
 }

@@ -156,6 +156,14 @@ fn show_without_rival(common: &Common, settings: &TrainSettings, dataset: &Datas
     }
 }
 
+/// What a part is counted in.
+fn unit(dataset: &Dataset) -> &'static str {
+    match dataset.is_long() {
+        true => "step",
+        false => "example",
+    }
+}
+
 fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8, Failure> {
     let Subject {
         loaded,
@@ -168,7 +176,17 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
     let (dataset, run, part) = (*dataset, *run, part(args));
     if dataset.is_empty(part) {
         let message = format!("the part {} is empty", part.name());
-        return Err(Diagnostic::error("data::empty-part", message).into());
+        let d = Diagnostic::error("data::empty-part", message);
+        let others = Part::ALL.into_iter().filter(|p| !dataset.is_empty(*p));
+        let others = others.map(|p| match dataset.len(p) {
+            1 => format!("--on {} has 1 {}", p.name(), unit(dataset)),
+            n => format!("--on {} has {n} {}s", p.name(), unit(dataset)),
+        });
+        let others: Vec<String> = others.collect();
+        return Err(match others.is_empty() {
+            true => d.into(),
+            false => d.help(others.join(", ")).into(),
+        });
     }
     for text in dataset.told_unseen(part).iter().filter(|_| !common.quiet) {
         eprintln!("{text}");

@@ -65,11 +65,19 @@ pub fn dataset(
     })?;
     let mut sources = loaded.sources.clone();
     let spec = bound(&data.spec, options, &mut sources);
-    let failed = |diagnostics| Failure::new(diagnostics, sources.clone());
-    let dataset = Dataset::load(&spec, &block.wanted, options).map_err(failed)?;
+    loaded_as(&spec, block, options).map_err(|found| Failure::new(found, sources))
+}
+
+/// The same of a data block at hand.
+pub fn loaded_as(
+    spec: &DataSpec,
+    block: &TrainBlock,
+    options: &LoadOptions<'_>,
+) -> Result<Dataset, Vec<Diagnostic>> {
+    let dataset = Dataset::load(spec, &block.wanted, options)?;
     let plan = evaluate::epoch_plan(&block.settings, 0);
     let cut = dataset.check_plan(&plan, block.span);
-    cut.map_err(|d| failed(vec![d]))?;
+    cut.map_err(|d| vec![d])?;
     Ok(dataset)
 }
 

@@ -13,7 +13,7 @@ use super::room::{refuse_batch, refuse_weights};
 use super::session::{self, Backend, Compiler};
 use super::{Failure, Within, from_training, opened, render, resumed, shell, stdout};
 use crate::check::settings::TrainBlock;
-use crate::data::{Dataset, LoadOptions};
+use crate::data::{Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{GenerateSettings, Metric};
 use crate::train::folder::{self, Record, RunFolder};
@@ -165,6 +165,8 @@ struct Outcome {
     exit: u8,
     /// The model can write by itself.
     generates: bool,
+    /// There is no validation part.
+    unvalidated: bool,
 }
 
 impl Outcome {
@@ -177,7 +179,12 @@ impl Outcome {
             let program = std::env::args()
                 .next()
                 .map_or_else(|| "seqc".to_string(), |program| shell::quoted(&program));
-            stdout::line(&format!("Run {path}. Next: {program} {verb} {path}"))?;
+            // Without a validation part `eval` has to be told another one.
+            let on = match !self.generates && self.unvalidated {
+                true => " --on train",
+                false => "",
+            };
+            stdout::line(&format!("Run {path}. Next: {program} {verb} {path}{on}"))?;
         }
         Ok(self.exit)
     }
@@ -263,6 +270,7 @@ impl Job<'_> {
                     summary,
                     exit,
                     generates,
+                    unvalidated: self.dataset.is_empty(Part::Valid),
                 })
             }
             Err(failure) => {

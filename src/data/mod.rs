@@ -48,7 +48,7 @@ pub use column::Column;
 pub use dataset::{Dataset, LoadOptions, Newest};
 pub use fit::{Affine, Fit, Fits, Inverse, Prepare, Undo};
 pub use guess::{majority, most_frequent, naive_bayes};
-pub use probe::{header, probe};
+pub use probe::{header, is_small, probe};
 pub use source::text::Text as Piece;
 pub use spec::{DataSpec, Wanted};
 pub use split::Part;

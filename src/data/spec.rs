@@ -158,6 +158,11 @@ impl ColumnExpr {
         }
     }
 
+    /// Whether it, or an expression it is made of, is such.
+    pub fn holds(&self, such: &dyn Fn(&ColumnExpr) -> bool) -> bool {
+        such(self) || self.parts().iter().any(|p| p.holds(such))
+    }
+
     /// The expressions it is made of.
     pub fn parts(&self) -> Vec<&ColumnExpr> {
         match &self.kind {

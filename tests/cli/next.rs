@@ -128,3 +128,24 @@ fn a_setting_or_column_that_is_misspelt_is_not_added() {
         .exits(0);
     assert!(!LINE.contains(" c "));
 }
+
+#[test]
+fn a_run_without_a_validation_part_is_measured_on_another() {
+    let here = tabled(
+        |i| format!("{i},{}", i % 5),
+        "a,b",
+        "  input x : number\n  target y : number\n  predict y = x |> Linear(1)",
+        "  x = column(a)\n  y = column(b)\n  split = parts(100)",
+    );
+    let args = ["train", "m.seq", "--max-steps", "1", "-q"];
+    let ran = here.run(&args).exits(0);
+    assert!(
+        ran.out.ends_with(" eval runs/m-M --on train\n"),
+        "{}",
+        ran.out
+    );
+    here.run(&["eval", "run"])
+        .exits(1)
+        .says("--on train has 40 examples");
+    here.run(&["eval", "run", "--on", "train"]).exits(0);
+}

@@ -291,6 +291,24 @@ fn split(e: &Expr, report: &mut Vec<Diagnostic>) -> Option<Split> {
         );
         return None;
     }
+    let left = 100.0 - sum;
+    if left > 1e-9 {
+        let left = (left * 1e9).round() / 1e9;
+        let [train, valid, test] = shares;
+        let whole = match (valid, test) {
+            (0.0, 0.0) => format!("{train}, {left}"),
+            (_, 0.0) => format!("{train}, {valid}, {left}"),
+            (_, _) => format!("{train}, {valid}, {}", test + left),
+        };
+        report.push(
+            Diagnostic::warning(
+                "setting::unused-share",
+                format!("`parts` leaves {left}% of the data in no part"),
+            )
+            .label(span, format!("{sum}% of it is used"))
+            .help(format!("parts({whole}) uses all of it")),
+        );
+    }
     let by = match (c.get("by"), c.get("stratify")) {
         (Some(_), Some(Checked::Name(column))) => {
             report.push(
