@@ -13,7 +13,7 @@ mod defs;
 mod elaborate;
 pub mod leaks;
 mod names;
-mod operands;
+pub mod operands;
 mod order;
 pub mod print;
 pub mod program;

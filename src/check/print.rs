@@ -162,7 +162,7 @@ impl Model {
     }
 
     /// An expression on one line.
-    fn text(&self, e: &Expr) -> String {
+    pub fn text(&self, e: &Expr) -> String {
         let mut out = String::new();
         self.write(&mut out, e, 0);
         out

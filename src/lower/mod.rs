@@ -8,6 +8,7 @@
 mod expr;
 mod index;
 mod loss;
+mod order;
 mod scan;
 mod used;
 
@@ -78,8 +79,8 @@ pub fn lower(model: &Model, options: Options) -> Result<Func, String> {
         before_scan: None,
         outputs: Vec::new(),
     };
-    for i in 0..model.params.len() {
-        l.param(ParamId(i as u32));
+    for id in order::order(model) {
+        l.param(id);
     }
     for adapter in &model.adapters {
         l.adapted(adapter);

@@ -156,3 +156,19 @@ pub fn scan_at(func: &Func, id: OpId) -> &Scan {
         other => unreachable!("op {} is {other:?}, not a scan", id.0),
     }
 }
+
+/// By op, its place in the order of execution.
+pub fn positions(func: &Func) -> Vec<usize> {
+    fn visit(func: &Func, ops: &[OpId], next: &mut usize, out: &mut [usize]) {
+        for &id in ops {
+            if let OpKind::Scan(scan) = &func.op(id).kind {
+                visit(func, &scan.body.ops, next, out);
+            }
+            out[id.0 as usize] = *next;
+            *next += 1;
+        }
+    }
+    let mut out = vec![0; func.ops.len()];
+    visit(func, &func.body.ops, &mut 0, &mut out);
+    out
+}

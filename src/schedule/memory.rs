@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Def, scan_at};
-use super::place::{Kept, Place, Placed, StackView, grad_of};
-use super::program::{Buffer, BufferId, CarryHome, Elem, Home, View};
+use super::place::{Kept, Place, Placed, StackView};
+use super::program::{Buffer, BufferId, CarryHome, Elem, Home, View, Weights};
+use super::side_by_side::grad_of;
 use super::size;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -18,7 +19,8 @@ pub struct Memory<'a> {
     pub buffers: Vec<Buffer>,
     views: BTreeMap<ValueId, View>,
     kept: BTreeMap<Kept, BufferId>,
-    params: Vec<BufferId>,
+    /// By weight: its own buffer, or its part of one that holds several.
+    params: Vec<View>,
     inputs: Vec<BufferId>,
     /// By output of the function; gradients included.
     outputs: Vec<BufferId>,
@@ -26,7 +28,10 @@ pub struct Memory<'a> {
 
 impl<'a> Memory<'a> {
     /// `shared` says whose memory a value has, where it has none of its own.
-    pub fn new(p: &'a Placed, shared: BTreeMap<ValueId, ValueId>) -> Memory<'a> {
+    pub fn new(
+        p: &'a Placed,
+        shared: BTreeMap<ValueId, ValueId>,
+    ) -> Result<Memory<'a>, Diagnostic> {
         let mut m = Memory {
             p,
             shared,
@@ -38,8 +43,23 @@ impl<'a> Memory<'a> {
             outputs: Vec::new(),
         };
         for (i, w) in p.func.params.iter().enumerate() {
-            let b = m.like(w.value, &w.path, Home::Param(i));
-            m.params.push(b);
+            let run = p.weights.iter().find(|(r, _)| r.range().contains(&i));
+            let view = match run {
+                Some((run, joined)) if run.first == i => {
+                    let name = &p.func.value(*joined).name;
+                    let b = m.like(*joined, name, Home::Param(*run));
+                    m.run(m.whole(b)?, w.value, (*joined, 0), 0)?
+                }
+                Some((run, joined)) => {
+                    let whole = m.whole(m.params[run.first].buffer)?;
+                    m.run(whole, w.value, (*joined, i - run.first), 0)?
+                }
+                None => {
+                    let b = m.like(w.value, &w.path, Home::Param(Weights::one(i)));
+                    m.whole(b)?
+                }
+            };
+            m.params.push(view);
         }
         for (i, input) in p.func.inputs.iter().enumerate() {
             let b = m.like(input.value, &p.func.value(input.value).name, Home::Input(i));
@@ -47,8 +67,22 @@ impl<'a> Memory<'a> {
         }
         let mut results = 0;
         for o in &p.func.outputs {
-            let home = match grad_of(&p.func, &o.role) {
-                Some(w) => Home::Grad(w),
+            let weight = grad_of(&p.func, &o.role);
+            let joined = weight.and_then(|w| {
+                let of = |(run, _): &&(Weights, ValueId)| run.range().contains(&w);
+                p.grads.iter().find(of)
+            });
+            if let Some((run, joined)) = joined {
+                let home = Home::Grad(*run);
+                let b = match m.buffers.iter().position(|b| b.home == home) {
+                    Some(b) => BufferId(b as u32),
+                    None => m.like(*joined, &p.func.value(*joined).name, home),
+                };
+                m.outputs.push(b);
+                continue;
+            }
+            let home = match weight {
+                Some(w) => Home::Grad(Weights::one(w)),
                 None => {
                     results += 1;
                     Home::Output(results - 1)
@@ -57,11 +91,7 @@ impl<'a> Memory<'a> {
             let b = m.like(o.value, &result_name(&o.role), home);
             m.outputs.push(b);
         }
-        m
-    }
-
-    pub fn param(&self, i: usize) -> BufferId {
-        self.params[i]
+        Ok(m)
     }
 
     pub fn input(&self, i: usize) -> BufferId {
@@ -100,7 +130,7 @@ impl<'a> Memory<'a> {
             return Ok(done.clone());
         }
         let view = match self.p.facts.def(v) {
-            Def::Param(i) => self.whole(self.params[i])?,
+            Def::Param(i) => self.params[i].clone(),
             Def::Input(i) => self.whole(self.inputs[i])?,
             Def::Slice(scan, i) => {
                 let from = scan_at(&self.p.func, scan).slices[i].from;
@@ -147,6 +177,10 @@ impl<'a> Memory<'a> {
                 Place::Stack(scan, i) => {
                     let b = self.stack_buffer(scan, i);
                     self.whole(b)?.per_step(0)
+                }
+                Place::Weights(n) => {
+                    let (run, _) = self.p.weights[n];
+                    self.whole(self.params[run.first].buffer)
                 }
                 Place::Output(i) => self.whole(self.outputs[i]),
             },

@@ -32,6 +32,7 @@ pub mod program;
 mod reads;
 mod rows;
 mod share;
+mod side_by_side;
 mod sink;
 mod size;
 mod store;
@@ -93,7 +94,7 @@ fn emit(p: &Placed) -> Result<(Program, Vec<(ir::OpId, usize)>), Diagnostic> {
         p,
         storage: &storage,
         regions: &regions,
-        memory: Memory::new(p, share::share(p, &storage, &regions)),
+        memory: Memory::new(p, share::share(p, &storage, &regions))?,
         clobbered: Vec::new(),
     };
     let tasks = e.region(None)?;
@@ -124,11 +125,9 @@ fn program(
 ) -> Result<Program, Diagnostic> {
     let func = &p.func;
     let mut outputs = Vec::new();
-    let mut grads = BTreeMap::new();
     for (i, o) in func.outputs.iter().enumerate() {
         let buffer = memory.output(i);
-        if let Home::Grad(w) = memory.buffers[buffer.0 as usize].home {
-            grads.insert(w, buffer);
+        if matches!(memory.buffers[buffer.0 as usize].home, Home::Grad(_)) {
             continue;
         }
         let role = match o.role.clone() {
@@ -145,11 +144,9 @@ fn program(
         };
         outputs.push(Port { role, buffer });
     }
-    let params = func.params.iter().enumerate().map(|(i, w)| ParamPort {
+    let params = func.params.iter().map(|w| ParamPort {
         path: w.path.clone(),
         shape: func.shape(w.value).to_vec(),
-        buffer: memory.param(i),
-        grad: grads.get(&i).copied(),
     });
     let params = params.collect();
     let inputs = func.inputs.iter().enumerate().map(|(i, input)| Port {

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::dim::{Dim, DimTable};
     use crate::schedule::program::{
-        Axis, Buffer, Elem, FoldOp, Gemm, GemmAxis, GemmClass, Scan, View,
+        Axis, Buffer, Elem, FoldOp, Gemm, GemmAxis, GemmClass, Scan, View, Weights,
     };
 
     const W: BufferId = BufferId(0);
@@ -79,7 +79,7 @@ mod tests {
 
     /// Vectors of four: a weight, a result, and so many temporaries.
     fn program(temporaries: usize, tasks: Vec<Task>) -> Program {
-        let homes = [Home::Param(0), Home::Output(0)].into_iter();
+        let homes = [Home::Param(Weights::one(0)), Home::Output(0)].into_iter();
         let buffer = |home| Buffer {
             name: "test".to_string(),
             elem: Elem::F32,

@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::edit::Editor;
-use super::facts::{Def, Facts, Site, Use, scan_at};
+use super::facts::{self, Def, Facts, Site, Use, scan_at};
 use super::inline::{is_inline, is_view};
 use super::join::{self, Within};
-use super::program::CarryHome;
+use super::program::{CarryHome, Weights};
+use super::side_by_side;
 use crate::diagnostics::Diagnostic;
-use crate::ir::{Func, OpId, OpKind, OutputRole, TakeWhich, Unary, ValueId};
+use crate::ir::{Func, OpId, OpKind, TakeWhich, Unary, ValueId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -29,6 +30,8 @@ pub enum Place {
     Next(OpId, usize),
     /// A step of the stack of this scan.
     Stack(OpId, usize),
+    /// Weights that lie side by side as they are joined: this run of [`Placed::weights`].
+    Weights(usize),
     Output(usize),
 }
 
@@ -51,6 +54,9 @@ pub struct Placed {
     pub views: BTreeMap<(OpId, usize), StackView>,
     /// The results that are a scan's buffers.
     pub results: BTreeMap<Kept, usize>,
+    /// Weights that are joined as they lie in the arena, and gradients computed so: with the joined value.
+    pub weights: Vec<(Weights, ValueId)>,
+    pub grads: Vec<(Weights, ValueId)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +82,8 @@ pub fn place(func: Func) -> Result<Placed, Diagnostic> {
         views: BTreeMap::new(),
         results: BTreeMap::new(),
         taken: BTreeSet::new(),
+        weights: Vec::new(),
+        grads: Vec::new(),
     };
     let ops = std::mem::take(&mut p.ed.func.body.ops);
     let mut ops = p.region(ops, None);
@@ -84,29 +92,16 @@ pub fn place(func: Func) -> Result<Placed, Diagnostic> {
     let func = p.ed.func;
     let facts = Facts::of(&func);
     Ok(Placed {
-        order: positions(&func),
+        order: facts::positions(&func),
         facts,
         place: p.place,
         carries: p.carries,
         views: p.views,
         results: p.results,
+        weights: p.weights,
+        grads: p.grads,
         func,
     })
-}
-
-fn positions(func: &Func) -> Vec<usize> {
-    fn visit(func: &Func, ops: &[OpId], next: &mut usize, out: &mut [usize]) {
-        for &id in ops {
-            if let OpKind::Scan(scan) = &func.op(id).kind {
-                visit(func, &scan.body.ops, next, out);
-            }
-            out[id.0 as usize] = *next;
-            *next += 1;
-        }
-    }
-    let mut out = vec![0; func.ops.len()];
-    visit(func, &func.body.ops, &mut 0, &mut out);
-    out
 }
 
 struct Placing {
@@ -118,6 +113,8 @@ struct Placing {
     views: BTreeMap<(OpId, usize), StackView>,
     results: BTreeMap<Kept, usize>,
     taken: BTreeSet<Kept>,
+    weights: Vec<(Weights, ValueId)>,
+    grads: Vec<(Weights, ValueId)>,
 }
 
 impl Placing {
@@ -127,6 +124,7 @@ impl Placing {
         for id in ops {
             match self.ed.func.op(id).kind.clone() {
                 OpKind::Concat { .. } if self.shares(id, &within, site) => out.push(id),
+                OpKind::Concat { axis: 0 } if self.side_by_side(id) => out.push(id),
                 OpKind::Concat { .. } => {
                     for i in 0..self.ed.func.op(id).args.len() {
                         let joined = self.ed.func.op(id).results[0];
@@ -185,6 +183,38 @@ impl Placing {
         }
         self.place[joined.0 as usize] = Place::Within(longer, start);
         true
+    }
+
+    /// Whether the parts joined are weights as they lie in the arena, so that the joined value is there already.
+    fn side_by_side(&mut self, id: OpId) -> bool {
+        let joined = self.ed.func.op(id).results[0];
+        if self.place[joined.0 as usize] != Place::Own {
+            return false;
+        }
+        let Some(run) = side_by_side::joined(&self.ed.func, &self.facts, id) else {
+            return false;
+        };
+        if !side_by_side::apart(&self.weights, run) {
+            return false;
+        }
+        self.place[joined.0 as usize] = Place::Weights(self.weights.len());
+        self.weights.push((run, joined));
+        true
+    }
+
+    /// Computes joined gradients where their parts are wanted, if those follow each other in the arena. Gives the
+    /// results that are such parts.
+    fn joined_grads(&mut self, ops: &[OpId]) -> BTreeSet<usize> {
+        let mut done = BTreeSet::new();
+        for part in side_by_side::grads(&self.ed.func, &self.facts, ops) {
+            let place = self.place[part.joined.0 as usize];
+            if self.is_computed(part.joined, None) && place == Place::Own {
+                self.place[part.joined.0 as usize] = Place::Output(part.results[0]);
+                self.grads.push((part.weights, part.joined));
+                done.extend(part.results);
+            }
+        }
+        done
     }
 
     /// Copies arguments that no view can stand for; `wide` says which may repeat.
@@ -338,7 +368,11 @@ impl Placing {
 
     /// Results are computed where the caller wants them, where that is possible.
     fn outputs(&mut self, ops: &mut Vec<OpId>) {
+        let joined = self.joined_grads(ops);
         for i in 0..self.ed.func.outputs.len() {
+            if joined.contains(&i) {
+                continue;
+            }
             let v = self.ed.func.outputs[i].value;
             let kept = match self.facts.def(v) {
                 Def::Stack(id, k) if !self.views.contains_key(&(id, k)) => Some(Kept::Stack(id, k)),
@@ -358,18 +392,5 @@ impl Placing {
             self.ed.func.outputs[i].value = v;
         }
         debug_assert_eq!(self.place.len(), self.ed.func.values.len());
-    }
-}
-
-/// The gradient's weight, by its place in the function's list.
-pub fn grad_of(func: &Func, role: &OutputRole) -> Option<usize> {
-    match role {
-        OutputRole::Grad(path) => func.params.iter().position(|p| &p.path == path),
-        OutputRole::Loss
-        | OutputRole::LossSum(_)
-        | OutputRole::LossCount(_)
-        | OutputRole::Prediction(_)
-        | OutputRole::Named(_)
-        | OutputRole::Carry(_) => None,
     }
 }

@@ -16,7 +16,7 @@ impl fmt::Display for Program {
         let syms: Vec<String> = self.dims.iter().map(|e| e.sym.to_string()).collect();
         let _ = writeln!(out, "plan {} [{}]", self.name, syms.join(" "));
         for b in &self.buffers {
-            let _ = writeln!(out, "{}", buffer_line(b).trim_end());
+            let _ = writeln!(out, "{}", buffer_line(self, b).trim_end());
         }
         if let Ok(p) = peak::peak(self) {
             let _ = writeln!(out, "  peak {p} bytes of temporaries");
@@ -26,7 +26,7 @@ impl fmt::Display for Program {
     }
 }
 
-fn buffer_line(b: &Buffer) -> String {
+fn buffer_line(p: &Program, b: &Buffer) -> String {
     let kind = match b.home {
         Home::Param(_) => "par",
         Home::Input(_) => "in",
@@ -51,6 +51,11 @@ fn buffer_line(b: &Buffer) -> String {
         (from, to) if from == to => write!(line, " task {from}"),
         (from, to) => write!(line, " tasks {from}–{to}"),
     };
+    if let Home::Param(w) | Home::Grad(w) = b.home
+        && let [first, .., last] = &p.params[w.range()]
+    {
+        let _ = write!(line, "; {} to {}", first.path, last.path);
+    }
     line
 }
 

@@ -17,17 +17,37 @@ pub enum Elem {
     I32,
 }
 
+/// Weights that follow each other in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weights {
+    pub first: usize,
+    pub count: usize,
+}
+
+impl Weights {
+    pub fn one(weight: usize) -> Weights {
+        Weights {
+            first: weight,
+            count: 1,
+        }
+    }
+
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.first..self.first + self.count
+    }
+}
+
 /// Who owns a buffer's memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Home {
-    /// The weight of this index, in the canonical arena.
-    Param(usize),
+    /// These weights, in the canonical arena.
+    Param(Weights),
     /// The argument of this index.
     Input(usize),
     /// The result of this index.
     Output(usize),
-    /// The gradient of the weight of this index, in an arena laid out as the weights'.
-    Grad(usize),
+    /// The gradients of these weights, in an arena laid out as the weights'.
+    Grad(Weights),
     /// Temporary memory; buffers whose lives do not overlap may share a slot.
     Temp(usize),
 }
@@ -301,9 +321,6 @@ pub struct Port {
 pub struct ParamPort {
     pub path: String,
     pub shape: Vec<Dim>,
-    pub buffer: BufferId,
-    /// Where its gradient is written, in functions that compute gradients.
-    pub grad: Option<BufferId>,
 }
 
 #[derive(Clone, Debug)]

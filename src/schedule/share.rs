@@ -73,6 +73,6 @@ fn unread(p: &Placed, w: ValueId) -> bool {
     match p.place[w.0 as usize] {
         Place::Own | Place::Part(..) | Place::Stack(..) | Place::Output(_) => true,
         Place::Next(scan, i) => p.carries[&(scan, i)] == CarryHome::History,
-        Place::Init(..) | Place::Within(..) => false,
+        Place::Init(..) | Place::Within(..) | Place::Weights(_) => false,
     }
 }

@@ -40,10 +40,22 @@ pub fn run(p: &Program, data: &Data<'_>) -> Result<Results, String> {
         m.task(task)?;
     }
     let content = |b: BufferId| m.memory[m.place[b.0 as usize]].clone();
-    let grads = p.params.iter().map(|w| w.grad.map_or(Vec::new(), content));
+    let mut grads = vec![Vec::new(); p.params.len()];
+    for (i, b) in p.buffers.iter().enumerate() {
+        if let Home::Grad(run) = b.home {
+            let joined = content(BufferId(i as u32));
+            let mut rest = joined.as_slice();
+            for w in run.range() {
+                let len: i64 = m.sizes(&p.params[w].shape)?.iter().product();
+                let (own, after) = rest.split_at(len as usize);
+                grads[w] = own.to_vec();
+                rest = after;
+            }
+        }
+    }
     Ok(Results {
         outputs: p.outputs.iter().map(|o| content(o.buffer)).collect(),
-        grads: grads.collect(),
+        grads,
     })
 }
 
@@ -100,7 +112,7 @@ impl Machine<'_> {
                     self.place.push(*slot);
                     continue;
                 }
-                Home::Param(i) => self.data.params[*i].clone(),
+                Home::Param(run) => self.data.params[run.range()].concat(),
                 Home::Input(i) => self.data.inputs[*i].clone(),
                 Home::Output(_) | Home::Grad(_) => vec![f64::NAN; n as usize],
             };

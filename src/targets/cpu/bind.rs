@@ -10,7 +10,7 @@ use super::jit::table::too_large;
 use super::roles::{name, role, timed};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, Sym};
-use crate::schedule::program::{self as plan, BufferId, Home, Program};
+use crate::schedule::program::{self as plan, BufferId, Home, Program, Weights};
 use crate::targets::executable::{Arg, Call, Elem, ParamSlot, Signature, Slot};
 
 /// Larger sizes are refused: positions are 32-bit in indices and in random draws.
@@ -33,9 +33,8 @@ pub(super) struct Binding {
     /// Sizes of temporary slots, static sizes replaced.
     pub(super) slots: Vec<Vec<Dim>>,
     buffers: Vec<Bound>,
-    params: Vec<BufferId>,
-    /// Where each weight's gradient is written, with the weight's place.
-    grads: Vec<(Option<BufferId>, std::ops::Range<usize>)>,
+    /// Weights whose gradients nothing writes.
+    unwritten: Vec<usize>,
     inputs: Vec<BufferId>,
     outputs: Vec<BufferId>,
     /// For inputs that are lengths, the time axis' size.
@@ -103,7 +102,6 @@ impl Binding {
             });
         }
         let mut params = Vec::new();
-        let mut grads = Vec::new();
         let mut offset = 0usize;
         for p in &program.params {
             let known = |d: &Dim| {
@@ -121,7 +119,6 @@ impl Binding {
             let end = offset
                 .checked_add(len)
                 .ok_or_else(|| too_large(&Dim::constant(i64::MAX)))?;
-            grads.push((p.grad, offset..end));
             params.push(ParamSlot {
                 path: p.path.clone(),
                 shape,
@@ -130,6 +127,11 @@ impl Binding {
             });
             offset = end;
         }
+        let written = |i: &usize| {
+            let of = |b: &Bound| matches!(b.home, Home::Grad(run) if run.range().contains(i));
+            buffers.iter().any(of)
+        };
+        let unwritten: Vec<usize> = (0..params.len()).filter(|i| !written(i)).collect();
         let slot = |p: &plan::Port| {
             let b = program.buffer(p.buffer);
             Ok(Slot {
@@ -168,12 +170,11 @@ impl Binding {
                     .iter()
                     .map(slot)
                     .collect::<Result<_, Diagnostic>>()?,
-                has_grads: program.params.iter().any(|p| p.grad.is_some()),
+                has_grads: unwritten.len() < program.params.len(),
             },
             slots,
             buffers,
-            params: program.params.iter().map(|p| p.buffer).collect(),
-            grads,
+            unwritten,
             inputs: program.inputs.iter().map(|p| p.buffer).collect(),
             outputs: program.outputs.iter().map(|p| p.buffer).collect(),
             extents,
@@ -325,12 +326,16 @@ impl Binding {
                         None => nothing,
                     }
                 }
-                Home::Param(_) | Home::Input(_) | Home::Output(_) | Home::Grad(_) => nothing,
+                Home::Param(run) => {
+                    let at = self.arena(run);
+                    some(at.len(), call.params[at].as_ptr().cast_mut())
+                }
+                Home::Grad(run) => {
+                    let at = self.arena(run);
+                    some(at.len(), call.grads[at].as_mut_ptr())
+                }
+                Home::Input(_) | Home::Output(_) => nothing,
             });
-        }
-        for (b, slot) in self.params.iter().zip(&self.signature.params) {
-            let p = call.params[slot.offset..].as_ptr().cast_mut();
-            launch.buffers[b.0 as usize] = some(slot.len, p);
         }
         for (b, arg) in self.inputs.iter().zip(call.inputs) {
             launch.buffers[b.0 as usize] = match arg {
@@ -346,16 +351,18 @@ impl Binding {
             }
         }
         if self.signature.has_grads {
-            for (b, range) in &self.grads {
-                let grad = &mut call.grads[range.clone()];
-                match b {
-                    Some(b) => {
-                        launch.buffers[b.0 as usize] = some(grad.len(), grad.as_mut_ptr());
-                    }
-                    None => grad.fill(0.0),
-                }
+            for &weight in &self.unwritten {
+                call.grads[self.arena(Weights::one(weight))].fill(0.0);
             }
         }
+    }
+
+    /// Where these weights are in the arena.
+    fn arena(&self, run: Weights) -> std::ops::Range<usize> {
+        let slots = &self.signature.params[run.range()];
+        let from = slots.first().map_or(0, |s| s.offset);
+        let to = slots.last().map_or(from, |s| s.offset + s.len);
+        from..to
     }
 
     /// Whether output `i` is the memory of its buffer, and not a copy of what another port owns.

@@ -7,7 +7,9 @@
 //! Blocks of k continue the chain through C. So M and N can be split over threads anywhere, with equal bits; K never is.
 //!
 //! **Order.** The loops are those of Goto and van de Geijn ("Anatomy of High-Performance Matrix Multiplication", 2008):
-//! a block of A and a block of B stay in the second-level cache while tiles run over them.
+//! a block of A and a block of B stay in the second-level cache while tiles run over them. Panels
+//! that a scan reads in every step are read every other time from the last to the first where they are [`FEW`]: what the
+//! first-level cache still has is then read before it is lost. (More panels gain nothing, and prefetching loses 1%.)
 
 use std::mem::MaybeUninit;
 
@@ -23,6 +25,12 @@ const KC: usize = 384;
 const KC_DIRECT: usize = 1024;
 /// Columns of a block of a one-shot B: with KC, three quarters of a megabyte.
 const NC: usize = 512;
+/// Says to [`gemm_packed`] that the product is added to what C holds.
+pub(crate) const ACCUMULATE: usize = 1;
+/// Says to [`gemm_packed`] that the last panel comes first, where panels have at most [`FEW`] floats.
+pub(crate) const BACKWARDS: usize = 2;
+/// Four times a first-level cache.
+const FEW: usize = 32 * 1024;
 /// Floats of packed A on the stack.
 const A_STACK: usize = 24 * 1024;
 /// Rows of a block when A is read where it lies.
@@ -48,6 +56,8 @@ struct Right {
     panel: usize,
     ks: usize,
     tiles: TileSet,
+    /// The last panel comes first.
+    back: bool,
 }
 
 /// C and how to begin it.
@@ -95,23 +105,28 @@ unsafe fn block<T: Tiles>(
             accumulate: c.accumulate,
         }
     };
-    let mut column = 0;
-    if let Some(&(panels, wide)) = b.tiles.wide.get(m - 1) {
-        let step = panels * T::NR;
-        while n - column >= step {
-            // SAFETY: rows 0..m and columns column..column + step, whole panels, are in range.
-            unsafe { wide(&tile_args(0, m, column, T::NR)) };
-            column += step;
-        }
-    }
+    // Wide tiles take several panels each, from the first on; single ones take those that are left.
+    let wide = b.tiles.wide.get(m - 1).filter(|(p, _)| p * T::NR <= n);
+    let (step, wides) = wide.map_or((0, 0), |(p, _)| (p * T::NR, n / (p * T::NR)));
+    let turns = wides + (n - wides * step).div_ceil(T::NR);
+    let place = |nth: usize| match if b.back { turns - 1 - nth } else { nth } {
+        n if n < wides => (n * step, true),
+        n => (wides * step + (n - wides) * T::NR, false),
+    };
     // Equal row blocks where the place of a block is free; packed blocks are MR rows each.
     let blocks = m.div_ceil(T::MR);
     let start = |i: usize| match a {
         Left::Strided { .. } => m * i / blocks,
         Left::Blocks { .. } => m.min(i * T::MR),
     };
-    while column < n {
-        let width = T::NR.min(n - column);
+    for nth in 0..turns {
+        let (at, is_wide) = place(nth);
+        if let Some((_, wide)) = wide.filter(|_| is_wide) {
+            // SAFETY: rows 0..m and columns at..at + step, whole panels, are in range.
+            unsafe { wide(&tile_args(0, m, at, T::NR)) };
+            continue;
+        }
+        let width = T::NR.min(n - at);
         let vectors = width.div_ceil(T::LANES);
         for i in 0..blocks {
             let (row, end) = (start(i), start(i + 1));
@@ -119,19 +134,20 @@ unsafe fn block<T: Tiles>(
             soon.iter_mut().for_each(Soon::ask);
             if c.accumulate {
                 // A tile's chains wait for what C holds.
-                let (next, at) = match i + 1 < blocks {
-                    true => (i + 1, column),
-                    false => (0, column + T::NR),
+                let next = match i + 1 < blocks {
+                    true => Some((i + 1, at)),
+                    false => (nth + 1 < turns).then(|| (0, place(nth + 1).0)),
                 };
-                for row in (start(next)..start(next + 1)).filter(|_| at < n) {
-                    let first = c.ptr.wrapping_add(row * c.rs + at);
-                    (0..T::NV).for_each(|v| prefetch(first.wrapping_add(v * T::LANES)));
+                if let Some((next, at)) = next {
+                    for row in start(next)..start(next + 1) {
+                        let first = c.ptr.wrapping_add(row * c.rs + at);
+                        (0..T::NV).for_each(|v| prefetch(first.wrapping_add(v * T::LANES)));
+                    }
                 }
             }
-            // SAFETY: rows row..end and columns column..column + width are in range.
-            unsafe { tile(&tile_args(row, end - row, column, width)) };
+            // SAFETY: rows row..end and columns at..at + width are in range.
+            unsafe { tile(&tile_args(row, end - row, at, width)) };
         }
-        column += T::NR;
     }
 }
 
@@ -247,12 +263,13 @@ unsafe fn empty_product(m: usize, n: usize, c: *mut f32, c_rs: usize, accumulate
     }
 }
 
-/// C (+)= A·B with B packed by [`pack_b`] in panels of `T::NR`, or where `HALVES` by [`pack_b_halves`].
+/// C (+)= A·B with B packed by [`pack_b`] in panels of `T::NR`, or where `HALVES` by [`pack_b_halves`]; `how` is a sum of
+/// [`ACCUMULATE`] and [`BACKWARDS`].
 ///
 /// # Safety
 ///
 /// The machine has the instructions of `T`. A is readable at `a + i·a_rs + p·a_ks` for i < m, p < k; `packed` holds a
-/// k×n matrix so packed; C is writable (readable if `accumulate`) at `c + i·c_rs + j` for i < m, j < n. C overlaps neither
+/// k×n matrix so packed; C is writable (readable if added to) at `c + i·c_rs + j` for i < m, j < n. C overlaps neither
 /// of the others.
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
@@ -265,11 +282,12 @@ pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
     packed: *const f32,
     c: *mut f32,
     c_rs: usize,
-    accumulate: bool,
+    how: usize,
 ) {
     if m == 0 || n == 0 {
         return;
     }
+    let accumulate = how & ACCUMULATE != 0;
     let (ks, tiles) = match HALVES {
         true => (T::NR / 2, T::HALVES),
         false => (T::NR, T::FLOATS),
@@ -279,6 +297,7 @@ pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
         panel: k * ks,
         ks,
         tiles,
+        back: how & BACKWARDS != 0 && n * k <= FEW,
     };
     let out = Out {
         ptr: c,
@@ -341,6 +360,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             panel: T::NR,
             ks: b_ks,
             tiles: T::FLOATS,
+            back: false,
         };
         let out = Out {
             ptr: c,
@@ -358,6 +378,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
                 panel: k * T::NR,
                 ks: T::NR,
                 tiles: T::FLOATS,
+                back: false,
             };
             let out = Out {
                 ptr: c.wrapping_add(n0),

@@ -3,6 +3,7 @@
 mod halves;
 
 use crate::philox::{Place, Stream};
+use crate::targets::cpu::gemm::{ACCUMULATE, BACKWARDS};
 use crate::targets::cpu::isa::Isa;
 use crate::targets::cpu::kernels::{GemmPacked, Kernels};
 
@@ -133,6 +134,8 @@ unsafe fn by_parts(
     panel: &dyn Fn(usize) -> *const f32,
 ) -> Vec<f32> {
     let mut c = x.c.clone();
+    // The order of panels shall change nothing: for every other number of rows it is the other.
+    let how = case.m % 2 * BACKWARDS + usize::from(case.accumulate) * ACCUMULATE;
     for rows in parts(case.m, m_cuts) {
         for columns in parts(case.n, n_cuts) {
             assert_eq!(columns.start % kernels.nr, 0);
@@ -148,7 +151,7 @@ unsafe fn by_parts(
                     panel(columns.start),
                     c.as_mut_ptr().add(rows.start * case.c_rs + columns.start),
                     case.c_rs,
-                    case.accumulate.into(),
+                    how,
                 );
             }
         }

@@ -32,8 +32,9 @@ pub type PackB = unsafe extern "C" fn(usize, usize, *const f32, usize, usize, *m
 /// As [`PackB`]; `dst` is writable for [`Kernels::packed_halves_len`] words.
 pub type PackBHalves = unsafe extern "C" fn(usize, usize, *const f32, usize, usize, *mut u32);
 
-/// `(m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate)`: C[m, n] = A·B, or += where `accumulate` is not 0; element
-/// (i, p) of A at `a + i·a_rs + p·a_ks`, (i, j) of C at `c + i·c_rs + j`; B packed by [`PackB`].
+/// `(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how)`: C[m, n] = A·B, or += where `how` has [`gemm::ACCUMULATE`]; element
+/// (i, p) of A at `a + i·a_rs + p·a_ks`, (i, j) of C at `c + i·c_rs + j`; B packed by [`PackB`], its panels read from the
+/// last to the first where `how` has [`gemm::BACKWARDS`].
 ///
 /// # Safety
 ///
@@ -278,11 +279,9 @@ macro_rules! kernels {
                 }
                 fn gemm_packed(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,
-                    c: *mut f32, c_rs: usize, accumulate: usize
+                    c: *mut f32, c_rs: usize, how: usize
                 ) {
-                    gemm::gemm_packed::<S, false>(
-                        m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate != 0,
-                    )
+                    gemm::gemm_packed::<S, false>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how)
                 }
                 fn pack_b_halves(
                     k: usize, n: usize, b: *const f32, b_ks: usize, b_cs: usize, dst: *mut u32
@@ -293,11 +292,9 @@ macro_rules! kernels {
                 }
                 fn gemm_packed_halves(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,
-                    c: *mut f32, c_rs: usize, accumulate: usize
+                    c: *mut f32, c_rs: usize, how: usize
                 ) {
-                    gemm::gemm_packed::<S, true>(
-                        m, n, k, a, a_rs, a_ks, packed, c, c_rs, accumulate != 0,
-                    )
+                    gemm::gemm_packed::<S, true>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how)
                 }
                 fn gemm(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, b: *const f32, b_ks: usize,

@@ -134,13 +134,11 @@ impl Build {
 
     fn weight(&mut self, path: &str, shape: &[Dim], grad: bool) -> (BufferId, Option<BufferId>) {
         let i = self.program.params.len();
-        let buffer = self.buffer(path, Elem::F32, shape, Home::Param(i));
-        let grad = grad.then(|| self.buffer(path, Elem::F32, shape, Home::Grad(i)));
+        let buffer = self.buffer(path, Elem::F32, shape, Home::Param(Weights::one(i)));
+        let grad = grad.then(|| self.buffer(path, Elem::F32, shape, Home::Grad(Weights::one(i))));
         self.program.params.push(ParamPort {
             path: path.to_string(),
             shape: shape.to_vec(),
-            buffer,
-            grad,
         });
         (buffer, grad)
     }

@@ -18,6 +18,7 @@ use super::table::{Cell, Table};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 use crate::schedule::program::{Gemm, GemmAxis, GemmClass};
+use crate::targets::cpu::gemm::{ACCUMULATE, BACKWARDS};
 
 /// An index of the product as the kernel's operands see it.
 #[derive(Clone, Debug)]
@@ -324,7 +325,7 @@ impl<'a, 'x, 'f> Emitter<'a, 'x, 'f> {
         let asm = &mut *self.asm;
         let rows = asm.b.ins().isub(m.to, m.from);
         let columns = asm.b.ins().isub(n.to, n.from);
-        let accumulate = asm.int(accumulate);
+        let (how, accumulate) = (accumulate, asm.int(accumulate));
         let left = [rows, columns, k.to, a, m.elements[0], k.elements[0]];
         let out = [c, m.elements[2], accumulate];
         let direct = [b, k.elements[1], n.elements[1]];
@@ -339,9 +340,14 @@ impl<'a, 'x, 'f> Emitter<'a, 'x, 'f> {
         );
         asm.b.ins().brif(panels.used, packed, &[], plain, &[]);
         asm.b.switch_to_block(packed);
+        // Every other step of a scan goes through the panels backwards, as long as a cache has the last of them.
+        let odd = asm.b.ins().band_imm_s(asm.params.time, 1);
+        let back = asm.b.ins().imul_imm_s(odd, BACKWARDS as i64);
+        let how = asm.b.ins().iadd_imm_s(back, how * ACCUMULATE as i64);
+        let turned = [c, m.elements[2], how];
         let kernels = [calls::GEMM_PACKED, calls::GEMM_PACKED_HALVES];
         panels.call(asm, [block, n.from, k.to], kernels, &|at| {
-            [&left[..], &[at], &out].concat()
+            [&left[..], &[at], &turned].concat()
         })?;
         asm.b.ins().jump(done, &[]);
         asm.b.switch_to_block(plain);
