@@ -137,6 +137,8 @@ pub fn compile_on(
         made: false,
         ready: None,
         plans: Vec::new(),
+        small: false,
+        ended: None,
         cells: Vec::new(),
         own,
         ahead: compiled.ahead,
@@ -177,6 +179,10 @@ pub struct CpuExecutable {
     /// Sizes that the three below and the places in `launch` are for; none before the first call.
     ready: Option<Vec<i64>>,
     plans: Vec<Plan>,
+    /// Whether some of them divide their step only among workers that wait.
+    small: bool,
+    /// When the last call ended, where that matters.
+    ended: Option<Instant>,
     cells: Vec<i64>,
     /// The cells of scratch and counters, which each worker has its own of.
     own: [Option<usize>; 2],
@@ -235,6 +241,7 @@ impl CpuExecutable {
 
     fn run_steps(&mut self) {
         self.apart[0] = self.apart[0].saturating_sub(1);
+        self.pool.rouse(self.ended);
         for (number, (step, plan)) in self.steps.iter().zip(&self.plans).enumerate() {
             let began = self.clocks.as_ref().map(|_| Instant::now());
             if let Kind::Pack(panel) = step.kind
@@ -246,6 +253,7 @@ impl CpuExecutable {
                 continue;
             }
             let (tables, code) = (&self.tables, step.run);
+            let awake = self.pool.is_awake();
             let run = |worker: usize, workers: usize| {
                 let Some([r0, r1, c0, c1]) = plan.share(worker, workers) else {
                     return;
@@ -256,7 +264,7 @@ impl CpuExecutable {
                 // on entry, and live until the call returns. Shares are disjoint and inside the extents.
                 unsafe { code(table, 0, r0, r1, c0, c1) };
             };
-            if let Some(course) = plan.course.as_ref().filter(|_| self.apart[0] == 0) {
+            if let Some(course) = plan.course(awake).filter(|_| self.apart[0] == 0) {
                 self.barrier.reset();
                 let (barrier, slots) = (&self.barrier, self.table.slots());
                 let counters = self.table.cells().iter().position(|c| *c == Cell::Counters);
@@ -273,12 +281,12 @@ impl CpuExecutable {
                 });
                 let crowded = self.barrier.was_late() && !self.always_divide;
                 self.apart = course::apart(self.apart[1], crowded);
-            } else if plan.workers == 1 {
+            } else if plan.workers(awake) == 1 {
                 run(0, 1);
             } else {
                 // Inside another job of a pool there is one worker.
                 self.pool.run(&|worker, all| {
-                    let workers = plan.workers.min(all);
+                    let workers = plan.workers(awake).min(all);
                     if worker < workers {
                         run(worker, workers);
                     }
@@ -291,6 +299,7 @@ impl CpuExecutable {
             }
         }
         self.made = self.held;
+        self.ended = self.small.then(Instant::now);
     }
 
     /// Steps for which a scan makes its products at a time; 0 where they are made before it.
@@ -299,7 +308,7 @@ impl CpuExecutable {
         let mut steps = self.steps.iter().zip(&self.plans);
         let scan = steps.find(|(s, _)| !s.pack() && s.place[0] == a.scan);
         match scan {
-            Some((_, plan)) if plan.course.is_none() => a.window(plan.workers, &value),
+            Some((_, plan)) if plan.course(true).is_none() => a.window(plan.workers(true), &value),
             Some(_) | None => 0,
         }
     }
@@ -322,6 +331,7 @@ impl CpuExecutable {
         let together = all > 1 && (always || self.pool.spins());
         let plan = |s: &Step| Plan::of(s, &value, all, always, together);
         self.plans = self.steps.iter().map(plan).collect();
+        self.small = self.plans.iter().any(Plan::is_small);
         let windows: Vec<usize> = self.ahead.iter().map(|a| self.window(a)).collect();
         let left_out = self.steps.iter().map(|s| {
             let mut ahead = self.ahead.iter().zip(&windows);

@@ -8,8 +8,12 @@ use super::jit::step::{Kind, Split, Step};
 use super::share::share;
 use crate::dim::Sym;
 
-/// Work of less than this many nanoseconds is not worth another worker.
-const WORKER_NS: f64 = 30_000.0;
+/// Work of less than this many nanoseconds is not worth waking another worker.
+const WAKE_NS: f64 = 30_000.0;
+/// Work of less than this many is not worth another worker that waits for it; and what dividing a scan by columns has
+/// to gain then.
+const SHARE_NS: f64 = 2_000.0;
+const MEETING_NS: f64 = 500.0;
 
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -18,10 +22,12 @@ pub(super) struct Plan {
     row_grain: usize,
     column_grain: usize,
     by_rows: bool,
-    /// Workers that it is worth.
-    pub(super) workers: usize,
+    /// Workers that it is worth: where they sleep, and where they wait.
+    workers: [usize; 2],
     /// The step divided within each time, where that is better than by rows.
-    pub(super) course: Option<Course>,
+    course: Option<Course>,
+    /// Whether that is so where workers have to be woken.
+    wakes: bool,
 }
 
 impl Plan {
@@ -42,35 +48,52 @@ impl Plan {
         let grain = |s: &Option<Split>| s.as_ref().map(|s| s.grain);
         let (row_grain, column_grain) = (grain(&step.task.rows), grain(&step.task.columns));
         let work = step.task.work.nanoseconds(value);
-        let workers = match always {
+        let workers = [WAKE_NS, SHARE_NS].map(|least| match always {
+            _ if rows == 0 && columns == 0 => 1,
             true => all,
-            false => ((work / WORKER_NS) as usize).clamp(1, all),
-        };
+            false if together => ((work / least) as usize).clamp(1, all),
+            false => ((work / WAKE_NS) as usize).clamp(1, all),
+        });
         let parts = |n: usize, grain: Option<usize>| grain.map_or(0, |g| n.div_ceil(g));
-        let course = match &step.kind {
+        let (course, wakes) = match &step.kind {
             Kind::Scan(Some(s)) if together => {
                 let [by_rows, by_columns] = course::costs(s, value, all);
-                let worth = match always {
+                let worth = [WAKE_NS, MEETING_NS].map(|least| match always {
                     true => rows < 2 * all,
-                    false => by_columns + WORKER_NS < by_rows,
-                };
-                worth.then(|| Course::of(s, value, all)).flatten()
+                    false => by_columns + least < by_rows,
+                });
+                let course = worth[1].then(|| Course::of(s, value, all)).flatten();
+                (course, worth[0])
             }
-            Kind::Scan(_) | Kind::Loop | Kind::Gemm | Kind::Pack(_) | Kind::Routine => None,
+            Kind::Scan(_) | Kind::Loop | Kind::Gemm | Kind::Pack(_) | Kind::Routine => {
+                (None, false)
+            }
         };
         Plan {
-            by_rows: parts(rows, row_grain) >= parts(columns, column_grain).min(workers),
-            workers: if rows == 0 && columns == 0 {
-                1
-            } else {
-                workers
-            },
+            by_rows: parts(rows, row_grain) >= parts(columns, column_grain).min(workers[1]),
+            workers,
             rows,
             columns,
             row_grain: row_grain.unwrap_or(1),
             column_grain: column_grain.unwrap_or(1),
             course,
+            wakes,
         }
+    }
+
+    /// Workers for a division by rows or columns; `awake` if they wait for work.
+    pub(super) fn workers(&self, awake: bool) -> usize {
+        self.workers[usize::from(awake)]
+    }
+
+    /// The step divided within each time, where that is better than by rows.
+    pub(super) fn course(&self, awake: bool) -> Option<&Course> {
+        self.course.as_ref().filter(|_| awake || self.wakes)
+    }
+
+    /// Whether it is divided only among workers that wait.
+    pub(super) fn is_small(&self) -> bool {
+        self.workers[0] < self.workers[1] || self.course.is_some() && !self.wakes
     }
 
     /// `[row_lo, row_hi, column_lo, column_hi]` of a worker; `None` where nothing is left for it.

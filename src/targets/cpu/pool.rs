@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-/// How long a waiting thread spins before it parks.
-const SPIN: Duration = Duration::from_micros(40);
+/// How long a waiting thread spins before it parks. A training step of a small model is shorter.
+const SPIN: Duration = Duration::from_micros(200);
 
 /// A job as the workers see it; its true lifetime ends when [`Pool::run`] returns.
 type Job = &'static (dyn Fn(usize, usize) + Sync);
@@ -152,6 +152,18 @@ impl Pool {
         }
     }
 
+    /// Whether every worker is at work or spins, so that one more job costs next to nothing.
+    pub(super) fn is_awake(&self) -> bool {
+        !self.shared.parked.iter().any(|p| p.load(SeqCst))
+    }
+
+    /// Lets workers spin again where the last call ended just now: then more follow, with jobs too small to wake them.
+    pub(super) fn rouse(&self, ended: Option<Instant>) {
+        if !self.is_awake() && ended.is_some_and(|e| e.elapsed() < self.shared.spin) {
+            self.wake();
+        }
+    }
+
     fn wake(&self) {
         for (parked, thread) in self.shared.parked.iter().zip(&self.threads) {
             if parked.load(SeqCst) {
@@ -189,15 +201,14 @@ impl Shared {
 
     /// Waits for a job past the `seen`-th, as thread `index`.
     fn await_round(&self, seen: usize, index: usize) {
-        if spin_until(self.spin, || self.round.load(SeqCst) != seen) {
-            return;
+        while !spin_until(self.spin, || self.round.load(SeqCst) != seen) {
+            // Either this thread sees the new round, or the caller, who raises it first, sees this flag and unparks.
+            self.parked[index].store(true, SeqCst);
+            if self.round.load(SeqCst) == seen {
+                thread::park();
+            }
+            self.parked[index].store(false, SeqCst);
         }
-        // Either this thread sees the new round, or the caller, who raises it first, sees this flag and unparks.
-        self.parked[index].store(true, SeqCst);
-        while self.round.load(SeqCst) == seen {
-            thread::park();
-        }
-        self.parked[index].store(false, SeqCst);
     }
 }
 
@@ -324,6 +335,25 @@ mod tests {
             });
             assert_eq!(done.load(SeqCst), 2);
         }
+    }
+
+    #[test]
+    fn roused_workers_wait_for_a_while_and_park_again() {
+        // No timing is asked for: each state has only to come.
+        let comes = |state: &dyn Fn() -> bool| spin_until(Duration::from_secs(60), state);
+        let pool = Pool::with_spin(2, Duration::from_millis(1));
+        for _ in 0..3 {
+            assert!(comes(&|| !pool.is_awake()));
+            assert!(comes(&|| {
+                pool.rouse(Some(Instant::now()));
+                pool.is_awake()
+            }));
+        }
+        let done = AtomicUsize::new(0);
+        pool.run(&|_, _| {
+            done.fetch_add(1, SeqCst);
+        });
+        assert_eq!(done.load(SeqCst), 2);
     }
 
     #[test]
