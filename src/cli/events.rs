@@ -21,7 +21,7 @@ pub fn json(event: &Event<'_>) -> Option<Value> {
             "trained": trained, "total_steps": total_steps, "steps_an_epoch": steps_an_epoch,
             "step": step,
         }),
-        Event::Notice(text) => json!({ "event": "notice", "text": text }),
+        Event::Preparing(text) | Event::Notice(text) => json!({ "event": "notice", "text": text }),
         Event::Step(s) => json!({
             "event": "step", "step": s.step, "epoch": s.epoch, "loss": s.loss, "rate": s.rate,
             "grad_norm": s.grad_norm, "items": s.items, "seconds": s.seconds,

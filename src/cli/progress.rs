@@ -24,6 +24,8 @@ const SAMPLE_LINES: usize = 8;
 
 pub struct Progress {
     quiet: bool,
+    /// Not even what takes long before the first step is told.
+    mute: bool,
     format: LogFormat,
     bar: Option<ProgressBar>,
     metrics: Vec<Metric>,
@@ -46,7 +48,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(quiet: bool, format: LogFormat, settings: &TrainSettings) -> Progress {
+    /// `quiet` of all but what takes long before the first step, `mute` of that too.
+    pub fn new(quiet: bool, mute: bool, format: LogFormat, settings: &TrainSettings) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let text = format == LogFormat::Text;
         let bar = (terminal && text && !quiet).then(|| {
@@ -60,6 +63,7 @@ impl Progress {
         });
         Progress {
             quiet,
+            mute,
             format,
             bar,
             metrics: settings.metrics.clone(),
@@ -119,7 +123,8 @@ impl Progress {
                 self.first = false;
                 self.shown = (Instant::now(), s.step);
             }
-            Event::Notice(_)
+            Event::Preparing(_)
+            | Event::Notice(_)
             | Event::Validating
             | Event::Validated { .. }
             | Event::Samples { .. }
@@ -229,6 +234,17 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event<'_>) {
+        let quiet = self.quiet;
+        if matches!(event, Event::Preparing(_)) {
+            self.quiet = self.mute;
+        }
+        self.tell(event);
+        self.quiet = quiet;
+    }
+}
+
+impl Progress {
+    fn tell(&mut self, event: &Event<'_>) {
         if self.format == LogFormat::Json {
             self.object(event);
             return;
@@ -259,7 +275,7 @@ impl Observer for Progress {
                     folder.display()
                 ));
             }
-            Event::Notice(text) => self.line(text),
+            Event::Preparing(text) | Event::Notice(text) => self.line(text),
             Event::Step(s) => self.step(s),
             Event::Validating | Event::Saved { .. } | Event::Used { .. } => {}
             Event::Validated {

@@ -17,18 +17,24 @@ const COPIES: u128 = 4;
 
 /// Weights that do not fit are refused before anything is compiled for them.
 pub fn refuse_weights(params: &[ParamSpec], settings: &TrainSettings) -> Result<(), Failure> {
+    refuse_beyond(held(params), &format!("the weights of {}", settings.model))
+}
+
+/// Bytes of all copies of the weights.
+fn held(params: &[ParamSpec]) -> u128 {
     let elements = params.iter().map(|p| {
         let sizes = p.shape.iter().map(|n| *n as u128);
         sizes.fold(1u128, u128::saturating_mul)
     });
     let elements = elements.fold(0u128, u128::saturating_add);
-    let needed = elements.saturating_mul(4 * COPIES);
-    refuse_beyond(needed, &format!("the weights of {}", settings.model))
+    elements.saturating_mul(4 * COPIES)
 }
 
-/// A step of training that does not fit is refused before a folder is made for the run.
+/// A step of training that does not fit beside the weights is refused before a folder is made for the
+/// run and before weights are drawn.
 pub fn refuse_batch(
     train: &dyn Executable,
+    params: &[ParamSpec],
     dataset: &Dataset,
     settings: &TrainSettings,
 ) -> Result<(), Failure> {
@@ -41,7 +47,8 @@ pub fn refuse_batch(
         let sizes = sizes.collect::<Option<Vec<usize>>>();
         peak = peak.max(sizes.and_then(|s| train.peak_bytes(&s)).unwrap_or(0));
     }
-    refuse_beyond(peak.into(), "a step of training")
+    let needed = held(params).saturating_add(peak.into());
+    refuse_beyond(needed, "the weights and a step of training")
 }
 
 fn refuse_beyond(needed: u128, what: &str) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ use crate::check::settings::TrainBlock;
 use crate::data::{Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::settings::{GenerateSettings, Metric};
+use crate::train::failure::Class;
 use crate::train::folder::{self, Record, RunFolder};
 use crate::train::observe::{End, Summary};
 use crate::train::plan::{Plan, Start};
@@ -231,13 +232,14 @@ impl Job<'_> {
         let part = settings.accumulate > 1;
         let functions = compiler.functions(predictions, generates, settings.window, part);
         let functions = functions.within(sources)?;
-        refuse_batch(functions.train.start.as_ref(), self.dataset, settings)?;
+        let train = functions.train.start.as_ref();
+        refuse_batch(train, &params, self.dataset, settings)?;
         let slow = long_attention(&model, self.block, self.dataset);
         render::show(slow.as_slice(), sources, self.common);
         let folder = folder()?;
         let path = folder.path().to_path_buf();
         let interrupt = Interrupt::watch()?;
-        let mut progress = Progress::new(self.silent, self.format, settings);
+        let mut progress = Progress::new(self.silent, self.common.quiet, self.format, settings);
         let start = settings.weights.as_ref().map_or(Start::Initial, |w| {
             Start::Weights(folder.record.base.join(w))
         });
@@ -278,6 +280,14 @@ impl Job<'_> {
                 if let Some(fresh) = fresh.filter(|_| !progress.has_begun()) {
                     fresh.remove(&path);
                 }
+                let exit = match failure.class {
+                    Class::Interrupted => interrupt.exit_code(),
+                    _ => failure.exit_code(),
+                };
+                let failure = Failure {
+                    exit: Some(exit),
+                    ..Failure::from(failure)
+                };
                 Err(failure).within(sources)
             }
         }

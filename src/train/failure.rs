@@ -21,6 +21,8 @@ pub enum Class {
     Checkpoint = 4,
     /// A loss, gradient or weight that is not a finite number.
     NonFinite = 5,
+    /// A signal before there was anything to save; which one decides the command's exit code.
+    Interrupted = 130,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -37,6 +37,8 @@ pub enum Event<'a> {
         /// Steps done before, where a run is resumed.
         step: u64,
     },
+    /// What goes on before the first step, where it takes long.
+    Preparing(String),
     /// Something to know that is no error, such as that a resumed run has no checkpoint yet.
     Notice(String),
     /// After every update.

@@ -137,7 +137,16 @@ impl<'a> Run<'a> {
                 (weights, carried, progress)
             }
             None => {
-                let mut weights = init::arena(&signature, plan.params, settings, plan.threads);
+                if let Some(told) = init::long(&signature, plan.params, settings) {
+                    plan.observer.event(&Event::Preparing(told));
+                }
+                let (params, threads, stop) = (plan.params, plan.threads, plan.interrupt);
+                let drawn = init::arena(&signature, params, settings, threads, stop);
+                let Some(mut weights) = drawn else {
+                    let message = "interrupted before the first step: nothing was trained";
+                    let d = Diagnostic::error("run::interrupted", message);
+                    return Err(Failure::new(Class::Interrupted, d));
+                };
                 if let Start::Weights(path) = &plan.start {
                     let told =
                         begin::begin(path, &mut weights, slots, plan.params, settings, dataset)?;

@@ -196,6 +196,46 @@ fn a_signal_saves_and_gives_its_exit_code() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_drawing_of_weights() {
+    use std::io::{BufRead, BufReader};
+
+    let here = Here::new();
+    let wide = LINE
+        .replace("Linear(1)", "Linear(4000) |> Linear(4000) |> Linear(1)")
+        .replace(
+            "  metrics   = [mae]",
+            "  params \"*\" { init = orthogonal }",
+        );
+    here.write("wide.seq", &wide);
+    let runs = [
+        (libc::SIGTERM, 143, "--dry-run"),
+        (libc::SIGINT, 130, "--max-steps=1"),
+    ];
+    for (signal, code, how) in runs {
+        let mut child = here
+            .command(&["train", "wide.seq", how])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("seqc starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        assert!(
+            first.starts_with("drawing the initial weights") && first.contains("[4000, 4000]"),
+            "{first}"
+        );
+        // SAFETY: the process is our child and has not been waited for, so its id is its own.
+        let sent = unsafe { libc::kill(child.id() as libc::pid_t, signal) };
+        assert_eq!(sent, 0);
+        let rest: Vec<String> = lines.map_while(Result::ok).collect();
+        assert_eq!(child.wait().expect("ends").code(), Some(code), "{rest:?}");
+        assert!(rest[0].contains("run::interrupted"), "{rest:?}");
+        assert!(!here.has("runs"));
+    }
+}
+
 #[test]
 fn check_tells_programs_what_it_tells_people() {
     let here = Here::new();

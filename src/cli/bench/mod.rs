@@ -17,6 +17,8 @@ mod kernels;
 mod report;
 mod steps;
 
+use std::sync::atomic::AtomicBool;
+
 use super::args::Common;
 use super::load::{Loaded, base, load};
 use super::ready::{dataset, refuse_unavailable};
@@ -173,7 +175,9 @@ impl<'a> Bench<'a> {
     /// The weights a run starts from.
     fn weights(&self, signature: &Signature) -> Vec<f32> {
         let threads = self.backend.threads();
-        init::arena(signature, &self.params, &self.settings, threads)
+        // Signals end a benchmark at once.
+        let go_on = AtomicBool::new(false);
+        init::arena(signature, &self.params, &self.settings, threads, &go_on).unwrap_or_default()
     }
 
     fn build(&self) -> Build {

@@ -46,7 +46,7 @@ impl Bench<'_> {
             ..Options::EVALUATE
         };
         let evaluate = compiler.later(options);
-        refuse_batch(train.start.as_ref(), self.dataset, settings)?;
+        refuse_batch(train.start.as_ref(), &self.params, self.dataset, settings)?;
         let sizes = self.sizes(train.start.signature());
         let functions = Functions {
             train,
@@ -190,7 +190,8 @@ impl Observer for Stopwatch<'_> {
                 }
             }
             Event::Step(report) => self.step(report),
-            Event::Notice(_)
+            Event::Preparing(_)
+            | Event::Notice(_)
             | Event::Validating
             | Event::Validated { .. }
             | Event::Samples { .. }

@@ -4,6 +4,7 @@ mod beam;
 mod checkpoint;
 mod folder;
 mod generate;
+mod init;
 mod metrics;
 mod models;
 mod run;
