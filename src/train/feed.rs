@@ -19,6 +19,8 @@ pub struct Feed {
     roles: Vec<Role>,
     outputs: Vec<Vec<f32>>,
     zeros: Vec<f32>,
+    /// By input, the numbers of its steps, where it takes them.
+    numbers: Vec<Vec<i32>>,
     known: Known,
 }
 
@@ -33,6 +35,17 @@ struct Known {
     lens: Vec<usize>,
 }
 
+impl Known {
+    /// Whether it is of the function with this signature, and of sizes like the batch's.
+    fn holds(&self, place: usize, signature: &Signature, batch: &Batch) -> bool {
+        let names = &signature.sizes;
+        let same = |(s, n): (&Sym, &usize)| batch.size(s.name()) == Some(*n);
+        self.signature == place
+            && names.len() == self.sizes.len()
+            && names.iter().zip(&self.sizes).all(same)
+    }
+}
+
 impl Feed {
     /// Calls `function` on a batch. `grads` is as long as the arena where it has gradients.
     pub fn run(
@@ -45,9 +58,9 @@ impl Feed {
         draw: Draw,
     ) -> Result<(), Failure> {
         let signature = function.signature();
-        let sizes = sizes(signature, batch)?;
         let place = std::ptr::from_ref(signature).addr();
-        if (self.known.signature, &self.known.sizes) != (place, &sizes) {
+        if !self.known.holds(place, signature, batch) {
+            let sizes = sizes(signature, batch)?;
             self.known = Known {
                 signature: place,
                 lens: lengths(signature, &sizes)?,
@@ -56,19 +69,17 @@ impl Feed {
             self.fill(signature);
         }
         let lens = &self.known.lens;
-        let numbers: Vec<Vec<i32>> = (signature.inputs.iter().zip(lens))
-            .map(|(slot, len)| match &slot.role {
-                // Every row of one step has its number, after those that came before the batch.
-                Role::Steps(time) => {
-                    let rows = batch.rows.max(1);
-                    let number = |i: usize| (i / rows) as i32 + batch.begun(time, i % rows);
-                    (0..*len).map(number).collect()
-                }
-                _ => Vec::new(),
-            })
-            .collect();
+        for ((slot, len), numbers) in (signature.inputs.iter().zip(lens)).zip(&mut self.numbers) {
+            // Every row of one step has its number, after those that came before the batch.
+            if let Role::Steps(time) = &slot.role {
+                let rows = batch.rows.max(1);
+                let number = |i: usize| (i / rows) as i32 + batch.begun(time, i % rows);
+                numbers.clear();
+                numbers.extend((0..*len).map(number));
+            }
+        }
         let mut args = Vec::with_capacity(lens.len());
-        for ((slot, len), numbers) in signature.inputs.iter().zip(lens).zip(&numbers) {
+        for ((slot, len), numbers) in signature.inputs.iter().zip(lens).zip(&self.numbers) {
             let arg = match &slot.role {
                 Role::Data(name) => batch.data(name).map(arg),
                 Role::Previous(name) => batch.previous(name).map(arg),
@@ -111,6 +122,7 @@ impl Feed {
 
     /// Makes room for the zeros and the results of a function.
     fn fill(&mut self, signature: &Signature) {
+        self.numbers.resize(signature.inputs.len(), Vec::new());
         let zeros = (signature.inputs.iter().zip(&self.known.lens))
             .filter(|(slot, _)| matches!(slot.role, Role::Carry(_)))
             .map(|(_, len)| *len)

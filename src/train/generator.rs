@@ -58,6 +58,8 @@ pub(super) struct Reader<'a> {
     target: &'a FieldInfo,
     batch: Batch,
     feed: Feed,
+    /// The result that is written.
+    predicts: Role,
     /// States before the first step.
     start: Carried,
     carried: Carried,
@@ -95,6 +97,7 @@ impl<'a> Reader<'a> {
             target,
             batch,
             feed: Feed::default(),
+            predicts: Role::Prediction(target.name.clone()),
             carried: start.clone(),
             start,
             at: 0,
@@ -170,11 +173,10 @@ impl<'a> Reader<'a> {
 
     /// What the last step predicts.
     pub fn prediction(&self) -> Result<&[f32], Failure> {
-        let role = Role::Prediction(self.target.name.clone());
         let none = || {
             let message = "the model returns no prediction";
             Failure::program("generate::not-possible", message)
         };
-        self.feed.output(&role).ok_or_else(none)
+        self.feed.output(&self.predicts).ok_or_else(none)
     }
 }
