@@ -707,7 +707,7 @@ pub const SOURCES: &[Variant] = &[
             maybe(
                 "sort",
                 Kind::Column,
-                "the column by which rows are put in order, least first",
+                "the column by which rows are put in order, least first: of numbers, or of ISO dates (2021-06-25, also 2021-06-25 14:30)",
             ),
             arg("blocks", Kind::Choice(BLOCKS), "no", "what an example is"),
         ],
@@ -726,7 +726,7 @@ pub const SOURCES: &[Variant] = &[
             maybe(
                 "sort",
                 Kind::Column,
-                "the column by which rows are put in order, least first",
+                "the column by which rows are put in order, least first: of numbers, or of ISO dates (2021-06-25, also 2021-06-25 14:30)",
             ),
             arg("blocks", Kind::Choice(BLOCKS), "no", "what an example is"),
         ],

@@ -9,6 +9,7 @@ mod lines;
 pub mod path;
 pub mod pieces;
 pub mod records;
+mod sorted;
 mod table;
 pub mod tensors;
 pub mod text;

@@ -3,11 +3,10 @@
 //! In: the text of a file and the table's options. Out: its rows added to [`Records`], every row as
 //! wide as the first, or a diagnostic with file, line and column.
 
-use std::cmp::Ordering;
-
 use super::super::spec::{ColumnRef, Table};
 use super::lines::{check_length, only_blank};
 use super::records::{Records, Row, SourceFile};
+use super::sorted;
 use super::text::{Text, at, shown};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::span::Span;
@@ -120,12 +119,8 @@ pub fn add(
     };
     if let Some(by) = &options.sort {
         let column = resolve(records, &by.node, by.span)?;
-        let number = |r: usize| records.cell(r, column).trim().parse::<f64>().ok();
-        let numeric = (base..base + n).all(|r| number(r).is_some_and(|v| !v.is_nan()));
-        examples.sort_by(|a, b| match numeric {
-            true => (number(a.start).partial_cmp(&number(b.start))).unwrap_or(Ordering::Equal),
-            false => (records.cell(a.start, column)).cmp(records.cell(b.start, column)),
-        });
+        let keys = sorted::keys(records, base..base + n, column, by.span)?;
+        examples.sort_by(|a, b| keys[a.start - base].order(&keys[b.start - base]));
     }
     records.examples.extend(examples);
     Ok(())
@@ -405,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_sorted_by_value_or_text_and_cut_in_blocks() {
+    fn rows_are_sorted_by_value_or_date_and_cut_in_blocks() {
         let sorted = |t: &str| {
             let by = ColumnRef::Named("k".into());
             let options = Table {
