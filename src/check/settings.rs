@@ -75,6 +75,13 @@ pub struct TrainBlock {
     losses: Vec<(String, String)>,
 }
 
+impl TrainBlock {
+    /// Where a setting is named, if the block writes it.
+    pub fn written(&self, name: &str) -> Option<Span> {
+        self.entries.written(name).map(|read| read.name)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct GenerateBlock {
     pub settings: GenerateSettings,

@@ -34,12 +34,14 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
             eprintln!("{}: {fixed} edit{plural} made", path.display());
         }
         let mut partly = false;
+        let mut told = Vec::new();
         let (loaded, exit) = match load(path, common) {
             Ok(mut loaded) => {
                 session::known_bindings(&loaded, &bindings)?;
                 let against = against_data(&mut loaded, path, &bindings);
                 loaded.diagnostics.extend(against.found);
                 partly = against.partly;
+                told = against.told;
                 (Ok(loaded), None)
             }
             Err(failure) => {
@@ -60,6 +62,9 @@ pub fn run(common: &Common, args: &CheckArgs) -> Result<u8, Failure> {
             continue;
         }
         let Ok(loaded) = loaded else { continue };
+        if !common.quiet && !common.json {
+            told.iter().for_each(|text| eprintln!("{text}"));
+        }
         let name = path.display().to_string();
         if args.resolved && !common.json {
             stdout::write(&filled(&loaded))?;
@@ -99,6 +104,8 @@ struct Against {
     found: Vec<Diagnostic>,
     /// Only the beginning of some was read.
     partly: bool,
+    /// What is to be told of data that is sound.
+    told: Vec<String>,
 }
 
 /// What the data files show, for blocks that are sound by themselves: those that are read in no time as
@@ -110,8 +117,13 @@ fn against_data(
 ) -> Against {
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut partly = false;
+    let mut told = Vec::new();
     if loaded.diagnostics.iter().any(Diagnostic::is_error) {
-        return Against { found, partly };
+        return Against {
+            found,
+            partly,
+            told,
+        };
     }
     let base = base(path);
     let options = LoadOptions {
@@ -132,12 +144,15 @@ fn against_data(
         // A file that is not there, or a step that is not built, was told.
         if new.is_empty() && block.unavailable.is_empty() {
             match is_small(spec, &options) {
-                true => new.extend(
-                    ready::loaded_as(spec, block, &options)
-                        .err()
-                        .into_iter()
-                        .flatten(),
-                ),
+                true => match ready::loaded_as(spec, block, &options) {
+                    Ok(dataset) => {
+                        new.extend(ready::doubtful(loaded, block, &dataset));
+                        let left = dataset.left_out();
+                        let left = left.map(|l| format!("{} are left out: {}", l.share(), l.why()));
+                        told.extend(left.filter(|text| !told.contains(text)));
+                    }
+                    Err(wrong) => new.extend(wrong),
+                },
                 false => partly |= !matches!(spec.source.kind, SourceKind::Rows { .. }),
             }
         }
@@ -152,5 +167,9 @@ fn against_data(
             }
         }
     }
-    Against { found, partly }
+    Against {
+        found,
+        partly,
+        told,
+    }
 }

@@ -188,6 +188,9 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
             false => d.help(others.join(", ")).into(),
         });
     }
+    if let Some(left) = dataset.left_out().filter(|_| !common.quiet) {
+        eprintln!("{} are left out: {}", left.share(), left.why());
+    }
     for text in dataset.told_unseen(part).iter().filter(|_| !common.quiet) {
         eprintln!("{text}");
     }

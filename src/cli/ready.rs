@@ -8,9 +8,11 @@ use super::load::Loaded;
 use super::session;
 use crate::check::program::{Model, Var};
 use crate::check::settings::TrainBlock;
-use crate::data::{DataSpec, Dataset, LoadOptions, Part};
+use crate::data::spec::{FieldRole, Split, SplitBy, Unit};
+use crate::data::{Column, DataSpec, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, DimTable, Role, Sym};
+use crate::settings::read::clip;
 use crate::span::{Sources, Span};
 use crate::train::evaluate;
 
@@ -94,6 +96,75 @@ pub fn bound(spec: &DataSpec, options: &LoadOptions<'_>, sources: &mut Sources) 
         spec.source.kind.named_at(Span::new(id, start, end));
     }
     spec
+}
+
+/// What training would do without a word, and nobody means: settings that the data leaves nothing to do,
+/// and a target with one answer.
+pub fn doubtful(loaded: &Loaded, block: &TrainBlock, dataset: &Dataset) -> Vec<Diagnostic> {
+    let mut out = idle(block, dataset);
+    let columns = dataset.columns().iter();
+    out.extend(columns.filter_map(|c| one_class(loaded, block, c, dataset)));
+    out
+}
+
+/// How one long sequence is cut, said of data that is none.
+fn idle(block: &TrainBlock, dataset: &Dataset) -> Vec<Diagnostic> {
+    if dataset.is_long() {
+        return Vec::new();
+    }
+    // How far back a model looks that writes by itself is told by `window`.
+    let writes = block.wanted.fields.iter().any(|f| f.feeds_itself);
+    let of = |name: &'static str| {
+        if name == "window" && writes {
+            return None;
+        }
+        let span = block.written(name)?;
+        let message = format!("`{name}` cuts one long text or series; these examples are whole");
+        let d = Diagnostic::warning("setting::idle", message).label(span, "changes nothing");
+        Some(match name {
+            "window" => d.help("in the data block a column's `|> window(n)` makes windows of rows"),
+            _ => d.help(format!(
+                "leave `{name}` out: each example is read from its beginning"
+            )),
+        })
+    };
+    ["bptt", "window"].into_iter().filter_map(of).collect()
+}
+
+/// A target that has the same class in every example of the training part: each model is right at once.
+fn one_class(
+    loaded: &Loaded,
+    block: &TrainBlock,
+    column: &Column,
+    dataset: &Dataset,
+) -> Option<Diagnostic> {
+    if column.role != FieldRole::Target || column.unit != Unit::Class {
+        return None;
+    }
+    let [only] = column.vocabulary.as_ref()?.symbols() else {
+        return None;
+    };
+    if dataset.is_empty(Part::Train) {
+        return None;
+    }
+    let name = &column.name;
+    let message = format!(
+        "`{name}` has one class, `{}`, in the training part",
+        clip(only)
+    );
+    let field = block.wanted.fields.iter().find(|f| f.name == *name)?;
+    let d = Diagnostic::warning("data::one-class", message)
+        .label(field.span, "every answer is the same");
+    let data = loaded.experiment.data(&block.settings.data)?;
+    let in_order = |by: &SplitBy| matches!(by, SplitBy::Time);
+    Some(match &data.spec.split {
+        Split::Parts { by, .. } if in_order(by) => d.help(format!(
+            "`stratify = {name}` gives each part its share of every class"
+        )),
+        Split::Parts { .. } | Split::Files { .. } => {
+            d.help("a model learns classes from examples of each")
+        }
+    })
 }
 
 /// Steps that a model may attend over at once without a word about it: a million pairs.

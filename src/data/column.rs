@@ -7,13 +7,13 @@ use std::io;
 use std::ops::Range;
 
 use super::columns::eval::{Evaluator, Value};
-use super::columns::numbers::Numbers;
 use super::columns::plan::Node;
 use super::fit::{Fit, Inverse, Prepare};
 use super::load::Load;
 use super::source::text::shown;
 use super::spec::{Field, FieldRole, Unit};
 use super::split::Part;
+use super::steps::{fit_features, push_numbers};
 use super::store::Stored;
 use super::vocabulary::{UNSEEN, Vocabulary};
 use crate::diagnostics::Diagnostic;
@@ -49,6 +49,8 @@ pub struct Column {
     none: Option<String>,
     /// Symbols of each part that the vocabulary does not have, and that are not said to be none.
     pub unseen: [usize; 3],
+    /// The first symbol that the vocabulary does not have, and its line; not of one long text.
+    pub first_unseen: Option<(String, String)>,
     /// The first class that the vocabulary does not have: an error that says where it stands.
     pub unknown: Option<Box<Diagnostic>>,
     /// Elements of one step.
@@ -80,6 +82,7 @@ impl Column {
             previous: field.previous,
             none: None,
             unseen: [0; 3],
+            first_unseen: None,
             unknown: None,
             width: 1,
             values: match field.unit {
@@ -297,21 +300,27 @@ impl Column {
                     self.unknown =
                         evaluator.unknown_class(field, vocabulary, none, &value, node, p);
                 }
-                match value {
-                    Value::Chars(t) => out.extend(vocabulary.encode_text(&t)),
-                    Value::Text(t) => out.push(vocabulary.encode(&t)),
+                match &value {
+                    Value::Chars(t) => out.extend(vocabulary.encode_text(t)),
+                    Value::Text(t) => out.push(vocabulary.encode(t)),
                     Value::Texts(all) => out.extend(all.iter().map(|t| vocabulary.encode(t))),
                     Value::Numbers(_) => {}
                 }
                 let new = &out[before..];
-                let unknown = new.iter().filter(|x| !vocabulary.is_known(**x)).count();
+                let is_new = |x: &i32| !vocabulary.is_known(*x);
+                let unknown = new.iter().filter(|x| is_new(x)).count();
+                if unknown > meant && self.first_unseen.is_none() {
+                    let symbol = new.iter().position(is_new).and_then(|i| value.symbol(i));
+                    let symbol = symbol.filter(|s| self.none.as_ref() != Some(s));
+                    self.first_unseen = symbol.map(|s| (s, evaluator.line_of(node, p)));
+                }
                 self.unseen[part as usize] += unknown - meant.min(unknown);
                 new.len()
             }
             // Filled elsewhere.
             (Values::Stored(_), _) => 0,
             (Values::F32(out), value) => {
-                let n = evaluator.numbers(value, node, p, None)?;
+                let n = evaluator.field_numbers(self.unit, value, node, p)?;
                 fit_features(&mut self.features, &mut self.width, field, n.width)
                     .map_err(|m| wrong("data::features", m))?;
                 push_numbers(out, &n, field.unit)
@@ -330,71 +339,4 @@ impl Column {
         }
         Ok(steps)
     }
-}
-
-/// Checks a step's width against the field's sizes and fills in the one the data decides.
-fn fit_features(
-    features: &mut Vec<usize>,
-    width: &mut usize,
-    field: &Field,
-    found: usize,
-) -> Result<(), String> {
-    if !features.is_empty() || (field.features.is_empty() && found == 1) {
-        return match found == *width {
-            true => Ok(()),
-            false => Err(format!(
-                "`{}` has {found} features here, {width} before",
-                shown(&field.name, 20)
-            )),
-        };
-    }
-    let known: usize = field.features.iter().flatten().product();
-    let free = field.features.iter().filter(|f| f.is_none()).count();
-    let size = match free {
-        0 if known == found => Some(0),
-        1 if known > 0 && found.is_multiple_of(known) => Some(found / known),
-        _ => None,
-    };
-    let Some(size) = size else {
-        let asked: Vec<String> = (field.features.iter())
-            .map(|f| f.map_or("?".to_string(), |n| n.to_string()))
-            .collect();
-        return Err(format!(
-            "`{}` has {found} features, the model asks for [{}]",
-            shown(&field.name, 16),
-            asked.join(", ")
-        ));
-    };
-    *features = field.features.iter().map(|f| f.unwrap_or(size)).collect();
-    *width = found;
-    Ok(())
-}
-
-/// Appends numbers as f32; the error is the step, its code and message.
-fn push_numbers(
-    out: &mut Vec<f32>,
-    n: &Numbers,
-    unit: Unit,
-) -> Result<usize, (usize, &'static str, String)> {
-    let step = |i: usize| i / n.width.max(1);
-    out.reserve(n.data.len());
-    for (i, x) in n.data.iter().enumerate() {
-        let y = *x as f32;
-        if !y.is_finite() {
-            let message = match x.is_finite() {
-                true => format!("{x:?} is beyond what 32 bits hold, about 3.4e38"),
-                false => format!("the value here is {x:?}"),
-            };
-            return Err((step(i), "data::not-finite", message));
-        }
-        if unit == Unit::Binary && y != 0.0 && y != 1.0 {
-            return Err((
-                step(i),
-                "data::not-binary",
-                format!("{x:?} where a binary value is 0 or 1"),
-            ));
-        }
-        out.push(y);
-    }
-    Ok(n.steps.unwrap_or(1))
 }

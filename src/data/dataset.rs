@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::column::Column;
 use super::columns::plan;
 use super::fit::Fits;
+use super::left_out::LeftOut;
 use super::load::Load;
 use super::source::text::Text;
 use super::source::{Source, of_texts, open};
@@ -91,6 +92,8 @@ pub struct Dataset {
     /// The line of its file on which each begins, where it was asked for and there are lines.
     pub(super) lines: Vec<usize>,
     pub(super) fits: Fits,
+    /// Examples that `missing = drop` leaves out.
+    pub(super) left_out: Option<LeftOut>,
 }
 
 impl Dataset {
@@ -213,6 +216,11 @@ impl Dataset {
     pub fn line(&self, part: Part, i: usize) -> Option<usize> {
         let at = self.parts[part as usize].clone().nth(i)?;
         self.lines.get(at).copied()
+    }
+
+    /// What `missing = drop` leaves out of all parts, where it does.
+    pub fn left_out(&self) -> Option<&LeftOut> {
+        self.left_out.as_ref()
     }
 
     /// What was fitted, to be stored with a run.

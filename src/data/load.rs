@@ -13,6 +13,7 @@ use super::columns::plan::{Gap, Node, Plan};
 use super::dataset::{Dataset, LoadOptions, Newest};
 use super::fit::{Fit, Fits};
 use super::gather::Found;
+use super::left_out::LeftOut;
 use super::source::Source;
 use super::source::text::shown;
 use super::spec::{DataSpec, FieldRole, Split, SplitBy, Wanted};
@@ -39,6 +40,7 @@ impl<'a> Load<'a> {
         // A length in byte pairs is known after the split only.
         let late = self.plan.keep_needs_fit();
         let all = self.complete()?;
+        let left_out = LeftOut::of(self.source, self.plan, self.options.behind, &all);
         let kept = match late {
             true => all.clone(),
             false => self.kept(&all, self.unfitted())?,
@@ -104,6 +106,7 @@ impl<'a> Load<'a> {
             rows,
             lines,
             fits: fits.1,
+            left_out,
         })
     }
 
@@ -124,6 +127,7 @@ impl<'a> Load<'a> {
             rows: Vec::new(),
             lines: Vec::new(),
             fits,
+            left_out: None,
         })
     }
 

@@ -7,6 +7,7 @@
 //! [`value::Value`]s and fills the types; the trainer and the generator read them.
 
 pub mod checked;
+mod elsewhere;
 pub mod glob;
 pub mod read;
 pub mod reference;

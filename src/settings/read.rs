@@ -6,6 +6,7 @@
 //! nothing runs it yet.
 
 use super::checked::{Checked, Choice};
+use super::elsewhere::elsewhere;
 use super::schema::{Arg, Built, Kind, Need, Variant};
 use super::value::{Value, ValueKind};
 use crate::diagnostics::{Diagnostic, nearest};
@@ -211,7 +212,7 @@ fn arguments(
                     &name.node,
                     name.span,
                     variant.args.iter().map(|a| a.name),
-                    || takes(variant),
+                    || elsewhere(variant.name, &name.node).unwrap_or_else(|| takes(variant)),
                 ));
             }
             (None, None) => {

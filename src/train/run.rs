@@ -167,6 +167,8 @@ impl<'a> Run<'a> {
             let notice = "the validation part is empty: `best` is by the training loss";
             notices.push(notice.to_string());
         }
+        let left_out = dataset.left_out();
+        notices.extend(left_out.map(|l| format!("{} are left out: {}", l.share(), l.why())));
         notices.extend(dataset.told_unseen(Part::Valid));
         plan.folder.written()?;
         let step = progress.step;

@@ -190,3 +190,118 @@ fn what_is_wrong_with_the_input_is_said_of_the_input() {
     let kept = std::fs::read_to_string(here.path().join("new.txt")).expect("there");
     assert_eq!(kept, "ba\nda\n");
 }
+
+/// A table of 40 rows, of which each fifth has no `a` and each eighth no `b`.
+fn gaps(i: usize) -> String {
+    let a = if i % 5 == 4 {
+        String::new()
+    } else {
+        i.to_string()
+    };
+    let b = if i % 8 == 7 {
+        "NA".to_string()
+    } else {
+        (i % 3).to_string()
+    };
+    format!("{a},{b},{}", ["no", "yes"][i % 2])
+}
+
+const DROPS: &str = "  x = [column(a, missing = drop), column(b, missing = drop)]\n  y = labels()";
+const CLASSES: &str = "  input x : [2]\n  target y : class\n  predict y = x |> Linear |> softmax";
+
+#[test]
+fn rows_that_are_left_out_are_told() {
+    let here = tabled(gaps, "a,b,y", CLASSES, DROPS);
+    let left =
+        "12 of 40 rows are left out: `a` or `b` is missing in lines 6, 9, 11, 16, 17 and 7 more";
+    here.run(&["train", "m.seq", "--out", "again"])
+        .exits(0)
+        .says(left);
+    here.run(&["check", "m.seq"]).exits(0).says(left);
+    here.run(&["eval", "run", "--on", "train"])
+        .exits(0)
+        .says(left);
+    let new = "a,b\n1,2\n2,\n,3\n4,5\n6,7\n";
+    here.write("new.csv", new);
+    let told = "2 of 5 rows have no answer: `a` or `b` is missing in lines 3, 4";
+    let ran = here.run(&["predict", "run", "new.csv"]).exits(0);
+    assert_eq!(ran.out.lines().count(), 4, "{}", ran.out);
+    ran.says(&format!("{told}; --lines numbers the answers"));
+    let ran = here.run(&["predict", "run", "new.csv", "--lines"]).exits(0);
+    assert!(
+        ran.err.contains(told) && !ran.err.contains("--lines"),
+        "{}",
+        ran.err
+    );
+    let quiet = here.run(&["predict", "run", "new.csv", "-q"]).exits(0);
+    assert_eq!(quiet.err, "");
+    here.write("whole.csv", "a,b\n1,2\n");
+    assert_eq!(here.run(&["predict", "run", "whole.csv"]).exits(0).err, "");
+    let (mut child, said) = (here.command(&["predict", "run", "-"]), new.as_bytes());
+    let mut child = child
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("seqc starts");
+    std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), said).expect("written");
+    let ended = child.wait_with_output().expect("ends");
+    let err = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        err.contains("lines 3, 4 have no answer: `missing = drop`"),
+        "{err}"
+    );
+}
+
+#[test]
+fn settings_that_change_nothing_and_a_single_class_are_warned_of() {
+    let here = tabled(gaps, "a,b,y", CLASSES, DROPS);
+    here.run(&["check", "m.seq"])
+        .exits(0)
+        .says("setting::idle")
+        .says("`bptt` cuts one long text or series");
+    here.run(&["train", "m.seq", "--out", "again"])
+        .exits(0)
+        .says("setting::idle");
+    let window = ["--set", "train.window=8"];
+    let file = here.path().join("m.seq");
+    let text = std::fs::read_to_string(&file).expect("the program");
+    here.write("m.seq", &text.replace("  bptt = 8\n", ""));
+    let ran = here.run(&["check", "m.seq"]).exits(0);
+    assert!(
+        !ran.err.contains("idle") && !ran.err.contains("one-class"),
+        "{}",
+        ran.err
+    );
+    here.run(&[&["check", "m.seq"], &window[..]].concat())
+        .exits(0)
+        .says("`window` cuts one long text or series");
+    let table = std::fs::read_to_string(here.path().join("table.csv")).expect("the table");
+    here.write("table.csv", &table.replace("yes", "no"));
+    let one = "`y` has one class, `no`, in the training part";
+    here.run(&["check", "m.seq"]).exits(0).says(one);
+    here.run(&["train", "m.seq", "--out", "one"])
+        .exits(0)
+        .says(one);
+}
+
+#[test]
+fn a_symbol_that_was_never_seen_is_named_with_its_place() {
+    let here = Here::new();
+    here.run(&["train", "words.seq", "--out", "run", "-q"])
+        .exits(0);
+    here.write("u.txt", "bana\nb\u{f1}za\n");
+    here.run(&["predict", "run", "u.txt"]).exits(0).says(
+        "2 symbols of the inputs, first `\u{f1}` in u.txt:2, are not in the training data; they are read as nothing",
+    );
+    let here = tabled(
+        |i| format!("{}ab,{i}", ["a", "b"][i % 2]),
+        "text,y",
+        "  input x : [T] token\n  target y : number\n  predict y = last(x |> Embed(2) |> scan GRU(3)) |> Linear",
+        "  x = column(text) |> chars()\n  y = column(y)",
+    );
+    here.write("new.csv", "text\nab\naxb\n");
+    here.run(&["predict", "run", "new.csv"])
+        .exits(0)
+        .says("1 symbol of the inputs, `x` in new.csv:3, is not in the training data; it is read as nothing");
+}

@@ -8,15 +8,17 @@ use std::path::Path;
 use crate::check::program::Model;
 use crate::cli::Failure;
 use crate::cli::opened::Opened;
+use crate::cli::render::printable;
 use crate::data::spec::{
     ColumnExpr, ColumnKind, ColumnRef, ColumnSpec, Field, FieldRole, PathText, SourceKind, Split,
-    SplitBy, Step, Table, Time,
+    SplitBy, Step, Table, Time, Unit,
 };
 use crate::data::{DataSpec, Dataset, Part, Wanted};
 use crate::diagnostics::Diagnostic;
 use crate::ir::InputRole;
 use crate::lower::{Options, lower};
 use crate::pipeline::internal;
+use crate::settings::read::clip;
 use crate::span::{Span, Spanned};
 
 /// What a prediction reads: inputs, targets whose earlier values the model is given, and those that it
@@ -196,16 +198,63 @@ fn by_name(name: &str, features: &[usize], once: bool, span: Span) -> ColumnSpec
     }
 }
 
+/// Symbols that the training data did not have.
+#[derive(Default)]
+pub struct Unseen {
+    pub symbols: usize,
+    /// One of them and where it stands.
+    pub first: Option<(String, String)>,
+}
+
+impl Unseen {
+    pub fn add(&mut self, other: Unseen) {
+        self.symbols += other.symbols;
+        self.first = self.first.take().or(other.first);
+    }
+
+    /// What the training data never had has no vector of its own.
+    pub fn show(&self) {
+        let named = |first: &str| match &self.first {
+            Some((symbol, line)) => format!(", {first}`{}` in {line},", readable(symbol)),
+            None => String::new(),
+        };
+        let (some, are) = match self.symbols {
+            0 => return,
+            1 => (format!("1 symbol of the inputs{}", named("")), "is"),
+            n => (
+                format!("{n} symbols of the inputs{}", named("first ")),
+                "are",
+            ),
+        };
+        let they = if self.symbols == 1 {
+            "it is"
+        } else {
+            "they are"
+        };
+        eprintln!("{some} {are} not in the training data; {they} read as nothing");
+    }
+}
+
+/// A symbol as a terminal may show it.
+fn readable(symbol: &str) -> String {
+    clip(&printable(&symbol.replace('\n', "\\n")))
+}
+
 /// Symbols that the training data did not have. A class that the model never saw is an error, for it
 /// has no meaning to the model; of a text's symbols the number is returned, for they are left out.
-pub fn unseen(dataset: &Dataset) -> Result<usize, Diagnostic> {
-    let mut symbols = 0;
+pub fn unseen(dataset: &Dataset) -> Result<Unseen, Diagnostic> {
+    let mut all = Unseen::default();
     for column in dataset.columns() {
-        if column.role != FieldRole::Input {
+        let input = column.role == FieldRole::Input;
+        let read_back = column.previous && column.unit == Unit::Token;
+        if !(input || read_back) {
             continue;
         }
-        let Some(unknown) = &column.unknown else {
-            symbols += column.unseen[Part::Test as usize];
+        let Some(unknown) = column.unknown.as_ref().filter(|_| input) else {
+            all.add(Unseen {
+                symbols: column.unseen[Part::Test as usize],
+                first: column.first_unseen.clone(),
+            });
             continue;
         };
         let classes = column.vocabulary.iter().flat_map(|v| v.symbols());
@@ -218,7 +267,7 @@ pub fn unseen(dataset: &Dataset) -> Result<usize, Diagnostic> {
         let help = format!("the classes are {}{more}", some.join(", "));
         return Err(unknown.as_ref().clone().help(help));
     }
-    Ok(symbols)
+    Ok(all)
 }
 
 /// What is wrong with new inputs, with advice that holds for them: the run reads what it was trained to
@@ -228,7 +277,9 @@ pub fn advised(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let help = match d.code {
             "data::empty-sequence" | "data::too-long" => "leave it out of the input",
             "data::missing" => "fill it, or leave the row out of the input",
-            "data::not-a-number" if d.help.is_some() => {
+            "data::not-a-number" | "data::not-finite"
+                if d.help.as_ref().is_some_and(|h| h.starts_with("`missing")) =>
+            {
                 "fill it, or leave the row out of the input"
             }
             _ => continue,

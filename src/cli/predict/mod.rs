@@ -8,6 +8,7 @@ mod near;
 mod rows;
 mod stream;
 mod text;
+mod unanswered;
 mod units;
 mod written;
 
@@ -230,20 +231,12 @@ fn dataset(
         .map_err(|found| Failure::new(inputs::advised(found), sources.clone()))?;
     let unseen = inputs::unseen(&dataset).within(sources)?;
     if !common.quiet {
-        show_unseen(unseen);
+        unseen.show();
+        let left = dataset.left_out();
+        left.iter()
+            .for_each(|left| unanswered::show_share(left, args));
     }
     Ok(dataset)
-}
-
-/// What the training data never had has no vector of its own.
-fn show_unseen(symbols: usize) {
-    match symbols {
-        0 => {}
-        1 => eprintln!("1 symbol of the inputs is not in the training data; it is read as nothing"),
-        n => eprintln!(
-            "{n} symbols of the inputs are not in the training data; they are read as nothing"
-        ),
-    }
 }
 
 /// One long series is one stream, from its beginning; where the model was trained on windows, each is

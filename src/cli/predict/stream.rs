@@ -15,9 +15,10 @@ use super::argument;
 use super::near::Near;
 use super::rows::{self, columns, in_units};
 use super::text::{Lines, Text};
+use super::unanswered;
 use super::units::{NAME, Units, cut, head};
 use super::written::{self, Writer};
-use super::{inputs, show_given, show_unseen};
+use super::{inputs, show_given};
 use crate::cli::args::Common;
 use crate::cli::load::plain;
 use crate::cli::opened::{Opened, best};
@@ -72,13 +73,15 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
         model: writer.map(|w| Model::Writer(Box::new(w))),
         text: None,
         shown: 0,
-        unseen: 0,
+        unseen: inputs::Unseen::default(),
+        unanswered: Vec::new(),
         line: None,
     };
     let mut units = Units::new(io::stdin().lock(), head(&spec), cut);
     let ended = stream.follow(&mut units);
     if !common.quiet {
-        show_unseen(stream.unseen);
+        stream.unseen.show();
+        unanswered::show(&stream.unanswered, args);
     }
     ended.within(&opened.loaded.sources).map(|()| 0)
 }
@@ -114,7 +117,9 @@ struct Stream<'a> {
     text: Option<Text<'a>>,
     /// Examples or steps written.
     shown: usize,
-    unseen: usize,
+    unseen: inputs::Unseen,
+    /// The lines of the rows that `missing = drop` leaves out.
+    unanswered: Vec<usize>,
     /// The line on which the row begins that is answered, where that is asked for.
     line: Option<usize>,
 }
@@ -135,7 +140,8 @@ impl<'a> Stream<'a> {
                 header = Some(piece);
                 continue;
             }
-            let place = format!("{NAME}:{}", piece.line());
+            let line = piece.line();
+            let place = format!("{NAME}:{line}");
             rows += 1;
             near.push(piece);
             let mut options = LoadOptions::new(&self.opened.record.base);
@@ -148,13 +154,18 @@ impl<'a> Stream<'a> {
                 Failure::new(inputs::advised(d), self.opened.loaded.sources.clone())
             };
             if near.asks() {
-                near.told(Dataset::newest(self.spec, self.wanted, &options).map_err(found)?);
+                let newest = Dataset::newest(self.spec, self.wanted, &options).map_err(found)?;
+                if !newest.kept {
+                    self.unanswered.push(line);
+                }
+                near.told(newest);
             }
             let Some(line) = near.answered() else {
                 continue;
             };
             let dataset = Dataset::load(self.spec, self.wanted, &options).map_err(found)?;
-            self.unseen += inputs::unseen(&dataset).within(&self.opened.loaded.sources)?;
+            let unseen = inputs::unseen(&dataset).within(&self.opened.loaded.sources)?;
+            self.unseen.add(unseen);
             near.pass();
             self.line = self.args.lines.then_some(line);
             self.show(&dataset)?;
@@ -162,7 +173,7 @@ impl<'a> Stream<'a> {
         if self.shown > 0 || rows == 0 && header.is_none() {
             return Ok(());
         }
-        let nothing = nothing(rows, near.needed());
+        let nothing = unanswered::nothing(rows, near.needed());
         Err(nothing.label(span, "read here")).within(&self.opened.loaded.sources)
     }
 
@@ -353,27 +364,6 @@ impl<'a> Stream<'a> {
             let message = format!("a prediction cannot be written: {}", plain(&e));
             Diagnostic::error("io::write", message).into()
         })
-    }
-}
-
-/// The error for a stream that ended without an answer, though something came. `needed`: how many rows
-/// an example reads.
-fn nothing(rows: usize, needed: usize) -> Diagnostic {
-    let plural = if rows == 1 { "row" } else { "rows" };
-    match rows {
-        0 => {
-            let message = format!("{NAME} has a header and no rows");
-            let d = Diagnostic::error("data::empty", message);
-            d.help("a line with the names of its columns comes first, then rows")
-        }
-        _ if rows < needed => {
-            let message = format!("{rows} {plural} in {NAME}, and an example reads {needed}");
-            Diagnostic::error("data::empty-part", message)
-        }
-        _ => {
-            let message = format!("`missing = drop` leaves none of {rows} {plural}");
-            Diagnostic::error("data::nothing-kept", message)
-        }
     }
 }
 

@@ -15,7 +15,9 @@ use super::super::source::text::{Place, at, shown};
 use super::super::spec::Binary;
 use super::super::vocabulary::words;
 use super::fill::is_missing;
-use super::numbers::{Numbers, all_good, beside, binary, fail, lift, not_a_number, reduce, unary};
+use super::numbers::{
+    Numbers, all_good, beside, binary, fail, lift, meant, not_a_number, reduce, unary,
+};
 use super::plan::{Node, NodeKind, Plan};
 use crate::diagnostics::Diagnostic;
 
@@ -37,7 +39,7 @@ pub struct Evaluator<'a> {
     /// What was fitted, by position in [`Plan::fits`].
     pub fitted: Vec<Option<Fit>>,
     /// Examples in the order in which `next` and `window` see them.
-    order: &'a [usize],
+    pub(super) order: &'a [usize],
     /// The last value of each column that is read more than once.
     memo: Vec<Option<(usize, Value<'a>)>>,
     /// For a column of the source, read as text or not, the last example and the row at or above it that
@@ -277,8 +279,20 @@ impl<'a> Evaluator<'a> {
                 "`missing = drop` leaves such rows out, `previous`, `mean` or a number fills \
                  them: `column(x, missing = drop)`",
             ),
-            false => error,
+            false => match meant(t, &self.written(node, p, cell), false) {
+                Some(help) => error.help(help),
+                None => error,
+            },
         })
+    }
+
+    /// The column of a cell, or that a node's value is read from, as `column(…)` names it.
+    pub(super) fn written(&self, node: &'a Node, p: usize, cell: Option<usize>) -> String {
+        let cell = cell.or_else(|| self.origin(node, p).map(|(cell, _)| cell));
+        match (self.source, cell) {
+            (Source::Records(r), Some(cell)) => r.written(cell),
+            _ => "x".to_string(),
+        }
     }
 
     /// An error about the node's value at `p`, with the place of the cell it comes from.

@@ -11,7 +11,7 @@ use super::super::source::text::shown;
 use super::super::spec::{Field, Unit};
 use super::super::vocabulary::{SymbolKind, Vocabulary};
 use super::eval::{Evaluator, Value};
-use super::numbers::fail;
+use super::numbers::{Numbers, fail, meant};
 use super::plan::{FitKind, FitPlan, Node};
 use crate::diagnostics::Diagnostic;
 
@@ -150,6 +150,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The text of its `i`-th symbol.
+    pub fn symbol(&self, i: usize) -> Option<String> {
+        match self {
+            Value::Chars(t) => t.chars().nth(i).map(String::from),
+            Value::Text(_) | Value::Texts(_) => self.labels().get(i).map(|t| t.to_string()),
+            Value::Numbers(_) => None,
+        }
+    }
+
     /// How many of its labels are this one.
     pub fn count_of(&self, label: Option<&str>) -> usize {
         let same = |t: &&Cow<str>| Some(&***t) == label;
@@ -158,6 +167,36 @@ impl<'a> Value<'a> {
 }
 
 impl<'a> Evaluator<'a> {
+    /// The file and line that a node's value is read from, or the number of its example.
+    pub fn line_of(&self, node: &'a Node, p: usize) -> String {
+        let cell = self.origin(node, p).map_or(0, |(cell, _)| cell);
+        match self.source.place(self.order[p], cell) {
+            Some(place) => format!("{}:{}", shown(&place.file, 60), place.line),
+            None => self.source.describe(self.order[p]),
+        }
+    }
+
+    /// The numbers of a field; of one that is 0 or 1 a text is told how it would be.
+    pub fn field_numbers(
+        &self,
+        unit: Unit,
+        value: Value<'a>,
+        node: &'a Node,
+        p: usize,
+    ) -> Result<Numbers, Diagnostic> {
+        let text = match (&value, unit) {
+            (Value::Text(t), Unit::Binary) => Some(t.clone()),
+            _ => None,
+        };
+        self.numbers(value, node, p, None).map_err(|d| {
+            let help = text.filter(|_| d.help.is_none());
+            match help.and_then(|t| meant(&t, &self.written(node, p, None), true)) {
+                Some(help) => d.help(help),
+                None => d,
+            }
+        })
+    }
+
     /// The error for the first label of a value that a vocabulary does not have, unless it is `none`.
     pub fn unknown_class(
         &self,

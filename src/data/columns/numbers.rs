@@ -40,6 +40,38 @@ pub fn not_a_number(text: &str) -> String {
     }
 }
 
+/// What reads a cell's text as a number, where it seems to mean one: a yes or no, a decimal comma.
+/// `column`: as `column(…)` names it; `binary`: 0 or 1 is needed, so that any text may be meant.
+pub fn meant(text: &str, column: &str, binary: bool) -> Option<String> {
+    const PAIRS: [(&str, &str); 4] = [("yes", "no"), ("true", "false"), ("y", "n"), ("t", "f")];
+    let text = text.trim();
+    let lower = text.to_lowercase();
+    let pair = PAIRS.iter().find(|(yes, no)| lower == *yes || lower == *no);
+    let one = match pair {
+        Some((yes, _)) if lower == *yes => text.to_string(),
+        // Written as its opposite is: `No`, `NO`, `no`.
+        Some((yes, _)) if text.chars().all(char::is_uppercase) && text.len() > 1 => {
+            yes.to_uppercase()
+        }
+        Some((yes, _)) if text.starts_with(char::is_uppercase) => {
+            yes[..1].to_uppercase() + &yes[1..]
+        }
+        Some((yes, _)) => yes.to_string(),
+        None if binary && !text.is_empty() => text.to_string(),
+        None => {
+            let (whole, part) = text.split_once(',')?;
+            let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+            let number = digits(whole.trim_start_matches(['+', '-'])) && digits(part);
+            return number
+                .then(|| format!("numbers have a decimal point: {whole}.{part}, not {text}"));
+        }
+    };
+    let one = shown(&one, 24);
+    Some(format!(
+        "`column({column}) == \"{one}\"` is 1 where the cell is `{one}`, and 0 elsewhere"
+    ))
+}
+
 pub fn fail(node: &Node, code: &'static str, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code, message).label(node.span, "here".to_string())
 }

@@ -41,6 +41,11 @@ pub fn add(
                 at(code, message, &place, span)
             };
             let object = parse(line).map_err(|e| {
+                if file.cells.is_empty() && line.trim_start().starts_with('[') {
+                    let message = "this file is a JSON array, jsonl reads an object a line";
+                    return fault("data::bad-json", 1, message.to_string())
+                        .help("`jq -c '.[]' OLD > NEW` writes each of its objects on a line");
+                }
                 let message = "this line is not a JSON object";
                 fault("data::bad-json", e.column(), message.to_string())
                     .help(shown(&e.to_string(), 120))
@@ -66,7 +71,13 @@ pub fn add(
                         file.cells.push(start..start);
                         continue;
                     }
-                    cell(name, value, unquoted).map_err(|(code, m)| fault(code, 1, m))?;
+                    cell(name, value, unquoted).map_err(|(code, m)| match code {
+                        "data::missing" => fault(code, 1, m).help(
+                            "`missing = drop` leaves such rows out, `previous`, `mean`, a number or \
+                             a text fills them: `column(x, missing = drop)`",
+                        ),
+                        _ => fault(code, 1, m),
+                    })?;
                 }
                 file.cells.push(start..unquoted.len());
             }

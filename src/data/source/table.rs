@@ -146,14 +146,29 @@ fn other_form(text: &Text, form: Form) -> Option<String> {
         ),
         (';', "semicolons", ""),
     ];
-    if first.contains(mark) {
+    // A comma within a number parts nothing.
+    let parts = |i: usize| {
+        let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+        !(mark == ','
+            && digit(first[..i].chars().next_back())
+            && digit(first[i + 1..].chars().next()))
+    };
+    let semicolons = first.contains(';');
+    if first
+        .match_indices(mark)
+        .any(|(i, _)| !semicolons || parts(i))
+    {
         return None;
     }
-    let (_, name, reads) = marks.iter().find(|(c, ..)| first.contains(*c))?;
+    let seen = |c: char| c != mark && first.contains(c);
+    let (_, name, reads) = marks.iter().find(|(c, ..)| seen(*c))?;
     let of = if form == Form::Csv { "commas" } else { "tabs" };
-    let advice = match *reads {
-        "" => format!("put {of} in their place"),
-        reads => reads.to_string(),
+    let advice = match (*reads, form) {
+        ("", Form::Csv) => "put commas in their place, after the decimal commas of its numbers \
+                            have become points (25.5 for 25,5)"
+            .to_string(),
+        ("", Form::Tsv) => format!("put {of} in their place"),
+        (reads, _) => reads.to_string(),
     };
     Some(format!(
         "its first line has {name} where {own} has {of}: {advice}"

@@ -143,6 +143,11 @@ impl Text {
                             error.help("the file begins as UTF-16 does: save it as UTF-8")
                         }
                         [0x1f, 0x8b, ..] => error.help("the file is packed: gunzip it first"),
+                        // A packed or binary file has zero bytes early; text in an older encoding none.
+                        head if !head.iter().take(1024).any(|b| *b == 0) => error.help(
+                            "a text in another encoding is converted: `iconv -f latin1 -t utf-8 OLD > \
+                             NEW`, where it is in Latin-1",
+                        ),
                         _ => error,
                     });
                 }
