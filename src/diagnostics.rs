@@ -139,23 +139,49 @@ fn middle_cut(text: String, most: usize) -> String {
     format!("{head}…{end}")
 }
 
-/// The candidate nearest to `name`, if it is near enough to be what was meant.
+/// The candidate nearest to `name`, if it is near enough to be what was meant: the same but for capitals, else
+/// one edit away, else begun with `name`, else a few edits away.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(name, c), c))
-        .filter(|(d, c)| {
+        .filter_map(|c| {
+            let edits = strsim::damerau_levenshtein(name, c);
+            let own = name.chars().count();
             // Two different single letters are one edit apart, and nothing alike.
-            let longer = name.chars().count().max(c.chars().count());
-            *d <= (longer / 3).max(1) && *d < longer
+            let longer = own.max(c.chars().count());
+            let rank = if longer > 1 && name.to_lowercase() == c.to_lowercase() {
+                0
+            } else if edits <= 1 && edits < longer {
+                1
+            } else if own >= SHORTENED && c.starts_with(name) {
+                2
+            } else if edits <= longer / 3 {
+                3
+            } else {
+                return None;
+            };
+            Some((rank, edits, c))
         })
-        .min_by_key(|(d, c)| (*d, c.to_string()))
-        .map(|(_, c)| c)
+        .min_by_key(|(rank, edits, c)| (*rank, *edits, c.to_string()))
+        .map(|(_, _, c)| c)
 }
+
+/// Letters that are enough of a name to be its beginning.
+const SHORTENED: usize = 3;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capitals_and_beginnings_count_more_than_edits() {
+        assert_eq!(nearest("Gru", ["GRU", "Grus"]), Some("GRU"));
+        let measured = ["valid.loss", "valid.f1", "valid.accuracy"];
+        assert_eq!(nearest("valid.acc", measured), Some("valid.accuracy"));
+        assert_eq!(nearest("valid.f2", measured), Some("valid.f1"));
+        assert_eq!(nearest("adm", ["adamw", "adam"]), Some("adam"));
+        assert_eq!(nearest("x", ["y", "X"]), None);
+    }
 
     fn message(text: String) -> String {
         let d = Diagnostic::error("a::b", text);

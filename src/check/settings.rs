@@ -98,6 +98,13 @@ pub struct TuneBlock {
     entries: Entries,
 }
 
+impl TrainBlock {
+    /// Where the value of a setting stands, if it is written.
+    pub fn place(&self, setting: &str) -> Option<Span> {
+        self.entries.written(setting).map(|read| read.value)
+    }
+}
+
 impl Experiment {
     /// The first `train` block of this model, or of any.
     pub fn train(&self, model: Option<&str>) -> Option<&TrainBlock> {

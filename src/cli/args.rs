@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::settings::schema::{self, Block};
 
 /// A compiler for sequence models: check, train, evaluate, generate, predict.
 #[derive(Parser, Debug)]
@@ -33,7 +36,28 @@ const UNUSED: [(&str, &[&str]); 4] = [
 
 /// The command line of this process.
 pub fn parse() -> Result<Args, clap::Error> {
-    Args::from_arg_matches(&command().try_get_matches()?)
+    let matches = command().try_get_matches().map_err(settings_are_set)?;
+    Args::from_arg_matches(&matches)
+}
+
+/// An unknown flag that is called as a setting: how the setting is given.
+fn settings_are_set(mut e: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(flag)) = e.get(ContextKind::InvalidArg) else {
+        return e;
+    };
+    let name = flag.trim_start_matches('-').replace('-', "_");
+    let blocks = [Block::Train, Block::Generate];
+    let has = |b: &Block| schema::find(*b, &name).is_some();
+    let Some(block) = blocks.into_iter().find(has) else {
+        return e;
+    };
+    let tip = format!("a setting of the file is overridden by '--set {block}.{name}=VALUE'");
+    e.remove(ContextKind::SuggestedArg);
+    e.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(vec![tip.into()]),
+    );
+    e
 }
 
 fn command() -> clap::Command {

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 
 use super::args::{Common, EmitArgs, Stage, Target};
-use super::load::{Loaded, load, plain};
+use super::load::{Loaded, load, unwritten};
 use super::{Failure, Within, render, session, stdout};
 use crate::check::program::Model;
 use crate::check::settings::{apply_adapters, apply_losses};
@@ -114,10 +114,7 @@ pub fn extension(stage: Stage) -> &'static str {
 fn write(dir: &Path, name: &str, text: &str) -> Result<(), Failure> {
     let path = dir.join(name);
     let written = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(&path, text));
-    written.map_err(|e| {
-        let message = format!("{} cannot be written: {}", path.display(), plain(&e));
-        Diagnostic::error("io::write", message).into()
-    })
+    written.map_err(|e| unwritten(&path, &e).into())
 }
 
 /// Which of a model's functions is shown, in the words of `seqc bench`.

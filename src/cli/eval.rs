@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::args::{Common, Dtype, EvalArgs, PartArg, PlotArg};
-use super::load::{Loaded, base, load, plain, read};
+use super::load::{Loaded, base, load, read, unwritten};
 use super::opened::{Opened, no_such, refuse_other, runs_of};
 use super::plotted;
 use super::ready;
@@ -240,10 +240,7 @@ fn measure(common: &Common, args: &EvalArgs, subject: &Subject<'_>) -> Result<u8
         let g =
             evaluate::gradients(function.as_mut(), &arena, dataset, part).map_err(from_training)?;
         let bytes = g.file(function.signature()).map_err(from_training)?;
-        std::fs::write(path, bytes).map_err(|e| {
-            let message = format!("{} cannot be written: {}", path.display(), plain(&e));
-            Diagnostic::error("io::write", message)
-        })?;
+        std::fs::write(path, bytes).map_err(|e| unwritten(path, &e))?;
     }
     if let Some(path) = &args.plot {
         plotted::refuse(path, args.plot_of, dataset, run)?;

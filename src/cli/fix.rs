@@ -9,7 +9,7 @@ use std::path::Path;
 use super::Failure;
 use super::args::Common;
 use super::fmt::replace;
-use super::load::{load, plain, read};
+use super::load::{load, read, unwritten};
 use crate::diagnostics::{Diagnostic, Fix};
 use crate::span::FileId;
 
@@ -43,10 +43,7 @@ pub fn fix(path: &Path, common: &Common) -> Result<usize, Failure> {
         } else {
             ""
         };
-        replace(path, &format!("{mark}{text}")).map_err(|e| {
-            let message = format!("{} cannot be written: {}", path.display(), plain(&e));
-            Diagnostic::error("io::write", message)
-        })?;
+        replace(path, &format!("{mark}{text}")).map_err(|e| unwritten(path, &e))?;
         made += edits;
     }
     Ok(made)

@@ -1,10 +1,9 @@
 //! `seqc fmt`: files rewritten in the one style, or compared with it.
 
 use super::args::FmtArgs;
-use super::load::{parse_file, plain};
+use super::load::{parse_file, unwritten};
 use super::{Failure, stdout};
 use crate::ast::print::{Style, format};
-use crate::diagnostics::Diagnostic;
 
 pub fn run(args: &FmtArgs) -> Result<u8, Failure> {
     let mut different = false;
@@ -19,10 +18,7 @@ pub fn run(args: &FmtArgs) -> Result<u8, Failure> {
         if args.check {
             stdout::line(&format!("{} is not formatted", path.display()))?;
         } else {
-            replace(path, &formatted).map_err(|e| {
-                let message = format!("{} cannot be written: {}", path.display(), plain(&e));
-                Diagnostic::error("io::write", message)
-            })?;
+            replace(path, &formatted).map_err(|e| unwritten(path, &e))?;
         }
     }
     Ok(u8::from(args.check && different))

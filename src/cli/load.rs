@@ -73,6 +73,19 @@ pub fn plain(e: &std::io::Error) -> String {
     }
 }
 
+/// The error for a file that the user named and that cannot be written.
+pub fn unwritten(path: &Path, e: &std::io::Error) -> Diagnostic {
+    let why = match e.kind() {
+        std::io::ErrorKind::NotFound => match path.parent().filter(|folder| !folder.is_dir()) {
+            Some(folder) => format!("there is no folder {}", folder.display()),
+            None => plain(e),
+        },
+        _ => plain(e),
+    };
+    let message = format!("{} cannot be written: {why}", path.display());
+    Diagnostic::error("io::write", message)
+}
+
 /// Parses a file into a new table of sources.
 pub fn parse_file(path: &Path) -> Result<(node::File, Sources), Failure> {
     parse_bytes(path.display().to_string(), &read(path)?)

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::args::NewArgs;
-use super::load::plain;
+use super::load::unwritten;
 use super::{Failure, shell, stdout};
 use crate::diagnostics::Diagnostic;
 
@@ -28,10 +28,7 @@ pub fn run(args: &NewArgs) -> Result<u8, Failure> {
         std::io::ErrorKind::AlreadyExists => {
             Diagnostic::error("usage::exists", format!("{name} is there already"))
         }
-        _ => Diagnostic::error(
-            "io::write",
-            format!("{name} cannot be written: {}", plain(&e)),
-        ),
+        _ => unwritten(&path, &e),
     })?;
     let file = shell::path(&path);
     stdout::line(&format!("Wrote {file}. Next: seqc train {file}"))?;

@@ -13,6 +13,7 @@ use crate::data::{Column, DataSpec, Dataset, LoadOptions, Part};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, DimTable, Role, Sym};
 use crate::settings::read::clip;
+use crate::settings::{Patience, Watched};
 use crate::span::{Sources, Span};
 use crate::train::evaluate;
 
@@ -52,6 +53,49 @@ pub fn refuse_leaks(
         none if none.is_empty() => Ok(()),
         found => Err(Failure::new(found, loaded.sources.clone())),
     }
+}
+
+/// Refuses to stop by a metric where nothing is there to measure it on.
+pub fn refuse_unvalidated(
+    loaded: &Loaded,
+    block: &TrainBlock,
+    dataset: &Dataset,
+) -> Result<(), Failure> {
+    let Some(Patience {
+        on: Watched::Metric(metric),
+        ..
+    }) = &block.settings.stop
+    else {
+        return Ok(());
+    };
+    let [train, valid, test] = Part::ALL.map(|part| dataset.len(part));
+    if valid > 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "`stop` watches valid.{}; the validation part is empty",
+        metric.key()
+    );
+    let mut d = Diagnostic::error("train::no-validation", message).label(
+        block.place("stop").unwrap_or(block.span),
+        "needs a validation part",
+    );
+    let what = if dataset.is_long() {
+        "steps"
+    } else {
+        "examples"
+    };
+    let found = format!(
+        "of {} {what}: train {train}, valid 0, test {test}",
+        train + test
+    );
+    if let Some(data) = loaded.experiment.data(&block.settings.data) {
+        let (Split::Parts { span, .. } | Split::Files { span, .. }) = &data.spec.split;
+        d = d.label(*span, found);
+    }
+    let help =
+        "more data or another `split` leave some to validate on; without `stop` none are needed";
+    Err(Failure::new(vec![d.help(help)], loaded.sources.clone()))
 }
 
 /// The data of a train block, which can be cut into its batches.

@@ -3,15 +3,16 @@
 //! In: the arguments of `train … --resume`. Out: the folder of the run; what to tell where the file that was
 //! named is no longer the program that the run keeps; the length that `--set` gives it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::{Common, TrainArgs};
 use super::load::{Loaded, load, load_bytes, load_text, read};
 use super::render::printable;
-use super::{Failure, opened, session, shell};
+use super::{Failure, from_training, opened, session, shell};
 use crate::check::settings;
 use crate::diagnostics::Diagnostic;
 use crate::settings::Length;
+use crate::train::checkpoint;
 use crate::train::folder::{self, Record};
 use crate::train::schedule::spans_run;
 
@@ -126,6 +127,25 @@ fn settings_of(record: &Record, loaded: &Loaded) -> Vec<(String, String)> {
         }
     }
     out
+}
+
+/// Refuses more steps for a run that `stop` has ended: it would take none of them.
+pub fn refuse_stopped(length: Option<Length>, record: &Record, run: &Path) -> Result<(), Failure> {
+    let ended = checkpoint::stopped(run).map_err(from_training)?;
+    if length.is_none() || !ended {
+        return Ok(());
+    }
+    let d = Diagnostic::error(
+        "usage::resumed-settings",
+        "`stop` has ended this run, which gets no longer",
+    );
+    let weights = shell::quoted(&format!("train.weights={}", run.display()));
+    Err(d
+        .help(format!(
+            "seqc train {} --set {weights} --set train.stop=never begins another with its weights",
+            shell::quoted(&record.file)
+        ))
+        .into())
 }
 
 /// The length that `--set` gives a run, where that is more than it had. No other setting changes with a

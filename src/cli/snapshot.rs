@@ -15,7 +15,7 @@ use similar::TextDiff;
 
 use super::args::{Common, SnapshotArgs, Stage, Target};
 use super::emit::{Compiled, Of, extension, isa};
-use super::load::{Loaded, load, plain};
+use super::load::{Loaded, load, unwritten};
 use super::snapfile::{self, Folder, Labels};
 use super::{Failure, Within, first_exit_code, render, stdout};
 use crate::diagnostics::Diagnostic;
@@ -300,10 +300,7 @@ fn settle(
         State::Written => write(&path).and_then(|()| snapfile::forget_pending(&path)),
         State::Changed | State::New => write(&snapfile::pending(&path)),
     };
-    written.map_err(|e| {
-        let message = format!("{} cannot be written: {}", path.display(), plain(&e));
-        Diagnostic::error("io::write", message)
-    })?;
+    written.map_err(|e| unwritten(&path, &e))?;
     let diff = match old.filter(|_| state == State::Changed) {
         None => String::new(),
         Some(old) => TextDiff::from_lines(&old, &text)

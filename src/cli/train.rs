@@ -8,7 +8,9 @@ use super::args::{Common, LogFormat, TrainArgs};
 use super::interrupt::Interrupt;
 use super::load::{Loaded, base, load, load_text, sets};
 use super::progress::Progress;
-use super::ready::{dataset, doubtful, long_attention, refuse_leaks, refuse_unavailable};
+use super::ready::{
+    dataset, doubtful, long_attention, refuse_leaks, refuse_unavailable, refuse_unvalidated,
+};
 use super::room::{refuse_batch, refuse_weights};
 use super::session::{self, Backend, Compiler};
 use super::{Failure, Within, from_training, opened, render, resumed, shell, stdout};
@@ -68,6 +70,7 @@ fn start(common: &Common, args: &TrainArgs) -> Result<u8, Failure> {
     };
     let dataset = dataset(&loaded, block, &options)?;
     refuse_leaks(&loaded, block, &options)?;
+    refuse_unvalidated(&loaded, block, &dataset)?;
     if args.dry_run {
         return once(common, args, &loaded, block, &dataset);
     }
@@ -112,6 +115,7 @@ fn resume(common: &Common, args: &TrainArgs, path: &Path) -> Result<u8, Failure>
     let record = folder.record.clone();
     opened::refuse_other(path, &record, args.model.as_deref())?;
     let length = resumed::longer(common, &record, &folder.source)?;
+    resumed::refuse_stopped(length, &record, path)?;
     let changed = resumed::changed(args, &record, &folder.source);
     let loaded = load_text(&record.file, &folder.source, &record.set)?.valid()?;
     let mut block = session::train_block(&loaded, Some(&record.train.model))?.clone();

@@ -17,7 +17,7 @@ use super::restore::{damaged, read_files};
 use super::weights::{self, Named};
 use crate::targets::executable::ParamSlot;
 
-pub use super::restore::{load, load_weights};
+pub use super::restore::{load, load_weights, stopped};
 
 pub const WEIGHTS: &str = "weights.safetensors";
 pub(super) const OPTIMIZER: &str = "optimizer.safetensors";

@@ -21,6 +21,9 @@ use crate::targets::executable::ParamSlot;
 /// A manifest has a line for each of a handful of files.
 const MAX_MANIFEST: u64 = 64 << 10;
 
+/// Bytes of the state that is read by itself.
+const MAX_STATE: u64 = 1 << 20;
+
 /// Bytes of a file of a checkpoint at most, for a model of `len` numbers: its update rule keeps a few
 /// for each, and states of a batch come to less than a gigabyte. What is larger than that, a hole of
 /// a terabyte, say, is not read to find out that its digest differs.
@@ -89,6 +92,21 @@ pub fn decode(
         carried,
         progress,
     })
+}
+
+/// Whether `stop` has ended the run, as far as its last checkpoint can be read: what is wrong with that
+/// is for [`load`] to say.
+pub fn stopped(run: &Path) -> Result<bool, Failure> {
+    let Some(step) = linked(run, Which::Latest)? else {
+        return Ok(false);
+    };
+    let path = run.join(folder_name(step)).join(STATE);
+    let small = |m: fs::Metadata| m.is_file() && m.len() <= MAX_STATE;
+    if !fs::metadata(&path).is_ok_and(small) {
+        return Ok(false);
+    }
+    let state = fs::read(&path).unwrap_or_default();
+    Ok(serde_json::from_slice::<Progress>(&state).is_ok_and(|p| p.stopped))
 }
 
 /// Only the weights, and their step.

@@ -16,7 +16,8 @@ const OTHER_DATA: &str = "the data have changed since the run's last checkpoint:
                           them as they are, its vocabularies and statistics stay as it began";
 
 /// `stop` has ended it.
-const STOPPED: &str = "the run was ended by `stop`, and goes on no further";
+const STOPPED: &str = "the run was ended by `stop`, and goes on no further; \
+                       `--set train.weights=RUN` begins another with its weights";
 
 /// Whether every step of the settings is done.
 pub(super) fn is_finished(progress: &Progress, settings: &TrainSettings) -> bool {

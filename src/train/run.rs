@@ -25,6 +25,7 @@ use super::optimize::{Updater, state_names};
 use super::plan::{Plan, Start};
 use super::progress::Progress;
 use super::resumed;
+use super::schedule::warmup;
 use super::usage::Meter;
 use crate::data::{Dataset, Part};
 use crate::diagnostics::Diagnostic;
@@ -159,6 +160,13 @@ impl<'a> Run<'a> {
                 (weights, BTreeMap::new(), progress)
             }
         };
+        let warmup = warmup(&settings.schedule);
+        if warmup >= total_steps {
+            let notice = format!(
+                "`warmup = {warmup}` is longer than the run, {total_steps} steps: its rate never gets to `lr`"
+            );
+            notices.push(notice);
+        }
         if settings.precision == Precision::Bf16 {
             let notice = "precision = bf16: trained in f32, measured with weights of 16 bits";
             notices.push(notice.to_string());

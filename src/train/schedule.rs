@@ -13,9 +13,9 @@ use crate::settings::Schedule;
 const ONECYCLE_START: f64 = 1.0 / 25.0;
 const ONECYCLE_END: f64 = 1e-4;
 
-/// The factor at `step` of `total`. Past the end it stays what it was at the last step.
-pub fn factor(schedule: &Schedule, step: u64, total: u64, plateau: &Plateau) -> f64 {
-    let warmup = match *schedule {
+/// Steps in which the rate rises to its peak.
+pub fn warmup(schedule: &Schedule) -> u64 {
+    match *schedule {
         Schedule::Constant { warmup }
         | Schedule::Cosine { warmup, .. }
         | Schedule::Linear { warmup, .. }
@@ -23,7 +23,12 @@ pub fn factor(schedule: &Schedule, step: u64, total: u64, plateau: &Plateau) -> 
         | Schedule::Exponential { warmup, .. }
         | Schedule::Plateau { warmup, .. } => warmup,
         Schedule::OneCycle { .. } => 0,
-    };
+    }
+}
+
+/// The factor at `step` of `total`. Past the end it stays what it was at the last step.
+pub fn factor(schedule: &Schedule, step: u64, total: u64, plateau: &Plateau) -> f64 {
+    let warmup = warmup(schedule);
     if step < warmup {
         return (step + 1) as f64 / warmup as f64;
     }

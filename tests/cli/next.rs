@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::here::{Here, LINE};
-use crate::predict::tabled;
+use crate::predict::{streamed, tabled};
 
 #[test]
 fn what_is_suggested_can_be_copied() {
@@ -148,4 +148,88 @@ fn a_run_without_a_validation_part_is_measured_on_another() {
         .exits(1)
         .says("--on train has 40 examples");
     here.run(&["eval", "run", "--on", "train"]).exits(0);
+}
+
+#[test]
+fn a_flag_that_is_a_setting_is_told_as_one() {
+    let here = Here::new();
+    here.run(&["train", "line.seq", "--epochs", "20"])
+        .exits(2)
+        .says("--set train.epochs=VALUE");
+    here.run(&["train", "line.seq", "--top-k", "20"])
+        .exits(2)
+        .says("--set generate.top_k=VALUE");
+}
+
+#[test]
+fn a_rate_that_never_gets_up_is_told() {
+    let here = Here::new();
+    let schedule = "train.schedule=cosine(warmup = 100000)";
+    here.run(&["train", "line.seq", "--set", schedule])
+        .exits(0)
+        .says("`warmup = 100000` is longer than the run, 40 steps");
+}
+
+#[test]
+fn stopping_by_what_is_not_measured_shows_where_the_rows_went() {
+    let here = Here::new();
+    let few = LINE
+        .replace("rows(40", "rows(4")
+        .replace("parts(50, 50, 0)", "parts(90, 10, 0)")
+        .replace("batch     = 10", "stop      = patience(2, on = valid.mae)");
+    here.write("few.seq", &few);
+    let ran = here.run(&["train", "few.seq"]).exits(1);
+    for says in [
+        "train::no-validation",
+        "patience(2, on = valid.mae)",
+        "parts(90, 10, 0)",
+        "of 4 examples: train 4, valid 0, test 0",
+    ] {
+        assert!(ran.err.contains(says), "{says}: {}", ran.err);
+    }
+    assert!(!here.has("runs"));
+}
+
+#[test]
+fn a_folder_that_is_missing_is_named() {
+    let here = Here::new();
+    here.run(&["new", "bad/name"])
+        .exits(3)
+        .says("bad/name.seq cannot be written: there is no folder bad");
+}
+
+#[test]
+fn the_ending_of_a_file_says_its_form() {
+    let here = tabled(
+        |i| format!("{i},{}", 2 * i),
+        "a,b",
+        "  input x : number\n  target y : number\n  predict y = x |> Linear",
+        "  x = column(a)\n  y = column(b)\n  split = parts(100)",
+    );
+    here.write("new.csv", "a\n1\n2\n");
+    let to = |more: &[&str]| here.run(&[&["predict", "run", "new.csv"], more].concat());
+    to(&["-o", "p.npy"]).exits(0);
+    let array = fs::read(here.path().join("p.npy")).expect("an array");
+    assert!(array.starts_with(b"\x93NUMPY"));
+    to(&["-o", "p.jsonl"]).exits(0);
+    let lines = fs::read_to_string(here.path().join("p.jsonl")).expect("lines");
+    assert!(lines.starts_with("{\"y\":"), "{lines}");
+    to(&["-o", "p.out"]).exits(0);
+    let lines = fs::read_to_string(here.path().join("p.out")).expect("lines");
+    assert!(lines.starts_with("example,y\n"), "{lines}");
+    to(&["-o", "p.csv", "--to", "npy"])
+        .exits(2)
+        .says("usage::output-form")
+        .says("-o p.npy; or --to csv");
+    assert!(!here.has("p.csv"));
+    to(&["-o", "away/p.csv"])
+        .exits(3)
+        .says("there is no folder away");
+    let empty = streamed(&here, "").exits(0);
+    assert_eq!(empty.out, "");
+    assert!(
+        empty.err.contains("is empty: nothing is predicted"),
+        "{}",
+        empty.err
+    );
 }

@@ -157,4 +157,23 @@ fn a_run_that_was_stopped_early_says_so() {
         .exits(0);
     let on = here.run(&["train", "run", "--resume", "--json"]).exits(0);
     assert!(notices(&on).contains("ended by `stop`"), "{}", notices(&on));
+    // More epochs would not be taken, and are not written down.
+    let recorded = std::fs::read_to_string(here.path().join("run/run.json")).expect("a record");
+    here.run(&["train", "run", "--resume", "--set", "train.epochs=40"])
+        .exits(2)
+        .says("train.weights=run")
+        .says("--set train.stop=never begins another");
+    let after = std::fs::read_to_string(here.path().join("run/run.json")).expect("a record");
+    assert_eq!(recorded, after);
+    here.run(&[
+        "train",
+        "line.seq",
+        "--set",
+        "train.weights=run",
+        "--set",
+        "train.stop=never",
+        "--set",
+        "train.epochs=2",
+    ])
+    .exits(0);
 }

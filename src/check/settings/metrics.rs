@@ -6,7 +6,7 @@
 use super::block::Entries;
 use crate::ast::node::Unit;
 use crate::check::program::{Input, InputKind, Model};
-use crate::data::spec::DataSpec;
+use crate::data::spec::{ColumnExpr, ColumnKind, DataSpec, Step};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 use crate::settings::checked::{Checked, Choice};
@@ -72,6 +72,12 @@ pub fn chosen(
                 .label(c.span, format!("needs {}", needs(&metric))),
             );
         }
+        if let (Some(targets), Some(model), Some(data)) = (&targets, model, data)
+            && let Metric::Versus(Baseline::Column(name)) = &metric
+        {
+            let measured = targets.iter().find(|t| fits(&metric, t, model));
+            report.extend(measured.and_then(|t| no_rival(name, c.span, t, model, data)));
+        }
         out.push(metric);
         places.push(c.span);
     }
@@ -129,6 +135,70 @@ fn metric(c: &Choice, data: Option<&DataSpec>, report: &mut Vec<Diagnostic>) -> 
         }
         _ => return None,
     })
+}
+
+/// Why a column cannot be taken as the prediction of a target: it is the target, or it gives a window
+/// where the target is one value.
+fn no_rival(
+    name: &str,
+    at: Span,
+    target: &Input,
+    model: &Model,
+    data: &DataSpec,
+) -> Option<Diagnostic> {
+    let column = data.columns.iter().find(|c| c.name.node == name)?;
+    let var = model.var(target.var);
+    let refused = |message: String| Diagnostic::error("setting::does-not-fit", message);
+    if var.name == name {
+        let message = format!("`versus({})`: the rival is the target itself", clip(name));
+        return Some(
+            refused(message)
+                .label(at, "would be right always")
+                .label(target.span, "what is predicted"),
+        );
+    }
+    let steps = window(data, &column.value, 0)?;
+    if var.shape.first().is_some_and(|d| model.dims.is_time(d)) {
+        return None;
+    }
+    let message = format!(
+        "`{}` is a window of {steps}, the target `{}` has no time",
+        clip(name),
+        clip(&var.name)
+    );
+    let mut value = format!("now = {name} |> last()");
+    if data.columns.iter().any(|c| c.name.node == "now") {
+        value = format!("{name}_now = {name} |> last()");
+    }
+    let rival = value.split(' ').next().unwrap_or_default().to_string();
+    Some(
+        refused(message)
+            .label(at, "one value for each example is needed")
+            .label(column.value.span, format!("gives {steps}"))
+            .help(format!(
+                "`{value}` in `data` is its newest value: `versus({rival})`"
+            )),
+    )
+}
+
+/// The steps of a column that is a window; `depth` counts the columns followed.
+fn window(data: &DataSpec, e: &ColumnExpr, depth: usize) -> Option<usize> {
+    match &e.kind {
+        ColumnKind::Step {
+            step: Step::Window(n),
+            ..
+        } => Some(*n),
+        ColumnKind::Step {
+            input,
+            step: Step::Log | Step::Scale { .. } | Step::Zscore,
+        } => window(data, input, depth),
+        ColumnKind::Unary(_, x) => window(data, x, depth),
+        ColumnKind::Name(name) if depth <= data.columns.len() => {
+            let column = data.columns.iter().find(|c| c.name.node == *name)?;
+            window(data, &column.value, depth + 1)
+        }
+        _ => None,
+    }
 }
 
 /// Whether a target has what a metric measures.

@@ -561,7 +561,33 @@ fn settings_are_held_against_the_model() {
     let table = "from = csv(\"t.csv\")\nx = columns(A, B, C)\ny = column(D)";
     let text = "from = \"t.txt\"\ntext = chars()";
     let cases = [
-        (NUMBER, table, "metrics = [mae, versus(y)]", vec![]),
+        (
+            NUMBER,
+            table,
+            "metrics = [mae, versus(y)]",
+            vec![
+                "setting::does-not-fit: `versus(y)`: the rival is the target itself \
+                 @ versus(y) ; y",
+            ],
+        ),
+        (
+            NUMBER,
+            "from = csv(\"t.csv\")\nx = columns(A, B, C)\ny = column(D)\n\
+             past = column(D) |> window(30)",
+            "metrics = [mae, versus(past)]",
+            vec![
+                "setting::does-not-fit: `past` is a window of 30, the target `y` has no time \
+                 @ versus(past) ; column(D) |> window(30) \
+                 | `now = past |> last()` in `data` is its newest value: `versus(now)`",
+            ],
+        ),
+        (
+            NUMBER,
+            "from = csv(\"t.csv\")\nx = columns(A, B, C)\ny = next(column(D))\n\
+             past = column(D) |> window(30)\nnow = past |> last()",
+            "metrics = [mae, versus(now)]",
+            vec![],
+        ),
         (
             SEQUENCE,
             "from = tsv(\"t.tsv\")\ntext = column(1)",

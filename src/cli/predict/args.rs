@@ -28,8 +28,9 @@ pub struct PredictArgs {
     /// or token `y` the values are the probabilities of all labels, which are named in order in the array
     /// `y.labels`. Numbers are in the unit of their column of the data. safetensors: as npz, as the model
     /// computes them.
-    #[arg(long, value_enum, default_value = "csv")]
-    pub to: Format,
+    /// Without it: by the ending of --output, else csv.
+    #[arg(long, value_enum)]
+    pub to: Option<Format>,
     /// Gives the probability of every label too: columns `y.<label>`, in JSON an object `y.all`.
     #[arg(long)]
     pub probabilities: bool,
@@ -40,4 +41,17 @@ pub struct PredictArgs {
     /// Writes here instead of stdout.
     #[arg(short, long, value_name = "PATH")]
     pub output: Option<PathBuf>,
+}
+
+impl PredictArgs {
+    /// The form of the result.
+    pub fn form(&self) -> Format {
+        self.to.or_else(|| self.ending()).unwrap_or(Format::Csv)
+    }
+
+    /// The form that the ending of --output stands for.
+    pub fn ending(&self) -> Option<Format> {
+        let ending = self.output.as_deref()?.extension()?.to_str()?;
+        Format::from_str(ending, true).ok()
+    }
 }

@@ -10,6 +10,7 @@ use super::args::{Format, PredictArgs};
 use crate::cli::Failure;
 use crate::cli::args::Common;
 use crate::cli::opened::Opened;
+use crate::cli::shell;
 use crate::data::spec::SourceKind;
 use crate::diagnostics::Diagnostic;
 use crate::span::Span;
@@ -46,12 +47,35 @@ pub fn refuse(opened: &Opened, args: &PredictArgs, span: Span) -> Result<(), Fai
     Ok(())
 }
 
+/// Refuses a file whose ending stands for another form than the one that is asked for.
+pub fn refuse_form(common: &Common, args: &PredictArgs) -> Result<(), Failure> {
+    let form = if common.json {
+        Some(Format::Jsonl)
+    } else {
+        args.to
+    };
+    let (Some(to), Some(ending), Some(path)) = (form, args.ending(), &args.output) else {
+        return Ok(());
+    };
+    if to == ending || common.json && ending == Format::Csv {
+        return Ok(());
+    }
+    let [to, ending] = [to, ending].map(|f| format!("{f:?}").to_lowercase());
+    let message = format!(
+        "`{}` would hold {to}, its ending says {ending}",
+        path.display()
+    );
+    let d = Diagnostic::error("usage::output-form", message);
+    let other = shell::path(&path.with_extension(&to));
+    Err(d.help(format!("-o {other}; or --to {ending}")).into())
+}
+
 /// Refuses lines of the input in what has no text, or beside a result that is called `line` itself.
 pub fn refuse_lines(opened: &Opened, common: &Common, args: &PredictArgs) -> Result<(), Failure> {
     if !args.lines {
         return Ok(());
     }
-    if !common.json && !matches!(args.to, Format::Csv | Format::Jsonl) {
+    if !common.json && !matches!(args.form(), Format::Csv | Format::Jsonl) {
         let message = "--lines is of csv and jsonl; arrays have no place for it";
         return Err(Diagnostic::error("usage::no-lines", message).into());
     }
@@ -94,7 +118,7 @@ pub fn refuse_names(
     args: &PredictArgs,
     written: Option<&str>,
 ) -> Result<(), Failure> {
-    let csv = !common.json && args.to == Format::Csv;
+    let csv = !common.json && args.form() == Format::Csv;
     let refuse = |message: String, help: &str| -> Result<(), Failure> {
         let d = Diagnostic::error("usage::same-column", message);
         Err(d.help(help).into())
@@ -103,7 +127,7 @@ pub fn refuse_names(
         let message = "csv counts in `example`, and the model has a result of that name";
         return refuse(message.to_string(), "--to jsonl has results alone");
     }
-    let lines = csv || common.json || args.to == Format::Jsonl;
+    let lines = csv || common.json || args.form() == Format::Jsonl;
     if !args.probabilities || !lines || written.is_some() {
         return Ok(());
     }

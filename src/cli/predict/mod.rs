@@ -16,12 +16,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use super::args::Common;
-use super::load::plain;
+use super::load::unwritten;
 use super::opened::{Opened, best};
 use super::{Failure, Within, from_training, stdout};
 use crate::data::spec::FieldRole;
 use crate::data::{BatchPlan, BatchSize, Dataset, LoadOptions, Part};
-use crate::diagnostics::Diagnostic;
 use crate::lower::Options;
 use crate::settings::TrainSettings;
 use crate::span::Span;
@@ -32,6 +31,7 @@ use text::{Lines, Text};
 use written::Writer;
 
 pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
+    argument::refuse_form(common, args)?;
     let mut opened = Opened::new(&args.run, common)?;
     let at = argument::place(&mut opened, args);
     argument::refuse_lines(&opened, common, args)?;
@@ -46,7 +46,11 @@ pub fn run(common: &Common, args: &PredictArgs) -> Result<u8, Failure> {
     if let Some(mut writer) = writer {
         let dataset = dataset(common, args, &opened, Some(&writer.target), at)?;
         let all = writer.all(&opened, &dataset)?;
-        let to = if common.json { Format::Jsonl } else { args.to };
+        let to = if common.json {
+            Format::Jsonl
+        } else {
+            args.form()
+        };
         let places = places(args, &dataset, at, &opened)?;
         let bytes = written::encoded(to, &writer.target, &all, places.as_deref())?;
         return output(args, whole(common, bytes)).map(|()| 0);
@@ -129,10 +133,7 @@ fn whole(common: &Common, bytes: Vec<u8>) -> Vec<u8> {
 
 fn output(args: &PredictArgs, bytes: Vec<u8>) -> Result<(), Failure> {
     match &args.output {
-        Some(path) => std::fs::write(path, bytes).map_err(|e| {
-            let message = format!("{} cannot be written: {}", path.display(), plain(&e));
-            Diagnostic::error("io::write", message).into()
-        }),
+        Some(path) => std::fs::write(path, bytes).map_err(|e| unwritten(path, &e).into()),
         None => stdout::bytes(&bytes),
     }
 }
@@ -159,7 +160,7 @@ fn encoded(
     places: Option<Vec<Option<usize>>>,
 ) -> Result<Vec<u8>, Failure> {
     let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
-    if args.to == Format::Safetensors && !common.json {
+    if args.form() == Format::Safetensors && !common.json {
         return arrays::safetensors(&all, &names);
     }
     for example in &mut all {
@@ -184,7 +185,7 @@ fn encoded(
     if common.json {
         return Ok(objects().into_bytes());
     }
-    match args.to {
+    match args.form() {
         Format::Csv => {
             let mut out = all
                 .first()

@@ -20,7 +20,7 @@ use super::units::{NAME, Units, cut, head};
 use super::written::{self, Writer};
 use super::{inputs, show_given};
 use crate::cli::args::Common;
-use crate::cli::load::plain;
+use crate::cli::load::{plain, unwritten};
 use crate::cli::opened::{Opened, best};
 use crate::cli::{Failure, Within, from_training, stdout};
 use crate::data::spec::{FieldRole, SourceKind};
@@ -35,7 +35,7 @@ use crate::train::follow::Follower;
 use crate::train::plan::Stage;
 
 pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Result<u8, Failure> {
-    if common.json || !matches!(args.to, Format::Csv | Format::Jsonl) {
+    if common.json || !matches!(args.form(), Format::Csv | Format::Jsonl) {
         let message = "predictions for a stream are lines: --to csv or --to jsonl";
         return Err(Diagnostic::error("usage::stream-format", message).into());
     }
@@ -58,10 +58,7 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
         show_given(opened);
     }
     let out: Box<dyn Write> = match &args.output {
-        Some(path) => Box::new(File::create(path).map_err(|e| {
-            let message = format!("{} cannot be written: {}", path.display(), plain(&e));
-            Diagnostic::error("io::write", message)
-        })?),
+        Some(path) => Box::new(File::create(path).map_err(|e| unwritten(path, &e))?),
         None => Box::new(Stdout),
     };
     let mut stream = Stream {
@@ -75,6 +72,7 @@ pub fn run(common: &Common, args: &PredictArgs, opened: &Opened, at: Span) -> Re
         shown: 0,
         unseen: inputs::Unseen::default(),
         unanswered: Vec::new(),
+        quiet: common.quiet,
         line: None,
     };
     let mut units = Units::new(io::stdin().lock(), head(&spec), cut);
@@ -120,6 +118,7 @@ struct Stream<'a> {
     unseen: inputs::Unseen,
     /// The lines of the rows that `missing = drop` leaves out.
     unanswered: Vec<usize>,
+    quiet: bool,
     /// The line on which the row begins that is answered, where that is asked for.
     line: Option<usize>,
 }
@@ -170,7 +169,13 @@ impl<'a> Stream<'a> {
             self.line = self.args.lines.then_some(line);
             self.show(&dataset)?;
         }
-        if self.shown > 0 || rows == 0 && header.is_none() {
+        if self.shown > 0 {
+            return Ok(());
+        }
+        if rows == 0 && header.is_none() {
+            if !self.quiet {
+                eprintln!("{NAME} is empty: nothing is predicted");
+            }
             return Ok(());
         }
         let nothing = unanswered::nothing(rows, near.needed());
@@ -194,14 +199,14 @@ impl<'a> Stream<'a> {
             Some(Model::Writer(mut writer)) => {
                 for written in writer.all(self.opened, dataset)? {
                     let mut out = String::new();
-                    if self.shown == 0 && self.args.to == Format::Csv {
+                    if self.shown == 0 && self.args.form() == Format::Csv {
                         out.push_str(&written::header(
                             &writer.target,
                             &written,
                             self.line.is_some(),
                         ));
                     }
-                    out.push_str(&match self.args.to {
+                    out.push_str(&match self.args.form() {
                         Format::Jsonl => written::jsonl(&writer.target, &written, self.line),
                         _ => written::csv(self.shown, &written, self.line),
                     });
@@ -345,11 +350,11 @@ impl<'a> Stream<'a> {
         let mut out = String::new();
         if self.shown == 0 {
             text.lines = Lines::of(text.lines == Lines::Series, Some(&example));
-            if self.args.to == Format::Csv {
+            if self.args.form() == Format::Csv {
                 out.push_str(&text.header(&example));
             }
         }
-        out.push_str(&match self.args.to {
+        out.push_str(&match self.args.form() {
             Format::Jsonl => text.jsonl(&example, &[self.line]),
             _ => text.csv(self.shown, &example, &[self.line]),
         });
