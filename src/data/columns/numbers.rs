@@ -58,6 +58,11 @@ pub fn meant(text: &str, column: &str, binary: bool) -> Option<String> {
         }
         Some((yes, _)) => yes.to_string(),
         None if binary && !text.is_empty() => text.to_string(),
+        None if text.contains(';') => {
+            let help =
+                "csv has commas between cells, and points in decimal numbers (25.5 for 25,5)";
+            return Some(help.to_string());
+        }
         None => {
             let (whole, part) = text.split_once(',')?;
             let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
