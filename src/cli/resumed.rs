@@ -139,7 +139,13 @@ pub fn refuse_stopped(length: Option<Length>, record: &Record, run: &Path) -> Re
         "usage::resumed-settings",
         "`stop` has ended this run, which gets no longer",
     );
-    let weights = shell::quoted(&format!("train.weights={}", run.display()));
+    // A file's paths count from its own folder, not from where the command is typed.
+    let here = Path::new(&record.file)
+        .parent()
+        .is_none_or(|p| p.as_os_str().is_empty());
+    let from = (!here).then(|| std::path::absolute(run).ok()).flatten();
+    let from = from.as_deref().unwrap_or(run).display();
+    let weights = shell::quoted(&format!("train.weights={from}"));
     Err(d
         .help(format!(
             "seqc train {} --set {weights} --set train.stop=never begins another with its weights",

@@ -15,7 +15,7 @@ use super::plan::Stage;
 use super::rivals::Rivals;
 use super::weights::{self, Named};
 use crate::data::spec::Unit;
-use crate::data::{Batch, BatchPlan, BatchSize, Dataset, Part, copied};
+use crate::data::{Batch, BatchPlan, BatchSize, Column, Dataset, Part, copied};
 use crate::settings::{self, Baseline, Metric, TrainSettings, Watched};
 use crate::targets::executable::{Draw, Executable, Role, Signature};
 
@@ -278,6 +278,16 @@ fn check(metric: &Metric, dataset: &Dataset) -> Result<(), Failure> {
     if *metric == Metric::Bleu && (!inputs || !target.previous || dataset.is_long()) {
         return refused(format!(
             "`bleu` needs a text that is written from inputs, `{}` is none",
+            target.name
+        ));
+    }
+    let shape = |c: &Column| (c.time.clone(), c.features.iter().product::<usize>());
+    if let Metric::Versus(Baseline::Column(name)) = metric
+        && let Some(rival) = dataset.column(name)
+        && shape(rival) != shape(target)
+    {
+        return refused(format!(
+            "`{metric}`: `{name}` and `{}` differ in steps or features",
             target.name
         ));
     }
