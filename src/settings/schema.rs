@@ -682,6 +682,14 @@ const BLOCKS: &[Variant] = &[
     ),
 ];
 
+/// What tables, `csv` and `tsv`, have besides.
+const SORT: Arg = maybe(
+    "sort",
+    Kind::Column,
+    "the column by which rows are put in order, least first: of numbers, or of ISO dates (2021-06-25, also 2021-06-25 14:30)",
+);
+const EXAMPLES: Arg = arg("blocks", Kind::Choice(BLOCKS), "no", "what an example is");
+
 /// What may stand after `from =` in a data block.
 pub const SOURCES: &[Variant] = &[
     built(
@@ -704,12 +712,8 @@ pub const SOURCES: &[Variant] = &[
                 "yes",
                 "whether the first line names the columns",
             ),
-            maybe(
-                "sort",
-                Kind::Column,
-                "the column by which rows are put in order, least first: of numbers, or of ISO dates (2021-06-25, also 2021-06-25 14:30)",
-            ),
-            arg("blocks", Kind::Choice(BLOCKS), "no", "what an example is"),
+            SORT,
+            EXAMPLES,
         ],
         "comma-separated, with RFC 4180's quotes",
     ),
@@ -723,12 +727,8 @@ pub const SOURCES: &[Variant] = &[
                 "no",
                 "whether the first line names the columns",
             ),
-            maybe(
-                "sort",
-                Kind::Column,
-                "the column by which rows are put in order, least first: of numbers, or of ISO dates (2021-06-25, also 2021-06-25 14:30)",
-            ),
-            arg("blocks", Kind::Choice(BLOCKS), "no", "what an example is"),
+            SORT,
+            EXAMPLES,
         ],
         "tab-separated, without quotes",
     ),

@@ -8,18 +8,23 @@ use super::units::NAME;
 use crate::data::LeftOut;
 use crate::diagnostics::Diagnostic;
 
-/// Without their lines, answers cannot be laid beside the rows.
+/// Tells what share of the rows was left out, and why.
 pub fn show_share(left: &LeftOut, args: &PredictArgs) {
-    let numbered = match args.lines {
-        true => "",
-        false => "; --lines numbers the answers",
-    };
+    let numbered = numbered(args);
     let have = if left.count == 1 { "has" } else { "have" };
     eprintln!(
         "{} {have} no answer: {}{numbered}",
         left.share(),
         left.why()
     );
+}
+
+/// The way to answers that can be laid beside the rows, unless it is taken.
+fn numbered(args: &PredictArgs) -> &'static str {
+    match args.lines {
+        true => "",
+        false => "; --lines numbers the answers",
+    }
 }
 
 /// Tells of the rows that were left out, by their lines.
@@ -30,10 +35,7 @@ pub fn show(all: &[usize], args: &PredictArgs) {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
-    let numbered = match args.lines {
-        true => "",
-        false => "; --lines numbers the answers",
-    };
+    let numbered = numbered(args);
     let drop = "`missing = drop` leaves it out";
     match all.len() {
         0 => {}

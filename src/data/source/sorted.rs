@@ -6,6 +6,10 @@
 
 use std::cmp::Ordering;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 use super::records::Records;
 use super::text::{at, shown};
 use crate::diagnostics::Diagnostic;
@@ -15,7 +19,7 @@ use crate::span::Span;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Key {
     Number(f64),
-    /// Nanoseconds since 0000-03-01 began; in universal time where the cells say their zone.
+    /// Nanoseconds since 1970 began.
     Date(i128),
 }
 
@@ -88,70 +92,22 @@ pub fn keys(
     Ok(keys)
 }
 
-/// `2021-06-25` and `2021-06`, and after a day `T` or a blank and `14:30`, `14:30:05` or `14:30:05.25`,
-/// with `Z` or `+05:30` where the zone is said (ISO 8601).
+/// A date, a month alone, or a date and a time, with or without its zone (ISO 8601; a minute may have a
+/// leap second). What says no zone is taken as universal time.
 fn date(cell: &str) -> Option<i128> {
-    let (day, time) = match cell.split_once(['T', ' ']) {
-        Some((day, time)) => (day, Some(time)),
-        None => (cell, None),
-    };
-    let mut parts = day.split('-');
-    let year = digits(parts.next()?, 4)?;
-    let month = digits(parts.next()?, 2).filter(|m| (1..=12).contains(m))?;
-    let date = match parts.next() {
-        Some(d) => digits(d, 2).filter(|d| (1..=31).contains(d))?,
-        None if time.is_some() => return None,
-        None => 1,
-    };
-    if parts.next().is_some() {
-        return None;
+    let first = format!("{cell}-01");
+    let cell = if is_month(cell) { &first } else { cell };
+    if let Ok(moment) = cell.parse::<Timestamp>() {
+        return Some(moment.as_nanosecond());
     }
-    // Days before a year that begins in March, so that a leap day is its last.
-    let (years, months) = match month {
-        3.. => (year, month - 3),
-        _ => (year - 1, month + 9),
-    };
-    let leap = years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400);
-    let days = 365 * years + leap + (153 * months + 2) / 5 + date - 1;
-    let nanos = time.map_or(Some(0), nanos)?;
-    Some(i128::from(days) * 86_400_000_000_000 + nanos)
+    let local = cell.parse::<DateTime>().ok()?;
+    let moment = TimeZone::UTC.to_timestamp(local).ok()?;
+    Some(moment.as_nanosecond())
 }
 
-/// Nanoseconds from the beginning of the day in universal time, or in the cell's where it says none.
-fn nanos(time: &str) -> Option<i128> {
-    let (clock, zone) = match time.find(['Z', '+', '-']) {
-        Some(i) => time.split_at(i),
-        None => (time, ""),
-    };
-    let minutes = |text: &str| {
-        let (h, m) = text.split_once(':')?;
-        let hours = digits(h, 2).filter(|h| *h < 24)?;
-        let minutes = digits(m, 2).filter(|m| *m < 60)?;
-        Some(60 * hours + minutes)
-    };
-    let ahead = match zone {
-        "" | "Z" => 0,
-        west if west.starts_with('-') => -minutes(&west[1..])?,
-        east => minutes(&east[1..])?,
-    };
-    let clock = clock.trim_end();
-    let (hm, seconds) = match clock.match_indices(':').nth(1) {
-        Some((i, _)) => (&clock[..i], &clock[i + 1..]),
-        None => (clock, "00"),
-    };
-    let (whole, part) = seconds.split_once('.').unwrap_or((seconds, "0"));
-    // A minute may have a leap second.
-    let whole = digits(whole, 2).filter(|s| *s <= 60)?;
-    let part: String = format!("{part:0<9}").chars().take(9).collect();
-    let nanos = digits(&part, 9)?;
-    let seconds = 60 * (minutes(hm)? - ahead) + whole;
-    Some(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
-}
-
-/// A number of exactly `n` digits.
-fn digits(text: &str, n: usize) -> Option<i64> {
-    let all = text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| all)
+/// `2021-06`.
+fn is_month(cell: &str) -> bool {
+    cell.len() == 7 && cell.as_bytes()[4] == b'-'
 }
 
 #[cfg(test)]
@@ -169,6 +125,7 @@ mod tests {
             "2000-03-01 00:00:00.5",
             "2000-03-01T00:00:01Z",
             "2000-03-01 09:00",
+            "2000-03-01 1430",
             "2000-04",
             "2000-04-01 08:00",
             "2001-03-01",
@@ -177,7 +134,7 @@ mod tests {
         for pair in keys.windows(2) {
             assert_eq!(pair[0].order(&pair[1]), Ordering::Less, "{pair:?}");
         }
-        let day = |t: &str| date(t).unwrap() / 86_400_000_000_000;
+        let day = |t: &str| date(t).unwrap().div_euclid(86_400_000_000_000);
         assert_eq!(day("2000-03-01") - day("2000-02-28"), 2);
         assert_eq!(day("2001-01-01") - day("2000-01-01"), 366);
     }
@@ -193,7 +150,7 @@ mod tests {
             "2021-06-32",
             "08:00",
             "2021-06-25 24:30",
-            "2021-06-25 1430",
+            "2021-02-30",
             "2021-06 14:30",
             "2021-06-25-01",
             "NaN",
