@@ -1,4 +1,4 @@
-//! The batches of training in their order, the next one made while a step runs.
+//! The batches of training in their order; where making one takes a while, the next one is made while a step runs.
 //!
 //! In: a dataset and the place where training stands. Out: [`Ahead`]: each batch with its place.
 //! What is in a batch depends on its place alone, so it has the same bits whichever thread makes
@@ -6,6 +6,7 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, Scope};
+use std::time::{Duration, Instant};
 
 use super::evaluate::epoch_plan;
 use super::failure::Failure;
@@ -16,8 +17,15 @@ use crate::settings::{Length, TrainSettings};
 /// Batches that wait beside the one that is being made, at most. They carry short steps over the moments in which the
 /// system gives their thread no processor.
 const WAITING: usize = 4;
-/// Bytes of batches that wait, where that is more than one. Short steps have small batches.
+/// Bytes of batches that wait, where that is more than one; and of the largest that may be made where it is used.
 const WAITING_BYTES: usize = 256 << 10;
+
+/// A batch that is made in this time is made where it is used: to hand it from thread to thread, and a core for it, takes
+/// as long, and where every core computes, longer.
+const QUICK: Duration = Duration::from_micros(50);
+/// What batches may take beyond that, the time of quick ones given back, before they are made beforehand: more than a
+/// moment in which the system gave this thread no processor.
+const LATE: Duration = Duration::from_millis(4);
 
 /// Batches that a run holds at a time, small ones aside: the one that is computed, and where others are made on a thread
 /// of their own, the one that waits and the one that is being made.
@@ -34,6 +42,21 @@ pub struct Made {
     pub index: u64,
     /// How many batches the epoch has.
     pub batches: u64,
+}
+
+impl Made {
+    /// Bytes of its tensors.
+    fn bytes(&self) -> usize {
+        let tensors = |(b, _): &(Batch, usize)| -> usize {
+            let all = b.data.iter().chain(&b.previous);
+            all.map(|(_, t)| match t {
+                Tensor::F32(v) => size_of_val(&v[..]),
+                Tensor::I32(v) => size_of_val(&v[..]),
+            })
+            .sum()
+        };
+        self.parts.iter().map(tensors).sum()
+    }
 }
 
 /// Makes batches, one after another.
@@ -92,72 +115,77 @@ impl<'d> Maker<'d> {
     }
 }
 
-/// Bytes of what a batch holds, tables of lengths aside.
-fn bytes(batch: &Batch) -> usize {
-    let tensors = batch.data.iter().chain(&batch.previous);
-    let len = |t: &Tensor| match t {
-        Tensor::F32(v) => size_of_val(&v[..]),
-        Tensor::I32(v) => size_of_val(&v[..]),
-    };
-    tensors.map(|(_, t)| len(t)).sum()
-}
-
 /// A batch as it was made; `None` after the last one.
 type Next = Result<Option<Made>, Diagnostic>;
 
-/// Gives batches as they are asked for.
-pub enum Ahead<'d> {
-    /// Made when asked for.
-    Here(Box<Maker<'d>>),
-    /// The first, and the others as they are made on a thread of their own.
-    Beside(Option<Next>, Receiver<Next>),
+/// Where batches are made.
+enum Place<'d> {
+    /// On the thread that asks, when it asks, having taken so long beyond [`QUICK`].
+    Here(Box<Maker<'d>>, Duration),
+    /// On a thread of their own.
+    Beside(Receiver<Next>),
 }
 
-impl<'d> Ahead<'d> {
-    /// Makes batches on a thread of `scope`, or, where the system gives none, when asked for. The
-    /// thread ends when this is dropped.
-    pub fn beside<'s>(scope: &'s Scope<'s, '_>, mut maker: Maker<'d>) -> Ahead<'d>
-    where
-        'd: 's,
-    {
-        // The first is waited for in any case, and says how large they are.
-        let began = maker.clone();
-        let first = maker.following();
-        let bytes = match &first {
-            Ok(Some(made)) => made.parts.iter().map(|(b, _)| bytes(b)).sum(),
-            Ok(None) | Err(_) => 0,
+/// Gives batches as they are asked for.
+pub struct Ahead<'d, 's, 'e> {
+    place: Place<'d>,
+    /// Where a thread may be had.
+    scope: Option<&'s Scope<'s, 'e>>,
+}
+
+impl<'d: 's, 's, 'e> Ahead<'d, 's, 'e> {
+    /// Makes batches when asked for; once they turn out large or slow to make, and where a `scope` for a thread is given
+    /// and the system has one, beforehand. That thread ends when this is dropped.
+    pub fn new(scope: Option<&'s Scope<'s, 'e>>, maker: Maker<'d>) -> Ahead<'d, 's, 'e> {
+        Ahead {
+            place: Place::Here(maker.into(), Duration::ZERO),
+            scope,
+        }
+    }
+
+    /// The next batch; `None` after the last epoch.
+    pub fn following(&mut self) -> Result<Option<Made>, Failure> {
+        let made = match &mut self.place {
+            Place::Here(maker, late) => {
+                let began = Instant::now();
+                let made = maker.following();
+                *late = (*late + began.elapsed()).saturating_sub(QUICK);
+                let slow = *late > LATE;
+                if let Ok(Some(made)) = &made
+                    && let size = made.bytes()
+                    && (slow || size > WAITING_BYTES)
+                    && let Some(scope) = self.scope.take()
+                {
+                    self.go_beside(scope, size);
+                }
+                made
+            }
+            // Nothing comes after the end.
+            Place::Beside(take) => take.recv().unwrap_or(Ok(None)),
         };
-        let room = WAITING_BYTES / usize::max(bytes, 1);
+        Ok(made?)
+    }
+
+    /// Has the batches that follow, of about `size` bytes each, made on a thread of `scope`.
+    fn go_beside(&mut self, scope: &'s Scope<'s, 'e>, size: usize) {
+        let Place::Here(maker, _) = &self.place else {
+            return;
+        };
+        let room = WAITING_BYTES / size.max(1);
         let (give, take) = sync_channel(room.clamp(1, WAITING));
-        let mut made = maker;
+        let mut maker = maker.clone();
         let work = move || {
             loop {
-                let next = made.following();
+                let next = maker.following();
                 let more = matches!(next, Ok(Some(_)));
                 if give.send(next).is_err() || !more {
                     return;
                 }
             }
         };
-        match Builder::new()
-            .name("batches".into())
-            .spawn_scoped(scope, work)
-        {
-            Ok(_) => Ahead::Beside(Some(first), take),
-            Err(_) => Ahead::Here(began.into()),
+        let thread = Builder::new().name("batches".into());
+        if thread.spawn_scoped(scope, work).is_ok() {
+            self.place = Place::Beside(take);
         }
-    }
-
-    /// The next batch; `None` after the last epoch.
-    pub fn following(&mut self) -> Result<Option<Made>, Failure> {
-        let made = match self {
-            Ahead::Here(maker) => maker.following(),
-            // Nothing comes after the end.
-            Ahead::Beside(first, take) => match first.take() {
-                Some(first) => first,
-                None => take.recv().unwrap_or(Ok(None)),
-            },
-        };
-        Ok(made?)
     }
 }

@@ -41,16 +41,13 @@ impl Run<'_> {
         let (epoch, index) = (self.progress.epoch, self.progress.index);
         let maker = Maker::new(self.plan.dataset, self.plan.settings, epoch, index);
         std::thread::scope(|scope| {
-            let ahead = match self.plan.threads > 1 {
-                true => Ahead::beside(scope, maker),
-                false => Ahead::Here(maker.into()),
-            };
-            self.steps(ahead)
+            let several = self.plan.threads > 1;
+            self.steps(Ahead::new(several.then_some(scope), maker))
         })
     }
 
     /// Every step that is left, and what comes between.
-    fn steps(&mut self, mut ahead: Ahead<'_>) -> Result<End, Failure> {
+    fn steps<'a>(&mut self, mut ahead: Ahead<'a, 'a, '_>) -> Result<End, Failure> {
         loop {
             if let Some(end) = self.ended() {
                 self.save_unless_saved(end)?;
