@@ -7,17 +7,20 @@
 //! Blocks of k continue the chain through C. So M and N can be split over threads anywhere, with equal bits; K never is.
 //!
 //! **Order.** The loops are those of Goto and van de Geijn ("Anatomy of High-Performance Matrix Multiplication", 2008):
-//! a block of A and a block of B stay in the second-level cache while tiles run over them. Panels
-//! that a scan reads in every step are read every other time from the last to the first where they are [`FEW`]: what the
-//! first-level cache still has is then read before it is lost. (More panels gain nothing, and prefetching loses 1%.)
+//! a block of A and a block of B stay in the second-level cache while tiles run over them. Panels that a scan reads in
+//! every step are read every other time from the last to the first where they are [`FEW`], or [`BEYOND`] what the
+//! second-level cache holds: what a cache still has is then read before it is lost. (For one sequence through 512 units
+//! of an LSTM, 4 MB, that is 0.56 of the time where the third level is slow, a Golden Cove server, and 0.995 where it is
+//! fast, a Zen 4. Between the two it gains nothing and costs 1%; prefetching gains less than 2% anywhere.)
 
 use std::mem::MaybeUninit;
 
-use super::microkernel::{TileArgs, TileFn, TileSet, Tiles};
+use super::block::{Left, Out, Right, block, tiles};
+use super::microkernel::Tiles;
 use super::pack::pack_b;
 #[cfg(doc)]
 use super::pack::pack_b_halves;
-use super::prefetch::{Soon, prefetch};
+use super::prefetch::Soon;
 
 /// Inner dimension of a block.
 const KC: usize = 384;
@@ -27,129 +30,17 @@ const KC_DIRECT: usize = 1024;
 const NC: usize = 512;
 /// Says to [`gemm_packed`] that the product is added to what C holds.
 pub(crate) const ACCUMULATE: usize = 1;
-/// Says to [`gemm_packed`] that the last panel comes first, where panels have at most [`FEW`] floats.
+/// Says to [`gemm_packed`] that the last panel comes first, where that pays.
 pub(crate) const BACKWARDS: usize = 2;
-/// Four times a first-level cache.
+/// Floats of panels: more than twice a first-level cache, and more than a second-level one.
 const FEW: usize = 32 * 1024;
+const BEYOND: usize = 512 * 1024;
+/// Columns of a product for which A is read where it lies, whatever its strides.
+const FEW_COLUMNS: usize = 64;
 /// Floats of packed A on the stack.
 const A_STACK: usize = 24 * 1024;
 /// Rows of a block when A is read where it lies.
 const MC: usize = 144;
-
-/// A in the order that tiles take it: tile row block starting at row r is at `ptr + r·pitch`.
-#[derive(Clone, Copy)]
-enum Left {
-    /// As it lies: element (m, k) is at `ptr + m·rs + k·ks`.
-    Strided {
-        ptr: *const f32,
-        rs: usize,
-        ks: usize,
-    },
-    /// Packed in blocks of MR rows.
-    Blocks { ptr: *const f32 },
-}
-
-/// Panels of B: row k of panel p is at `ptr + p·panel + k·ks`, and what multiplies with panels of this kind.
-#[derive(Clone, Copy)]
-struct Right {
-    ptr: *const f32,
-    panel: usize,
-    ks: usize,
-    tiles: TileSet,
-    /// The last panel comes first.
-    back: bool,
-}
-
-/// C and how to begin it.
-#[derive(Clone, Copy)]
-struct Out {
-    ptr: *mut f32,
-    rs: usize,
-    accumulate: bool,
-}
-
-/// Tiles of a block.
-fn tiles<T: Tiles>(m: usize, n: usize) -> usize {
-    m.div_ceil(T::MR) * n.div_ceil(T::NR)
-}
-
-/// One block: all row blocks over all panels, panels outside. A turn of `soon` goes before every tile of one panel.
-///
-/// # Safety
-///
-/// The machine has the instructions of `T`; `a`, `b` and `c` are valid for m, n, k in the sense of [`TileFn`], whole
-/// panels of B included; m, n, k > 0.
-unsafe fn block<T: Tiles>(
-    (m, n, k): (usize, usize, usize),
-    a: Left,
-    b: Right,
-    c: Out,
-    soon: &mut [Soon; 2],
-) {
-    let tile_args = |row: usize, rows: usize, column: usize, width: usize| {
-        let (ptr, a_rs, a_ks) = match a {
-            Left::Strided { ptr, rs, ks } => (ptr.wrapping_add(row * rs), rs, ks),
-            Left::Blocks { ptr } => (ptr.wrapping_add(row * k), 1, rows),
-        };
-        TileArgs {
-            k,
-            a: ptr,
-            a_rs,
-            a_ks,
-            b: b.ptr.wrapping_add(column / T::NR * b.panel),
-            b_ks: b.ks,
-            b_panel: b.panel,
-            c: c.ptr.wrapping_add(row * c.rs + column),
-            c_rs: c.rs,
-            last: width - (width - 1) / T::LANES * T::LANES,
-            accumulate: c.accumulate,
-        }
-    };
-    // Wide tiles take several panels each, from the first on; single ones take those that are left.
-    let wide = b.tiles.wide.get(m - 1).filter(|(p, _)| p * T::NR <= n);
-    let (step, wides) = wide.map_or((0, 0), |(p, _)| (p * T::NR, n / (p * T::NR)));
-    let turns = wides + (n - wides * step).div_ceil(T::NR);
-    let place = |nth: usize| match if b.back { turns - 1 - nth } else { nth } {
-        n if n < wides => (n * step, true),
-        n => (wides * step + (n - wides) * T::NR, false),
-    };
-    // Equal row blocks where the place of a block is free; packed blocks are MR rows each.
-    let blocks = m.div_ceil(T::MR);
-    let start = |i: usize| match a {
-        Left::Strided { .. } => m * i / blocks,
-        Left::Blocks { .. } => m.min(i * T::MR),
-    };
-    for nth in 0..turns {
-        let (at, is_wide) = place(nth);
-        if let Some((_, wide)) = wide.filter(|_| is_wide) {
-            // SAFETY: rows 0..m and columns at..at + step, whole panels, are in range.
-            unsafe { wide(&tile_args(0, m, at, T::NR)) };
-            continue;
-        }
-        let width = T::NR.min(n - at);
-        let vectors = width.div_ceil(T::LANES);
-        for i in 0..blocks {
-            let (row, end) = (start(i), start(i + 1));
-            let tile: TileFn = b.tiles.single[end - row - 1][vectors - 1];
-            soon.iter_mut().for_each(Soon::ask);
-            if c.accumulate {
-                // A tile's chains wait for what C holds.
-                let next = match i + 1 < blocks {
-                    true => Some((i + 1, at)),
-                    false => (nth + 1 < turns).then(|| (0, place(nth + 1).0)),
-                };
-                if let Some((next, at)) = next {
-                    for row in start(next)..start(next + 1) {
-                        let first = c.ptr.wrapping_add(row * c.rs + at);
-                        (0..T::NV).for_each(|v| prefetch(first.wrapping_add(v * T::LANES)));
-                    }
-                }
-            }
-            // SAFETY: rows row..end and columns at..at + width are in range.
-            unsafe { tile(&tile_args(row, end - row, at, width)) };
-        }
-    }
-}
 
 /// Blocks of A over the panels `b`, which hold rows 0..k of B. A is packed block by block where that pays. Meanwhile the
 /// next block is asked for, and `next_b`.
@@ -164,7 +55,7 @@ unsafe fn rows_over_panels<T: Tiles>(
     c: Out,
     next_b: Soon,
 ) {
-    if a_ks != 1 && n > T::NR {
+    if a_ks != 1 && n > FEW_COLUMNS {
         // SAFETY: passed on from the caller.
         return unsafe { packed_rows_over_panels::<T>((m, n, k), (a, a_rs, a_ks), b, c, next_b) };
     }
@@ -289,15 +180,15 @@ pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
     }
     let accumulate = how & ACCUMULATE != 0;
     let (ks, tiles) = match HALVES {
-        true => (T::NR / 2, T::HALVES),
-        false => (T::NR, T::FLOATS),
+        true => (T::NR / 2, &T::HALVES),
+        false => (T::NR, &T::FLOATS),
     };
     let right = Right {
         ptr: packed,
         panel: k * ks,
         ks,
         tiles,
-        back: how & BACKWARDS != 0 && n * k <= FEW,
+        back: how & BACKWARDS != 0 && !(FEW..BEYOND).contains(&(n * k)),
     };
     let out = Out {
         ptr: c,
@@ -359,7 +250,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             ptr: b,
             panel: T::NR,
             ks: b_ks,
-            tiles: T::FLOATS,
+            tiles: &T::FLOATS,
             back: false,
         };
         let out = Out {
@@ -377,7 +268,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
                 ptr: scratch,
                 panel: k * T::NR,
                 ks: T::NR,
-                tiles: T::FLOATS,
+                tiles: &T::FLOATS,
                 back: false,
             };
             let out = Out {

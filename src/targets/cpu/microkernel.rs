@@ -70,16 +70,50 @@ unsafe fn row<S: Simd, const HALVES: bool, const NV: usize>(b: *const f32) -> [S
     }
 }
 
-/// `MR` rows by `P` panels of `NV` vectors, kept in registers over the whole of k.
+/// How A lies: anyhow, in rows (`a_ks` is 1) or in columns (`a_rs` is 1).
+pub(crate) const ANYHOW: u8 = 0;
+pub(crate) const IN_ROWS: u8 = 1;
+pub(crate) const IN_COLUMNS: u8 = 2;
+
+/// `x`, of which the compiler knows nothing. It would make the address of each row of A from the one before, a chain as
+/// long as the multiply-adds of a step.
+#[inline(always)]
+fn opaque(x: usize) -> usize {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    {
+        let mut x = x;
+        // SAFETY: no instruction is written.
+        unsafe {
+            std::arch::asm!("/* {0} */", inout(reg) x, options(pure, nomem, nostack, preserves_flags));
+        }
+        x
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    x
+}
+
+/// `MR` rows by `P` panels of `NV` vectors, kept in registers over the whole of k; A lies as `LIES` says.
 ///
 /// # Safety
 ///
 /// See [`TileFn`].
 #[inline(always)]
-unsafe fn tile<S: Simd, const HALVES: bool, const MR: usize, const P: usize, const NV: usize>(
+unsafe fn tile<
+    S: Simd,
+    const HALVES: bool,
+    const LIES: u8,
+    const MR: usize,
+    const P: usize,
+    const NV: usize,
+>(
     t: &TileArgs,
 ) {
     let columns = |v: usize| if v + 1 == NV { t.last } else { S::LANES };
+    let (rs, ks) = match LIES {
+        IN_ROWS => (t.a_rs, 1),
+        IN_COLUMNS => (1, t.a_ks),
+        _ => (t.a_rs, t.a_ks),
+    };
     // SAFETY: every address is one of those that the caller vouches for.
     unsafe {
         let mut acc = [[[S::splat(0.0); NV]; P]; MR];
@@ -93,22 +127,54 @@ unsafe fn tile<S: Simd, const HALVES: bool, const MR: usize, const P: usize, con
                 }
             }
         }
-        let (mut a, mut b) = (t.a, t.b);
-        for _ in 0..t.k {
-            let mut w = [[S::splat(0.0); NV]; P];
-            for (p, panel) in w.iter_mut().enumerate() {
-                *panel = row::<S, HALVES, NV>(b.add(p * t.b_panel));
-            }
-            for (m, row) in acc.iter_mut().enumerate() {
-                let x = S::splat(*a.add(m * t.a_rs));
-                for (panel, w) in row.iter_mut().zip(&w) {
-                    for (acc, &w) in panel.iter_mut().zip(w) {
-                        *acc = S::fma(x, w, *acc);
+        // Each four rows have an address, those of a column all the same; of the rest none is read.
+        let (third_row, third_step) = (opaque(3 * rs), opaque(3 * ks));
+        let third_of_b = opaque(3 * t.b_ks);
+        let mut a: [*const f32; MR] = std::array::from_fn(|four| match LIES {
+            IN_COLUMNS => t.a,
+            _ => opaque(t.a.wrapping_add(4 * four * rs) as usize) as *const f32,
+        });
+        let of_a = |a: &[*const f32; MR], m: usize, u: usize| match (LIES, m % 4, u) {
+            (IN_COLUMNS, _, 3) => a[0].add(third_step).add(m),
+            (IN_COLUMNS, _, u) => a[0].add(u * ks).add(m),
+            (_, 3, u) => a[m / 4].add(third_row).add(u * ks),
+            (_, i, u) => a[m / 4].add(i * rs).add(u * ks),
+        };
+        let of_b = |b: *const f32, u: usize| match u {
+            3 => b.add(third_of_b),
+            _ => b.add(u * t.b_ks),
+        };
+        let mut b = t.b;
+        // Steps of k from the present one on. Written out: a loop over them would leave `acc` in memory.
+        macro_rules! steps {
+            ($n:literal: $($u:literal)*) => {
+                $({
+                    let mut w = [[S::splat(0.0); NV]; P];
+                    for (p, panel) in w.iter_mut().enumerate() {
+                        *panel = row::<S, HALVES, NV>(of_b(b, $u).add(p * t.b_panel));
                     }
-                }
-            }
-            a = a.wrapping_add(t.a_ks);
-            b = b.wrapping_add(t.b_ks);
+                    for (m, acc) in acc.iter_mut().enumerate() {
+                        let x = S::splat(*of_a(&a, m, $u));
+                        for (panel, w) in acc.iter_mut().zip(&w) {
+                            for (acc, &w) in panel.iter_mut().zip(w) {
+                                *acc = S::fma(x, w, *acc);
+                            }
+                        }
+                    }
+                })*
+                a.iter_mut().for_each(|a| *a = a.wrapping_add($n * ks));
+                b = b.wrapping_add($n * t.b_ks);
+            };
+        }
+        let single = match LIES {
+            ANYHOW => t.k,
+            _ => t.k % 4,
+        };
+        for _ in 0..(t.k - single) / 4 {
+            steps!(4: 0 1 2 3);
+        }
+        for _ in 0..single {
+            steps!(1: 0);
         }
         for (m, row) in acc.iter().enumerate() {
             for (p, panel) in row.iter().enumerate() {
@@ -121,14 +187,14 @@ unsafe fn tile<S: Simd, const HALVES: bool, const MR: usize, const P: usize, con
     }
 }
 
-/// Tiles over panels of one kind.
+/// Tiles over panels of one kind, for an A that lies one way.
 #[derive(Clone, Copy)]
 pub(crate) struct TileSet {
     /// `single[m - 1][v - 1]`: m rows by the first v vectors of one panel.
     pub single: &'static [&'static [TileFn]],
-    /// `wide[m - 1]`: m rows by several whole panels (`last` = LANES). Few rows alone leave the multipliers waiting
-    /// for their own results; more columns at once fill them without splitting k.
-    pub wide: &'static [(usize, TileFn)],
+    /// `wide[m - 1]`: m rows by several whole panels (`last` = LANES), the most first. Few rows alone leave the
+    /// multipliers waiting for their own results; more columns at once fill them without splitting k.
+    pub wide: &'static [&'static [(usize, TileFn)]],
 }
 
 /// The tiles of one instruction set.
@@ -139,10 +205,10 @@ pub(crate) trait Tiles: Simd {
     const NV: usize;
     /// Columns of a panel.
     const NR: usize = Self::NV * Self::LANES;
-    /// Over panels of floats.
-    const FLOATS: TileSet;
+    /// Over panels of floats; by how A lies.
+    const FLOATS: [TileSet; 3];
     /// Over panels of 16-bit floats.
-    const HALVES: TileSet;
+    const HALVES: [TileSet; 3];
 
     /// [`pack_a`] in blocks of MR rows.
     ///
@@ -155,29 +221,37 @@ pub(crate) trait Tiles: Simd {
 /// Compiles the tiles of one instruction set: `rows` times `vectors` single-panel tiles, and the wide ones.
 macro_rules! tiles {
     ($simd:ty, $compiled:ident, $($feature:literal,)? rows: [$($m:literal)*], vectors: $vectors:tt,
-     panel: $nv:literal, wide: [$($wm:literal x $wp:literal),*]) => {
+     panel: $nv:literal, wide: [$($wm:literal x [$($wp:literal)*]),*]) => {
         /// # Safety
         ///
         /// See [`TileFn`].
         $(#[target_feature(enable = $feature)])?
-        unsafe fn $compiled<const HALVES: bool, const MR: usize, const P: usize, const NV: usize>(
+        unsafe fn $compiled<
+            const HALVES: bool,
+            const LIES: u8,
+            const MR: usize,
+            const P: usize,
+            const NV: usize,
+        >(
             t: &TileArgs,
         ) {
             // SAFETY: passed on from the caller.
-            unsafe { tile::<$simd, HALVES, MR, P, NV>(t) }
+            unsafe { tile::<$simd, HALVES, LIES, MR, P, NV>(t) }
         }
 
         impl Tiles for $simd {
             const MR: usize = [$($m),*].len();
             const NV: usize = $nv;
-            const FLOATS: TileSet = TileSet {
-                single: &[$(tiles!(@row $compiled, false, $m, $vectors)),*],
-                wide: &[$(($wp, $compiled::<false, $wm, $wp, $nv>)),*],
-            };
-            const HALVES: TileSet = TileSet {
-                single: &[$(tiles!(@row $compiled, true, $m, $vectors)),*],
-                wide: &[$(($wp, $compiled::<true, $wm, $wp, $nv>)),*],
-            };
+            const FLOATS: [TileSet; 3] = [
+                tiles!(@set $compiled, false, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, false, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, false, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+            ];
+            const HALVES: [TileSet; 3] = [
+                tiles!(@set $compiled, true, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, true, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, true, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+            ];
 
             unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {
                 // SAFETY: passed on from the caller.
@@ -185,19 +259,30 @@ macro_rules! tiles {
             }
         }
     };
-    (@row $compiled:ident, $halves:literal, $m:literal, [$($v:literal)*]) => {
-        &[$($compiled::<$halves, $m, 1, $v>),*]
+    (@set $compiled:ident, $halves:literal, $lies:ident, [$($m:literal)*], $vectors:tt, $nv:literal,
+     [$($wm:literal x $wp:tt)*]) => {
+        TileSet {
+            single: &[$(tiles!(@row $compiled, $halves, $lies, $m, $vectors)),*],
+            wide: &[$(tiles!(@wide $compiled, $halves, $lies, $wm, $wp, $nv)),*],
+        }
+    };
+    (@wide $compiled:ident, $halves:literal, $lies:ident, $m:literal, [$($p:literal)*], $nv:literal) => {
+        &[$(($p, $compiled::<$halves, $lies, $m, $p, $nv>)),*]
+    };
+    (@row $compiled:ident, $halves:literal, $lies:ident, $m:literal, [$($v:literal)*]) => {
+        &[$($compiled::<$halves, $lies, $m, 1, $v>),*]
     };
 }
 
-tiles!(Portable, tile_portable, rows: [1 2 3 4], vectors: [1 2], panel: 2, wide: [1 x 4, 2 x 2]);
+tiles!(Portable, tile_portable, rows: [1 2 3 4], vectors: [1 2], panel: 2, wide: [1 x [4 2], 2 x [2]]);
 
 #[cfg(target_arch = "x86_64")]
-tiles!(Avx2, tile_avx2, "avx2,fma", rows: [1 2 3 4 5 6], vectors: [1 2], panel: 2, wide: [1 x 4, 2 x 2, 3 x 2]);
+tiles!(Avx2, tile_avx2, "avx2,fma", rows: [1 2 3 4 5 6], vectors: [1 2], panel: 2, wide: [1 x [4 2], 2 x [2], 3 x [2]]);
 
 #[cfg(target_arch = "x86_64")]
 tiles!(Avx512, tile_avx512, "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma",
-       rows: [1 2 3 4 5 6], vectors: [1 2 3 4], panel: 4, wide: [1 x 4, 2 x 2]);
+       rows: [1 2 3 4 5 6 7 8 9 10 11 12], vectors: [1 2], panel: 2,
+       wide: [1 x [8 4 2], 2 x [4 2], 3 x [2], 4 x [2], 5 x [2], 6 x [2]]);
 
 #[cfg(target_arch = "aarch64")]
-tiles!(Neon, tile_neon, "neon", rows: [1 2 3 4 5 6], vectors: [1 2 3 4], panel: 4, wide: [1 x 4, 2 x 2]);
+tiles!(Neon, tile_neon, "neon", rows: [1 2 3 4 5 6], vectors: [1 2 3 4], panel: 4, wide: [1 x [4 2], 2 x [2]]);

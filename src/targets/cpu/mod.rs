@@ -1,8 +1,8 @@
 //! The CPU: packed-panel matrix kernels chosen at run time, everything else compiled by Cranelift.
 //!
 //! ```text
-//! isa ─▶ simd ─┬─▶ microkernel, pack ─▶ gemm ─┐
-//!              └─▶ math ─▶ rows, table_rows ──┴─▶ kernels: one table of C functions an instruction set
+//! isa ─▶ simd ─┬─▶ microkernel ─▶ block, pack ─▶ gemm ─┐
+//!              └─▶ math ─▶ rows, table_rows ──────────┴─▶ kernels: one table of C functions an instruction set
 //! pages: memory    pool, share, barrier: threads    random: draws for compiled code    limits: what the machine can do
 //! profile: what each kernel takes
 //!
@@ -15,6 +15,7 @@
 mod arena;
 mod barrier;
 mod bind;
+mod block;
 mod course;
 pub mod emit;
 pub mod exec;
