@@ -12,7 +12,6 @@ use std::time::Instant;
 use super::arena::Arena;
 use super::barrier::Barrier;
 use super::bind::{Binding, Launch};
-use super::course;
 use super::isa::Isa;
 use super::jit::ahead::Ahead;
 use super::jit::machine::Code;
@@ -27,6 +26,7 @@ use super::pages::Buffer;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::profile::Clocks;
+use super::trial::Trial;
 use super::weights;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -138,6 +138,7 @@ pub fn compile_on(
         ready: None,
         plans: Vec::new(),
         small: false,
+        trial: Trial::new(),
         ended: None,
         cells: Vec::new(),
         own,
@@ -158,38 +159,40 @@ pub struct CpuExecutable {
     pub(super) steps: Vec<Step>,
     pub(super) panels: Vec<Panel>,
     pub(super) products: Vec<[Dim; 2]>,
-    table: Table,
+    pub(super) table: Table,
     /// The present call's sizes and addresses; kept for its memory.
-    launch: Launch,
+    pub(super) launch: Launch,
     /// One a worker.
-    tables: Vec<Vec<i64>>,
+    pub(super) tables: Vec<Vec<i64>>,
     pub(super) arena: Buffer,
     pub(super) kernels: &'static Kernels,
     pub(super) pool: Arc<Pool>,
-    barrier: Barrier,
+    pub(super) barrier: Barrier,
     /// Calls that divide no scan by columns: those left, and how many there were last.
-    apart: [u32; 2],
-    always_divide: bool,
+    pub(super) apart: [u32; 2],
+    pub(super) always_divide: bool,
     /// Steps that make something of the weights alone, which stays.
-    once: Vec<bool>,
+    pub(super) once: Vec<bool>,
     /// Whether the weights of the next calls are the same.
     pub(super) held: bool,
     /// Whether the steps of `once` have run for them.
     pub(super) made: bool,
     /// Sizes that the three below and the places in `launch` are for; none before the first call.
     ready: Option<Vec<i64>>,
-    plans: Vec<Plan>,
+    pub(super) plans: Vec<Plan>,
     /// Whether some of them divide their step only among workers that wait.
-    small: bool,
+    pub(super) small: bool,
+    /// How far calls of these sizes are divided.
+    pub(super) trial: Trial,
     /// When the last call ended, where that matters.
-    ended: Option<Instant>,
+    pub(super) ended: Option<Instant>,
     cells: Vec<i64>,
     /// The cells of scratch and counters, which each worker has its own of.
     own: [Option<usize>; 2],
     /// Products that a scan may make while it runs.
     pub(super) ahead: Vec<Ahead>,
     /// Steps that a scan runs for itself, with these sizes.
-    left_out: Vec<bool>,
+    pub(super) left_out: Vec<bool>,
     /// For each worker the words that say where windows are.
     windows: Vec<Vec<i64>>,
     pub(super) probes: Vec<Probe>,
@@ -237,69 +240,6 @@ impl CpuExecutable {
             table.clear();
             table.extend(self.table.slots().iter().map(|i| held[*i]));
         }
-    }
-
-    fn run_steps(&mut self) {
-        self.apart[0] = self.apart[0].saturating_sub(1);
-        self.pool.rouse(self.ended);
-        for (number, (step, plan)) in self.steps.iter().zip(&self.plans).enumerate() {
-            let began = self.clocks.as_ref().map(|_| Instant::now());
-            if let Kind::Pack(panel) = step.kind
-                && self.launch.arena.panels[panel].is_none()
-            {
-                continue;
-            }
-            if self.left_out[number] || self.made && self.once[number] {
-                continue;
-            }
-            let (tables, code) = (&self.tables, step.run);
-            let awake = self.pool.is_awake();
-            let run = |worker: usize, workers: usize| {
-                let Some([r0, r1, c0, c1]) = plan.share(worker, workers) else {
-                    return;
-                };
-                let slots = &tables[worker][step.task.code.slots..];
-                let table = slots.as_ptr();
-                // SAFETY: `run` filled the tables for this call's sizes; buffers are as long as the sizes say, checked
-                // on entry, and live until the call returns. Shares are disjoint and inside the extents.
-                unsafe { code(table, 0, r0, r1, c0, c1) };
-            };
-            if let Some(course) = plan.course(awake).filter(|_| self.apart[0] == 0) {
-                self.barrier.reset();
-                let (barrier, slots) = (&self.barrier, self.table.slots());
-                let counters = self.table.cells().iter().position(|c| *c == Cell::Counters);
-                let counters = counters.and_then(|c| slots.iter().position(|s| *s == c));
-                self.pool.run(&|worker, all| {
-                    // Inside another job of a pool there is one worker.
-                    if all < course.workers {
-                        return run(0, 1);
-                    }
-                    let table = &tables[worker];
-                    let counters = counters.map(|slot| table[slot] as *mut u64);
-                    // SAFETY: as above. The counters in the worker's table are its own.
-                    unsafe { course.run(table, barrier, worker, counters) };
-                });
-                let crowded = self.barrier.was_late() && !self.always_divide;
-                self.apart = course::apart(self.apart[1], crowded);
-            } else if plan.workers(awake) == 1 {
-                run(0, 1);
-            } else {
-                // Inside another job of a pool there is one worker.
-                self.pool.run(&|worker, all| {
-                    let workers = plan.workers(awake).min(all);
-                    if worker < workers {
-                        run(worker, workers);
-                    }
-                });
-            }
-            if let (Some(began), Some(clocks)) = (began, &mut self.clocks) {
-                let (nanoseconds, runs) = &mut clocks.steps[number];
-                *nanoseconds += began.elapsed().as_nanos() as u64;
-                *runs += 1;
-            }
-        }
-        self.made = self.held;
-        self.ended = self.small.then(Instant::now);
     }
 
     /// Steps for which a scan makes its products at a time; 0 where they are made before it.

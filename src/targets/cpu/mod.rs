@@ -7,8 +7,8 @@
 //! profile: what each kernel takes
 //!
 //! program ─▶ jit (wide: rows of full width): machine code, calling kernels ─▶ exec ─▶ an executable
-//!                 (bind, roles: arguments, arena, memory: what is left, plan, course: workers, weights: what is made once;
-//!                  footprint: what it keeps)
+//!                 (bind, roles: arguments, arena, memory: what is left, run: a call's steps, plan, course, trial: workers,
+//!                  weights: what is made once; footprint: what it keeps)
 //!              └─▶ emit: plan and code as text
 //! ```
 
@@ -42,6 +42,7 @@ pub mod profile;
 pub mod random;
 mod roles;
 mod rows;
+mod run;
 pub mod share;
 mod simd;
 #[cfg(target_arch = "aarch64")]
@@ -50,5 +51,6 @@ mod simd_neon;
 mod simd_x86;
 mod table_rows;
 mod top;
+mod trial;
 mod weights;
 mod wide;

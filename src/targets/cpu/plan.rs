@@ -11,12 +11,14 @@ use crate::dim::Sym;
 /// Work of less than this many nanoseconds is not worth waking another worker.
 const WAKE_NS: f64 = 30_000.0;
 /// Work of less than this many is not worth another worker that waits for it; and what dividing a scan by columns has
-/// to gain then.
+/// to gain then. Where cores are near each other, that is; where they are not, a trial ([`super::trial`]) finds it out.
 const SHARE_NS: f64 = 2_000.0;
 const MEETING_NS: f64 = 500.0;
 
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    /// Nanoseconds on one worker.
+    work: f64,
     rows: usize,
     columns: usize,
     row_grain: usize,
@@ -72,6 +74,7 @@ impl Plan {
         Plan {
             by_rows: parts(rows, row_grain) >= parts(columns, column_grain).min(workers[1]),
             workers,
+            work,
             rows,
             columns,
             row_grain: row_grain.unwrap_or(1),
@@ -79,6 +82,11 @@ impl Plan {
             course,
             wakes,
         }
+    }
+
+    /// Nanoseconds that the step is expected to take on one worker.
+    pub(super) fn work(&self) -> f64 {
+        self.work
     }
 
     /// Workers for a division by rows or columns; `awake` if they wait for work.
