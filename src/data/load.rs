@@ -75,6 +75,8 @@ impl<'a> Load<'a> {
                             self.check_memory(filling.bytes(), total)?;
                         }
                     }
+                    // The next example is as large.
+                    Err(e) if e.code == "resource::memory" => return Err(vec![e]),
                     Err(e) => {
                         // The fields after it were not looked at.
                         for (field, c) in self.wanted.fields.iter().zip(&self.plan.fields) {

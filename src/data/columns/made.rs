@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::super::memory;
 use super::super::source::Source;
 use super::super::source::text::shown;
 use super::eval::{Evaluator, Value};
@@ -12,6 +13,9 @@ use super::numbers::{Numbers, fail};
 use super::plan::{Dist, Node};
 use crate::diagnostics::Diagnostic;
 use crate::philox;
+
+/// Steps whose draws take longer than to ask how much memory there is.
+const MANY: usize = 1 << 20;
 
 impl<'a> Evaluator<'a> {
     /// The rows of a window as one sequence; labels stay texts.
@@ -122,6 +126,9 @@ impl<'a> Evaluator<'a> {
             None => None,
         };
         let mut draws = vec![0f32; 1];
+        if let Some(steps) = steps.filter(|n| *n >= MANY) {
+            self.check_memory(node, steps)?;
+        }
         let mut data = Vec::with_capacity(steps.unwrap_or(1));
         let (low, width) = match dist {
             Dist::Uniform(low, high) => {
@@ -151,5 +158,23 @@ impl<'a> Evaluator<'a> {
             steps,
             width: 1,
         }))
+    }
+
+    /// Refuses examples of so many steps, where there is no memory for them all, before the first is drawn: that alone
+    /// can take minutes.
+    fn check_memory(&self, node: &'a Node, steps: usize) -> Result<(), Diagnostic> {
+        let examples = match self.source {
+            Source::Rows { count, .. } => *count as u64,
+            Source::Records(_) | Source::Tensors(_) | Source::Text(_) => 1,
+        };
+        let needed = examples.saturating_mul(4 * steps as u64);
+        match memory::available() {
+            Some(available) if needed > available => {
+                let message = format!("about {needed} bytes of data, {available} available");
+                let d = Diagnostic::error("resource::memory", message);
+                Err(d.label(node.span, format!("{steps} numbers in each of {examples}")))
+            }
+            _ => Ok(()),
+        }
     }
 }
