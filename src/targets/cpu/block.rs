@@ -6,7 +6,7 @@
 use super::microkernel::{ANYHOW, IN_COLUMNS, IN_ROWS, TileArgs, TileFn, TileSet, Tiles};
 use super::prefetch::{Soon, prefetch};
 
-/// A in the order that tiles take it: tile row block starting at row r is at `ptr + r·pitch`.
+/// A in the order that tiles take it.
 #[derive(Clone, Copy)]
 pub(super) enum Left {
     /// As it lies: element (m, k) is at `ptr + m·rs + k·ks`.

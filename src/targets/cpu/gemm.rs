@@ -32,7 +32,7 @@ const NC: usize = 512;
 pub(crate) const ACCUMULATE: usize = 1;
 /// Says to [`gemm_packed`] that the last panel comes first, where that pays.
 pub(crate) const BACKWARDS: usize = 2;
-/// Floats of panels: more than twice a first-level cache, and more than a second-level one.
+/// Words of panels: more than twice a first-level cache, and more than a second-level one.
 const FEW: usize = 32 * 1024;
 const BEYOND: usize = 512 * 1024;
 /// Columns of a product for which A is read where it lies, whatever its strides.
@@ -188,7 +188,7 @@ pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
         panel: k * ks,
         ks,
         tiles,
-        back: how & BACKWARDS != 0 && !(FEW..BEYOND).contains(&(n * k)),
+        back: how & BACKWARDS != 0 && !(FEW..BEYOND).contains(&(n * k * ks / T::NR)),
     };
     let out = Out {
         ptr: c,
@@ -205,7 +205,7 @@ pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
     }
 }
 
-/// Floats of scratch that [`gemm`] needs for n columns and inner dimension k. At most NC·KC and a panel more.
+/// Floats of scratch that [`gemm`] needs for n columns and inner dimension k. At most NC·KC.
 pub(crate) fn scratch_len<T: Tiles>(n: usize, k: usize) -> usize {
     n.min(NC).next_multiple_of(T::NR) * k.min(KC)
 }

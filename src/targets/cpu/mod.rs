@@ -54,3 +54,5 @@ mod top;
 mod trial;
 mod weights;
 mod wide;
+
+pub(crate) use trial::TRIAL;

@@ -14,6 +14,7 @@ use super::trial::Division;
 
 impl CpuExecutable {
     pub(super) fn run_steps(&mut self) {
+        let apart = self.apart[0] > 0;
         self.apart[0] = self.apart[0].saturating_sub(1);
         let division = match self.pool.workers() == 1 || self.always_divide {
             true => Division::All,
@@ -50,7 +51,7 @@ impl CpuExecutable {
             let course = plan.course(awake && division == Division::All);
             if division == Division::None {
                 run(0, 1);
-            } else if let Some(course) = course.filter(|_| self.apart[0] == 0) {
+            } else if let Some(course) = course.filter(|_| !apart && self.apart[0] == 0) {
                 self.barrier.reset();
                 let (barrier, slots) = (&self.barrier, self.table.slots());
                 let counters = self.table.cells().iter().position(|c| *c == Cell::Counters);

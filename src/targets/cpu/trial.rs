@@ -3,8 +3,9 @@
 //!
 //! In: the beginning of each call, and what its work is expected to take. Out: [`Division`]. The time that counts is from
 //! the beginning of a call to that of the next, so that whoever reads what the call wrote counts too; as a multiple of
-//! what was expected, so that calls of different sizes compare; and of several the least, since others only take time
-//! away. A tie goes to fewer workers. What a call computes does not depend on it.
+//! what was expected, so that calls of different sizes compare; and of several the median: where others often take a core
+//! away, workers that wait for each other lose by it. A tie goes to fewer workers. What a call computes does not depend on
+//! it.
 
 use std::time::Instant;
 
@@ -27,13 +28,13 @@ const TRIED: [Division; 4] = [
     Division::None,
 ];
 /// Calls in a row with one division, how often each has its turn, and calls of a trial.
-const RUN: u32 = 5;
-const TURNS: u32 = 3;
-const TRIAL: u32 = RUN * TURNS * TRIED.len() as u32;
+const RUN: usize = 5;
+const TURNS: usize = 3;
+pub(crate) const TRIAL: usize = RUN * TURNS * TRIED.len();
 /// Calls after which it is tried again.
-const AGAIN: u32 = 6_000;
-/// A call of so many nanoseconds has enough to divide.
-const LONG: f64 = 3e6;
+const AGAIN: usize = 6_000;
+/// A call that is expected to take so many nanoseconds has enough to divide, and is not tried.
+const LONG: f64 = 30e6;
 /// What more workers have to gain.
 const GAIN: f64 = 0.01;
 
@@ -49,9 +50,9 @@ pub(super) struct Trial {
     /// The call before this one.
     last: Option<Begun>,
     /// Calls since the trial began.
-    calls: u32,
-    /// The least time of each of [`TRIED`], by what was expected.
-    least: [f64; TRIED.len()],
+    calls: usize,
+    /// The times of each of [`TRIED`] by what was expected, and how many there are.
+    took: [([f64; RUN * TURNS], usize); TRIED.len()],
     chosen: Division,
 }
 
@@ -60,13 +61,17 @@ impl Trial {
         Trial {
             last: None,
             calls: 0,
-            least: [f64::INFINITY; TRIED.len()],
+            took: [([0.0; RUN * TURNS], 0); TRIED.len()],
             chosen: Division::All,
         }
     }
 
     /// The division of a call that begins now and is expected to take so many nanoseconds on one worker.
     pub(super) fn begin(&mut self, now: Instant, expected: f64) -> Division {
+        if expected > LONG {
+            self.last = None;
+            return Division::All;
+        }
         if self.calls > AGAIN {
             *self = Trial::new();
         }
@@ -76,19 +81,19 @@ impl Trial {
             && self.calls % RUN != 1
         {
             let took = now.duration_since(last.at).as_secs_f64() / last.expected.max(1.0);
-            for (least, division) in self.least.iter_mut().zip(TRIED) {
-                if division == last.division {
-                    *least = least.min(took);
+            for ((all, n), division) in self.took.iter_mut().zip(TRIED) {
+                if division == last.division && *n < all.len() {
+                    all[*n] = took;
+                    *n += 1;
                 }
             }
         }
         if self.calls == TRIAL {
             self.chosen = self.best();
         }
-        let division = match TRIED[(self.calls / RUN) as usize % TRIED.len()] {
-            _ if self.calls >= TRIAL => self.chosen,
-            Division::None if expected > LONG => Division::All,
-            tried => tried,
+        let division = match self.calls {
+            n if n < TRIAL => TRIED[n / RUN % TRIED.len()],
+            _ => self.chosen,
         };
         self.calls += 1;
         self.last = Some(Begun {
@@ -99,11 +104,14 @@ impl Trial {
         division
     }
 
-    fn best(&self) -> Division {
+    fn best(&mut self) -> Division {
         let mut best = (Division::All, f64::INFINITY);
-        for (division, took) in TRIED.into_iter().zip(self.least).rev() {
-            if took < best.1 * (1.0 - GAIN) {
-                best = (division, took);
+        for (division, (all, n)) in TRIED.into_iter().zip(&mut self.took).rev() {
+            let all = &mut all[..*n];
+            all.sort_by(f64::total_cmp);
+            let median = all.get(*n / 2).copied().unwrap_or(f64::INFINITY);
+            if median < best.1 * (1.0 - GAIN) {
+                best = (division, median);
             }
         }
         best.0
@@ -145,18 +153,35 @@ mod tests {
             };
             let all = divisions(3_000, took);
             assert_eq!(all[..3], [Division::All; 3]);
-            let chosen = &all[TRIAL as usize..];
+            let chosen = &all[TRIAL..];
             assert!(chosen.iter().all(|d| *d == fastest), "{micros:?}");
         }
     }
 
     #[test]
-    fn long_calls_are_never_left_to_one_worker() {
+    fn long_calls_are_divided_whatever_is_best_for_short_ones() {
         let (mut trial, mut now) = (Trial::new(), Instant::now());
-        for _ in 0..2 * TRIAL {
-            assert_ne!(trial.begin(now, 2.0 * LONG), Division::None);
-            now += Duration::from_millis(6);
+        for i in 0..3 * TRIAL {
+            if i % 4 == 3 {
+                assert_eq!(trial.begin(now, 2.0 * LONG), Division::All);
+                now += Duration::from_millis(60);
+                continue;
+            }
+            let division = trial.begin(now, 1e5);
+            now += Duration::from_micros(if division == Division::None { 50 } else { 90 });
         }
+        assert_eq!(trial.begin(now, 1e5), Division::None);
+    }
+
+    #[test]
+    fn workers_that_others_often_delay_lose() {
+        // The least is that of all workers.
+        let took = |i: usize, d| match d {
+            Division::None => 80,
+            _ if i % 5 < 2 => 50,
+            _ => 200,
+        };
+        assert_eq!(divisions(TRIAL + 1, took)[TRIAL], Division::None);
     }
 
     #[test]
