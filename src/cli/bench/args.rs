@@ -9,13 +9,18 @@ pub struct BenchArgs {
     /// Which model's train block, where there are several.
     pub model: Option<String>,
     /// How long to measure.
-    #[arg(long, value_name = "S", default_value_t = 2.0)]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 2.0,
+        allow_negative_numbers = true
+    )]
     pub seconds: f64,
     /// Times predicting for a batch, instead of a step of training.
     #[arg(long)]
     pub infer: bool,
     /// Times writing as the generate block says, instead of a step of training.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "infer")]
     pub generate: bool,
     /// Leaves out what each kernel takes.
     #[arg(long)]

@@ -1,10 +1,11 @@
 //! What the machine could do at best.
 //!
-//! In: measured limits, and the [`Work`] of a step. Out: [`Bound`]: the arithmetic, and the roofline, which is the time
-//! below which no step falls: of the products inside scans the greater of their arithmetic at the machine's peak and of
-//! reading their weights again at every step from the memory that holds them; and the other products at the peak.
+//! In: measured limits, and the [`Work`] of a step. Out: [`Bound`]: the arithmetic, and the roofline: of the products
+//! inside scans the greater of their arithmetic at the machine's peak and of reading their weights again at every step
+//! from the memory that holds them; and the other products at the peak. A step falls below it only where weights are too
+//! large for a cache, and part of them stays there from step to step.
 
-use crate::cost::Products;
+use crate::cost::{self, Products};
 use crate::targets::cpu::limits;
 use crate::targets::cpu::pool::Pool;
 
@@ -16,6 +17,33 @@ pub struct Work {
     /// Operations of all products, as `check --cost` counts them.
     pub flops: Option<f64>,
     pub products: Option<Products>,
+}
+
+impl Work {
+    /// Of several calls.
+    pub fn mean(all: &[Work]) -> Work {
+        let n = all.len().max(1) as f64;
+        let sum = |of: &dyn Fn(&Work) -> Option<f64>| {
+            let each: Option<Vec<f64>> = all.iter().map(of).collect();
+            each.map(|each| each.iter().sum::<f64>() / n)
+        };
+        let part = |of: fn(&Products) -> cost::Work| {
+            let term =
+                |f: fn(&cost::Work) -> f64| sum(&|w: &Work| w.products.as_ref().map(|p| f(&of(p))));
+            Some(cost::Work {
+                flops: term(|w| w.flops)?,
+                bytes: term(|w| w.bytes)?,
+                held: term(|w| w.held)?,
+            })
+        };
+        Work {
+            sizes: Vec::new(),
+            flops: sum(&|w: &Work| w.flops),
+            products: part(|p| p.recurrent)
+                .zip(part(|p| p.alone))
+                .map(|(recurrent, alone)| Products { recurrent, alone }),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

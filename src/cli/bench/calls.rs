@@ -15,6 +15,7 @@ use crate::lower::Options;
 use crate::pipeline;
 use crate::schedule::peak;
 use crate::schedule::schedule;
+use crate::targets::cpu::TRIAL;
 use crate::targets::executable::Draw;
 use crate::train::feed::{Carried, Feed};
 use crate::train::folder::FieldInfo;
@@ -23,6 +24,8 @@ use crate::train::generate::{Generated, Request, generate};
 /// Calls that are not counted, and calls that are, at least.
 const WARM: usize = 2;
 const CALLS: usize = 3;
+/// The most of the time for calls that are not counted, which try how far a call is best divided.
+const SHARE: f64 = 0.25;
 
 impl Bench<'_> {
     /// One forward pass over the first batch.
@@ -120,7 +123,9 @@ impl Bench<'_> {
     fn repeat(&self, one: &mut dyn FnMut(u32) -> Result<f64, Failure>) -> Result<Times, Failure> {
         let length = Duration::from_secs_f64(self.args.seconds);
         let mut turn = 0;
-        for _ in 0..WARM {
+        let began = Instant::now();
+        while turn < WARM as u32 || turn <= TRIAL as u32 && began.elapsed() < length.mul_f64(SHARE)
+        {
             one(turn)?;
             turn += 1;
         }

@@ -35,6 +35,8 @@ impl Bench<'_> {
         let stages = self.build().stages(&self.model, options, gradients);
         let program = schedule(&stages.map_err(pipeline::internal)?.optimized)?;
         let mut exec = Profiled::new(&program, pool.clone())?;
+        // Predictions are timed so.
+        exec.hold_params(!gradients);
         let signature = exec.signature().clone();
         let weights = self.weights(&signature);
         let mut grads = match signature.has_grads {

@@ -13,7 +13,10 @@ use crate::targets::cpu::memory::bytes;
 pub struct Times {
     pub runs: usize,
     pub median: f64,
+    pub mean: f64,
     pub least: f64,
+    /// Whether what was done differed from time to time, so that the mean is what compares.
+    pub varied: bool,
 }
 
 impl Times {
@@ -22,12 +25,19 @@ impl Times {
         Times {
             runs: seconds.len(),
             median: seconds.get(seconds.len() / 2).copied().unwrap_or(0.0),
+            mean: seconds.iter().sum::<f64>() / seconds.len().max(1) as f64,
+            varied: false,
             least: seconds.first().copied().unwrap_or(0.0),
         }
     }
 
     fn json(&self) -> Value {
-        json!({ "median": self.median, "least": self.least })
+        json!({ "median": self.median, "mean": self.mean, "least": self.least })
+    }
+
+    /// What is set beside what the machine could do.
+    fn typical(&self) -> f64 {
+        if self.varied { self.mean } else { self.median }
     }
 }
 
@@ -153,7 +163,8 @@ impl Report {
                 "update": t.update.json(), "wait": t.wait.json(), "compile_ms": t.compile_ms,
                 "first_step_ms": t.first_step_ms,
             });
-            bound.put(&mut o, t.step.median, &self.machine);
+            bound.put(&mut o, t.step.typical(), &self.machine);
+            o["varied"] = t.step.varied.into();
             t.memory.put(&mut o);
             all["train"] = o;
         }
@@ -198,8 +209,8 @@ fn time(seconds: f64) -> String {
 }
 
 fn line(f: &mut fmt::Formatter<'_>, name: &str, t: &Times) -> fmt::Result {
-    let (median, least) = (time(t.median), time(t.least));
-    writeln!(f, "{name:<12} {median:>11}   at least {least}")
+    let (typical, least) = (time(t.typical()), time(t.least));
+    writeln!(f, "{name:<12} {typical:>11}   at least {least}")
 }
 
 impl fmt::Display for Report {
@@ -210,7 +221,11 @@ impl fmt::Display for Report {
             1 => "1 thread".to_string(),
             n => format!("{n} threads"),
         };
-        let comma = if sizes.is_empty() { "" } else { ", " };
+        let comma = match &self.train {
+            Some((t, _)) if t.step.varied => " in the first batch, others differ: means; ",
+            _ if sizes.is_empty() => "",
+            _ => ", ",
+        };
         let precision = self.precision.name();
         writeln!(
             f,
@@ -222,7 +237,7 @@ impl fmt::Display for Report {
             line(f, "  gradient", &t.gradient)?;
             line(f, "  update", &t.update)?;
             line(f, "  waiting", &t.wait)?;
-            self.against(f, bound, t.step.median)?;
+            self.against(f, bound, t.step.typical())?;
             let (compile, first) = (time(t.compile_ms / 1e3), time(t.first_step_ms / 1e3));
             writeln!(
                 f,
@@ -344,6 +359,12 @@ mod tests {
     fn times_are_told_by_their_median() {
         let t = Times::of(vec![3e-3, 1e-3, 2e-3]);
         assert_eq!((t.runs, t.median, t.least), (3, 2e-3, 1e-3));
+        assert_eq!((t.mean, t.typical()), (2e-3, 2e-3));
+        let varied = Times {
+            varied: true,
+            ..Times::of(vec![1.0, 1.0, 4.0])
+        };
+        assert_eq!(varied.typical(), 2.0);
         assert_eq!(Times::of(Vec::new()), Times::default());
         assert_eq!(
             [time(2.5), time(0.0123), time(4.56e-6)],

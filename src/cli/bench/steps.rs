@@ -15,8 +15,12 @@ use crate::cli::session::Backend;
 use crate::cli::train::STARTED;
 use crate::cli::{Failure, costs};
 use crate::cost::products;
+use crate::data::{Batch, Batches, Part};
 use crate::diagnostics::Diagnostic;
+use crate::dim::Sym;
 use crate::lower::Options;
+use crate::targets::cpu::TRIAL;
+use crate::train::evaluate::epoch_plan;
 use crate::train::folder::{Record, RunFolder};
 use crate::train::observe::{Event, Observer, StepReport};
 use crate::train::plan::{Functions, Plan, Start};
@@ -25,8 +29,11 @@ use crate::train::usage;
 
 /// Steps that are not counted, at least.
 const WARM_STEPS: usize = 2;
-/// The share of the time that is taken by steps that are not counted.
-const WARM: f64 = 0.1;
+/// Steps that are not counted, where they take no more than this share of the time: among them are those that try how
+/// far a step is best divided.
+const WARM: f64 = 0.25;
+/// Steps whose batches are looked at again for their sizes, at most.
+const WEIGHED: usize = 500;
 /// Steps that are counted, at least.
 const STEPS: usize = 3;
 
@@ -97,7 +104,18 @@ impl Bench<'_> {
             Backend::Reference => None,
         };
         let timed = watch.counted();
-        let of = |part: fn(&StepReport) -> f64| Times::of(timed.iter().map(part).collect());
+        let (work, varied) = self.work(timed, &|batch| {
+            let size = |s: &Sym| batch.size(s.name())?.try_into().ok();
+            Work {
+                sizes: Vec::new(),
+                flops: cost.flops_at(&size),
+                products: products(&program, &size),
+            }
+        })?;
+        let of = |part: fn(&StepReport) -> f64| Times {
+            varied,
+            ..Times::of(timed.iter().map(part).collect())
+        };
         let training = Training {
             step: of(|s| s.seconds),
             gradient: of(|s| s.computed),
@@ -111,12 +129,38 @@ impl Bench<'_> {
                 growth: watch.growth,
             },
         };
-        let work = Work {
-            sizes,
-            flops: cost.flops_at(&size),
-            products: products(&program, &size),
-        };
-        Ok((training, work))
+        Ok((training, Work { sizes, ..work }))
+    }
+
+    /// The work of the steps that were timed, on average, and whether it differs from step to step.
+    fn work(
+        &self,
+        timed: &[StepReport],
+        of: &dyn Fn(&Batch) -> Work,
+    ) -> Result<(Work, bool), Failure> {
+        let first = of(&self.batch);
+        let mut all = Vec::new();
+        let mut epoch: Option<(u64, Batches<'_>)> = None;
+        for step in timed.iter().step_by(timed.len().div_ceil(WEIGHED).max(1)) {
+            let number = step.epoch - 1;
+            let batches = match &epoch {
+                Some((n, batches)) if *n == number => batches,
+                _ => {
+                    let plan = epoch_plan(&self.settings, number);
+                    &epoch
+                        .insert((number, self.dataset.batches(Part::Train, &plan)))
+                        .1
+                }
+            };
+            // A step's index is that of the batch after it.
+            if let Some(batch) = batches.get(step.index.saturating_sub(1) as usize) {
+                all.push(of(&batch?));
+            }
+        }
+        match all.iter().all(|w| w.flops == first.flops) {
+            true => Ok((first, false)),
+            false => Ok((Work::mean(&all), true)),
+        }
     }
 }
 
@@ -169,7 +213,8 @@ impl<'a> Stopwatch<'a> {
         };
         let Some(warm) = self.warm else {
             self.skipped += 1;
-            if self.skipped >= WARM_STEPS && now - began >= self.length.mul_f64(WARM) {
+            let warm = self.skipped > TRIAL || now - began >= self.length.mul_f64(WARM);
+            if self.skipped >= WARM_STEPS && warm {
                 self.warm = Some(now);
             }
             return;

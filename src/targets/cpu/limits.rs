@@ -47,7 +47,12 @@ pub fn reads(pool: &Pool, bytes: usize) -> Option<f64> {
     let floats = (bytes / size_of::<f32>())
         .next_multiple_of(STRIDE)
         .max(STRIDE);
-    let made = (0..pool.workers()).map(|_| Buffer::zeroed(floats).ok());
+    // Pages that nobody wrote to are all one, of zeros, which any cache holds.
+    let made = (0..pool.workers()).map(|_| {
+        let mut buffer = Buffer::zeroed(floats).ok()?;
+        buffer.fill(1.0);
+        Some(buffer)
+    });
     let buffers = made.collect::<Option<Vec<Buffer>>>()?;
     let one = |worker: usize| {
         let buffer = &buffers[worker];

@@ -81,6 +81,10 @@ impl Executable for Profiled {
         self.exec.run(call)
     }
 
+    fn hold_params(&mut self, held: bool) {
+        self.exec.hold_params(held);
+    }
+
     fn peak_bytes(&self, sizes: &[usize]) -> Option<u64> {
         self.exec.peak_bytes(sizes)
     }
