@@ -59,7 +59,12 @@ fn formula(cost: &Value, key: &str) -> f64 {
 fn a_file_is_timed_against_its_own_cost() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("notes.seq"), NOTES).expect("written");
-    fs::write(folder.path().join("notes.txt"), "abccbaacb".repeat(40)).expect("written");
+    let notes = |times: usize| {
+        let text = "abccbaacb".repeat(times);
+        fs::write(folder.path().join("notes.txt"), text).expect("written");
+    };
+    // Four streams of nine whole windows each.
+    notes(32);
     let bench = |more: &[&str]| {
         let mut args = vec!["bench", "notes.seq", "--json", "--threads", "1"];
         args.extend(["--seconds", "0.05"]);
@@ -78,6 +83,7 @@ fn a_file_is_timed_against_its_own_cost() {
     let cost = json(folder.path(), &["check", "notes.seq", "--cost", "--json"]);
     let all = formula(&cost, "forward_flops") + formula(&cost, "backward_flops");
     assert_eq!(number(&train, "/train/flops"), all, "{cost}");
+    assert_eq!(train["train"]["varied"], false);
     for share in ["peak_share", "roofline_share"] {
         let share = number(&train, &format!("/train/{share}"));
         assert!(share > 0.0 && share < 1.0, "{train}");
@@ -95,6 +101,13 @@ fn a_file_is_timed_against_its_own_cost() {
     assert!(kernels.iter().any(|k| k["depth"] == 1), "{train}");
     let from = |k: &Value| k["from"].as_str().expect("lines").contains("gru.seq:");
     assert!(kernels.iter().any(from), "{train}");
+    // Where the last window of each stream is shorter, the mean of what was timed counts.
+    notes(40);
+    let varied = bench(&["--brief"]);
+    assert_eq!(varied["train"]["varied"], true);
+    let flops = number(&varied, "/train/flops");
+    assert!(flops < all && flops > 0.8 * all, "{varied}");
+    notes(32);
     let infer = bench(&["--infer", "--brief"]);
     assert!(infer.get("kernels").is_none());
     assert!(number(&infer, "/infer/flops") < all / 2.0, "{infer}");
