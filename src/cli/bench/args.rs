@@ -19,8 +19,8 @@ pub struct BenchArgs {
     /// Times predicting for a batch, instead of a step of training.
     #[arg(long)]
     pub infer: bool,
-    /// Times writing as the generate block says, instead of a step of training.
-    #[arg(long, conflicts_with = "infer")]
+    /// Times writing as the generate block says, instead of a step of training; with `--infer` both.
+    #[arg(long)]
     pub generate: bool,
     /// Leaves out what each kernel takes.
     #[arg(long)]
