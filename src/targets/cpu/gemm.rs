@@ -10,7 +10,7 @@
 //! a block of A and a block of B stay in the second-level cache while tiles run over them. Panels that a scan reads in
 //! every step are read every other time from the last to the first where they are [`FEW`], or [`BEYOND`] what the
 //! second-level cache holds: what a cache still has is then read before it is lost. (For one sequence through 512 units
-//! of an LSTM, 4 MB, that is 0.56 of the time where the third level is slow, a Golden Cove server, and 0.995 where it is
+//! of an LSTM, 4 MB, that is 0.66 of the time where the third level is slow, a Xeon 6 (Redwood Cove), and 0.995 where it is
 //! fast, a Zen 4. Between the two it gains nothing and costs 1%; prefetching gains less than 2% anywhere.)
 
 use std::mem::MaybeUninit;

@@ -55,4 +55,5 @@ mod trial;
 mod weights;
 mod wide;
 
+#[cfg(feature = "cli")]
 pub(crate) use trial::TRIAL;
