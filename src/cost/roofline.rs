@@ -57,6 +57,14 @@ impl Work {
         self
     }
 
+    pub fn scaled(self, by: f64) -> Work {
+        Work {
+            flops: self.flops * by,
+            bytes: self.bytes * by,
+            held: self.held * by,
+        }
+    }
+
     fn add(&mut self, other: Work) {
         self.flops += other.flops;
         self.bytes += other.bytes;

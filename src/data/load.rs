@@ -148,16 +148,8 @@ impl<'a> Load<'a> {
     /// Refuses to make more than fits, judged by the first example.
     fn check_memory(&self, bytes: u64, examples: usize) -> Result<(), Vec<Diagnostic>> {
         let needed = bytes.saturating_mul(examples as u64);
-        match super::memory::available() {
-            Some(available) if needed > available => {
-                let message = format!("about {needed} bytes of data, {available} available");
-                Err(vec![Diagnostic::error("resource::memory", message).label(
-                    self.spec.source.span,
-                    format!("{examples} examples"),
-                )])
-            }
-            _ => Ok(()),
-        }
+        let label = format!("{examples} examples");
+        super::memory::check(needed).map_err(|d| vec![d.label(self.spec.source.span, label)])
     }
 
     /// Refuses an empty part to train on, or to read alone. `orders`: the rows of each part.

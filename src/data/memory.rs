@@ -5,6 +5,8 @@
 
 use std::fs::read_to_string;
 
+use crate::diagnostics::Diagnostic;
+
 /// Bytes available to this process: the machine's, or what its control group leaves.
 pub fn available() -> Option<u64> {
     let number = |path: &str| read_to_string(path).ok()?.trim().parse::<u64>().ok();
@@ -15,6 +17,17 @@ pub fn available() -> Option<u64> {
     let used = number("/sys/fs/cgroup/memory.current");
     let group = limit.map(|l| l.saturating_sub(used.unwrap_or(0)));
     [machine, group].into_iter().flatten().min()
+}
+
+/// Refuses data of so many bytes where there are fewer.
+pub fn check(needed: u64) -> Result<(), Diagnostic> {
+    match available() {
+        Some(available) if needed > available => {
+            let message = format!("about {needed} bytes of data, {available} available");
+            Err(Diagnostic::error("resource::memory", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The `MemAvailable` line, in bytes.

@@ -20,28 +20,25 @@ pub struct Work {
 }
 
 impl Work {
-    /// Of several calls.
+    /// Of several calls, whose sizes differ.
     pub fn mean(all: &[Work]) -> Work {
-        let n = all.len().max(1) as f64;
-        let sum = |of: &dyn Fn(&Work) -> Option<f64>| {
-            let each: Option<Vec<f64>> = all.iter().map(of).collect();
-            each.map(|each| each.iter().sum::<f64>() / n)
-        };
-        let part = |of: fn(&Products) -> cost::Work| {
-            let term =
-                |f: fn(&cost::Work) -> f64| sum(&|w: &Work| w.products.as_ref().map(|p| f(&of(p))));
-            Some(cost::Work {
-                flops: term(|w| w.flops)?,
-                bytes: term(|w| w.bytes)?,
-                held: term(|w| w.held)?,
-            })
+        let by = 1.0 / all.len().max(1) as f64;
+        let flops: Option<f64> = all.iter().map(|w| w.flops).sum();
+        let products: Option<Vec<Products>> = all.iter().map(|w| w.products).collect();
+        let mean = |of: fn(&Products) -> cost::Work, all: &[Products]| {
+            let sum = all
+                .iter()
+                .map(of)
+                .fold(cost::Work::default(), cost::Work::and);
+            sum.scaled(by)
         };
         Work {
             sizes: Vec::new(),
-            flops: sum(&|w: &Work| w.flops),
-            products: part(|p| p.recurrent)
-                .zip(part(|p| p.alone))
-                .map(|(recurrent, alone)| Products { recurrent, alone }),
+            flops: flops.map(|f| f * by),
+            products: products.map(|all| Products {
+                recurrent: mean(|p| p.recurrent, &all),
+                alone: mean(|p| p.alone, &all),
+            }),
         }
     }
 }

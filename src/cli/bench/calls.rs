@@ -15,7 +15,7 @@ use crate::lower::Options;
 use crate::pipeline;
 use crate::schedule::peak;
 use crate::schedule::schedule;
-use crate::targets::cpu::TRIAL;
+use crate::targets::cpu::trial::TRIAL;
 use crate::targets::executable::Draw;
 use crate::train::feed::{Carried, Feed};
 use crate::train::folder::FieldInfo;

@@ -19,7 +19,7 @@ use crate::data::{Batch, Batches, Part};
 use crate::diagnostics::Diagnostic;
 use crate::dim::Sym;
 use crate::lower::Options;
-use crate::targets::cpu::TRIAL;
+use crate::targets::cpu::trial::TRIAL;
 use crate::train::evaluate::epoch_plan;
 use crate::train::folder::{Record, RunFolder};
 use crate::train::observe::{Event, Observer, StepReport};

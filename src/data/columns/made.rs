@@ -168,13 +168,7 @@ impl<'a> Evaluator<'a> {
             Source::Records(_) | Source::Tensors(_) | Source::Text(_) => 1,
         };
         let needed = examples.saturating_mul(4 * steps as u64);
-        match memory::available() {
-            Some(available) if needed > available => {
-                let message = format!("about {needed} bytes of data, {available} available");
-                let d = Diagnostic::error("resource::memory", message);
-                Err(d.label(node.span, format!("{steps} numbers in each of {examples}")))
-            }
-            _ => Ok(()),
-        }
+        let label = format!("{steps} numbers in each of {examples}");
+        memory::check(needed).map_err(|d| d.label(node.span, label))
     }
 }

@@ -39,18 +39,19 @@ pub(super) struct Out {
     pub(super) accumulate: bool,
 }
 
-/// Panels in a row that are taken by tiles of one width, none of which is whole where they are taken one by one.
+/// Tiles of one width, side by side.
 #[derive(Clone, Copy, Default)]
 struct Span {
-    /// Columns before it, and of a tile.
+    /// Columns before the first of them.
     from: usize,
+    /// Columns of each.
     step: usize,
     turns: usize,
-    /// Of several panels.
+    /// Where a tile takes several panels, which are whole then.
     tile: Option<TileFn>,
 }
 
-/// How many widths of several panels there are.
+/// The most widths of several panels that a number of rows has tiles for.
 const MOST_WIDTHS: usize = 3;
 
 /// Tiles of a block.
@@ -98,6 +99,7 @@ pub(super) unsafe fn block<T: Tiles>(
     let tiles = b.tiles[usize::from(lies)];
     // Wide tiles take several panels each, from the first on, the widest first; single ones take those that are left.
     let wides = tiles.wide.get(m - 1).copied().unwrap_or(&[]);
+    debug_assert!(wides.len() <= MOST_WIDTHS);
     let mut spans = [Span::default(); MOST_WIDTHS + 1];
     let (mut from, mut turns) = (0, 0);
     for (span, wide) in spans.iter_mut().zip(wides.iter().map(Some).chain([None])) {

@@ -177,12 +177,12 @@ pub struct CpuExecutable {
     pub(super) held: bool,
     /// Whether the steps of `once` have run for them.
     pub(super) made: bool,
-    /// Sizes that the three below and the places in `launch` are for; none before the first call.
+    /// Sizes that `plans`, `cells`, `left_out` and the places in `launch` are for; none before the first call.
     ready: Option<Vec<i64>>,
     pub(super) plans: Vec<Plan>,
     /// Whether some of them divide their step only among workers that wait.
     pub(super) small: bool,
-    /// How far calls of these sizes are divided.
+    /// How far calls are divided.
     pub(super) trial: Trial,
     /// When the last call ended, where that matters.
     pub(super) ended: Option<Instant>,

@@ -36,7 +36,7 @@ pub(crate) struct TileArgs {
 ///
 /// # Safety
 ///
-/// The machine has the tile's instruction set. For the tile's MR rows, P panels and NV vectors: A is readable at all
+/// The machine has the tile's instruction set, and A lies as the tile's [`TileSet`] says. For the tile's MR rows, P panels and NV vectors: A is readable at all
 /// (m < MR, k < `k`); B is readable at all k < `k` in P panels, for NV vectors of floats or ⌈NV / 2⌉ vectors of words of
 /// two; C is writable (and readable if `accumulate`) at all m < MR in P panels for NV vectors, the last of each panel
 /// `last` wide; C overlaps neither A nor B.
@@ -70,7 +70,7 @@ unsafe fn row<S: Simd, const HALVES: bool, const NV: usize>(b: *const f32) -> [S
     }
 }
 
-/// How A lies: anyhow, in rows (`a_ks` is 1) or in columns (`a_rs` is 1).
+/// How A lies, and the place of its [`TileSet`]: anyhow, in rows (`a_ks` is 1) or in columns (`a_rs` is 1).
 pub(crate) const ANYHOW: u8 = 0;
 pub(crate) const IN_ROWS: u8 = 1;
 pub(crate) const IN_COLUMNS: u8 = 2;

@@ -51,9 +51,6 @@ mod simd_neon;
 mod simd_x86;
 mod table_rows;
 mod top;
-mod trial;
+pub(crate) mod trial;
 mod weights;
 mod wide;
-
-#[cfg(feature = "cli")]
-pub(crate) use trial::TRIAL;

@@ -13,6 +13,7 @@ use super::plan::Plan;
 use super::trial::Division;
 
 impl CpuExecutable {
+    /// Runs all steps that the call needs: what was made of weights that are held stays.
     pub(super) fn run_steps(&mut self) {
         let apart = self.apart[0] > 0;
         self.apart[0] = self.apart[0].saturating_sub(1);

@@ -27,9 +27,10 @@ const TRIED: [Division; 4] = [
     Division::Large,
     Division::None,
 ];
-/// Calls in a row with one division, how often each has its turn, and calls of a trial.
+/// Calls in a row with one division, and how often each has its turn.
 const RUN: usize = 5;
 const TURNS: usize = 3;
+/// Calls of a trial.
 pub(crate) const TRIAL: usize = RUN * TURNS * TRIED.len();
 /// Calls after which it is tried again.
 const AGAIN: usize = 6_000;
