@@ -45,7 +45,7 @@ pub fn project(basis: &[f64], rest: &mut [f64], size: usize) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn project_avx512(basis: &[f64], rest: &mut [f64], size: usize) {
-    project_here::<2>(basis, rest, size);
+    project_here::<4>(basis, rest, size);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -54,7 +54,7 @@ fn project_avx2(basis: &[f64], rest: &mut [f64], size: usize) {
     project_here::<1>(basis, rest, size);
 }
 
-/// Two vectors at a time where registers hold the sums of both: each element of the basis is then read once for them.
+/// `N` vectors at a time, as many as registers hold the sums of: each element of the basis is then read once for them.
 #[inline(always)]
 fn project_here<const N: usize>(basis: &[f64], rest: &mut [f64], size: usize) {
     let mut groups = rest.chunks_exact_mut(N * size);

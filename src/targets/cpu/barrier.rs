@@ -6,7 +6,7 @@
 //! line each way: some 0.2 µs between two cores of a virtual machine. Who waits longer than a moment sleeps, so that more
 //! workers than cores, or a core taken away, cost time and nothing else.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,8 @@ pub(super) struct Barrier {
     asleep: Line,
     turn: Mutex<()>,
     woken: Condvar,
-    /// Whether somebody was waited for that long.
-    late: AtomicBool,
+    /// Nanoseconds of waits that long, in the mean of those who waited.
+    late: AtomicU64,
     /// How long a worker spins before it sleeps.
     spin: Duration,
 }
@@ -38,7 +38,7 @@ impl Barrier {
             asleep: Line(AtomicUsize::new(0)),
             turn: Mutex::new(()),
             woken: Condvar::new(),
-            late: AtomicBool::new(false),
+            late: AtomicU64::new(0),
             spin,
         }
     }
@@ -50,9 +50,10 @@ impl Barrier {
         }
     }
 
-    /// Whether a worker came so late, since this was last asked, that it cannot have had its core.
-    pub(super) fn was_late(&self) -> bool {
-        self.late.swap(false, SeqCst)
+    /// How long was waited, since this was last asked, for workers that came so late that they cannot have had their
+    /// core.
+    pub(super) fn late(&self) -> Duration {
+        Duration::from_nanos(self.late.swap(0, SeqCst))
     }
 
     /// The `count`-th arrival (from 1) of `worker`, one of the first `workers`: returns when all of them have arrived so
@@ -82,8 +83,10 @@ impl Barrier {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.0.fetch_sub(1, SeqCst);
-        if began.elapsed() > LATE {
-            self.late.store(true, SeqCst);
+        let waited = began.elapsed();
+        if waited > LATE {
+            let each = waited.as_nanos() as u64 / (workers as u64 - 1).max(1);
+            self.late.fetch_add(each, SeqCst);
         }
     }
 }
@@ -130,8 +133,8 @@ mod tests {
                     barrier.wait(worker, all, count);
                 }
             });
-            assert!(barrier.was_late());
-            assert!(!barrier.was_late());
+            assert!(barrier.late() > LATE / 2);
+            assert_eq!(barrier.late(), Duration::ZERO);
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Right {
     pub(super) tiles: &'static [TileSet; 3],
     /// The last panel comes first.
     pub(super) back: bool,
+    /// Words of panels that a wide tile may go through at once.
+    pub(super) turn: usize,
 }
 
 /// C and how to begin it.
@@ -102,7 +104,9 @@ pub(super) unsafe fn block<T: Tiles>(
     debug_assert!(wides.len() <= MOST_WIDTHS);
     let mut spans = [Span::default(); MOST_WIDTHS + 1];
     let (mut from, mut turns) = (0, 0);
-    for (span, wide) in spans.iter_mut().zip(wides.iter().map(Some).chain([None])) {
+    let fits = |(panels, _): &&(usize, TileFn)| *panels <= 2 || panels * b.panel <= b.turn;
+    let wides = wides.iter().filter(fits);
+    for (span, wide) in spans.iter_mut().zip(wides.map(Some).chain([None])) {
         let step = wide.map_or(1, |(panels, _)| *panels) * T::NR;
         *span = Span {
             from,

@@ -4,6 +4,7 @@
 //! and where it waits for the others. Running it allocates nothing.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::barrier::Barrier;
 use super::jit::probe;
@@ -181,6 +182,12 @@ pub(super) fn costs(
     [by_rows, by_columns].map(|n| n * size(&s.turns))
 }
 
+/// Whether so much of a divided scan's time went by waiting for workers without a core that one worker alone would have
+/// been faster: dividing among two gains no more than the rest of the time.
+pub(super) fn crowded(took: Duration, late: Duration) -> bool {
+    2 * late > took
+}
+
 /// How many calls are to divide no scan by columns, left and in all, after one that did: where other programs take the
 /// cores away, workers wait for each other at every step, and longer than one alone would take. What a call computes
 /// does not depend on it.
@@ -196,6 +203,14 @@ pub(super) fn apart(last: u32, crowded: bool) -> [u32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_core_taken_away_for_less_than_half_of_the_time_costs_less_than_to_do_without_it() {
+        let ms = Duration::from_millis;
+        assert!(!crowded(ms(13), Duration::ZERO));
+        assert!(!crowded(ms(14), ms(1)));
+        assert!(crowded(ms(14), ms(8)));
+    }
 
     #[test]
     fn crowded_calls_are_followed_by_ever_more_undivided_ones() {

@@ -253,6 +253,9 @@ fn products_are_the_plain_chain_to_the_bit() {
         (67, 70, 530),
         (150, 40, 12),
         (3, 530, 3),
+        // Panels that no second-level cache holds, and a tile takes fewer of.
+        (1, 530, 1100),
+        (2, 300, 2000),
     ];
     for kernels in all_kernels() {
         for (i, &(m, n, k)) in sizes.iter().enumerate() {

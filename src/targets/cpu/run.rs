@@ -54,6 +54,7 @@ impl CpuExecutable {
                 run(0, 1);
             } else if let Some(course) = course.filter(|_| !apart && self.apart[0] == 0) {
                 self.barrier.reset();
+                let met = Instant::now();
                 let (barrier, slots) = (&self.barrier, self.table.slots());
                 let counters = self.table.cells().iter().position(|c| *c == Cell::Counters);
                 let counters = counters.and_then(|c| slots.iter().position(|s| *s == c));
@@ -67,8 +68,8 @@ impl CpuExecutable {
                     // SAFETY: as above. The counters in the worker's table are its own.
                     unsafe { course.run(table, barrier, worker, counters) };
                 });
-                let crowded = self.barrier.was_late() && !self.always_divide;
-                self.apart = course::apart(self.apart[1], crowded);
+                let crowded = course::crowded(met.elapsed(), self.barrier.late());
+                self.apart = course::apart(self.apart[1], crowded && !self.always_divide);
             } else if plan.workers(awake) == 1 {
                 run(0, 1);
             } else {
