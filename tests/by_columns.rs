@@ -111,7 +111,7 @@ fn workers_meet_as_often_as_a_cell_needs() {
         ("Coupled(H)", [2, 2]),
     ] {
         let [(_, program), _] = functions(&layer(cell, 192));
-        let plan = emit::texts(&program, Isa::Portable).unwrap().plan;
+        let plan = emit::texts(&program, Isa::Portable.into()).unwrap().plan;
         let found: Vec<&str> = plan.lines().filter(|l| l.contains(" scan ")).collect();
         assert_eq!(found.len(), 2, "{plan}");
         for (line, meets) in found.iter().zip(meets) {

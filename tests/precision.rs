@@ -254,7 +254,7 @@ fn every_pass_can_be_switched_off_where_weights_are_rounded() {
 }
 
 fn plan(program: &Program) -> String {
-    emit::texts(program, Isa::Portable).unwrap().plan
+    emit::texts(program, Isa::Portable.into()).unwrap().plan
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn plans_of_the_machine() {
     let isa = Isa::Avx2;
     for name in ["lstm", "gru2014", "layernormlstm"] {
         let plan = plan(&stages(&model(name)));
-        match texts(&plan, isa) {
+        match texts(&plan, isa.into()) {
             Ok(texts) => snapshot(name, "cpu-plan", &texts.plan),
             Err(d) if d.code == "compile::target" && !Isa::available().contains(&isa) => {
                 println!("{name}: not compared, for this machine has no {isa}");

@@ -19,7 +19,7 @@ use crate::schedule::program::Program;
 use crate::schedule::schedule;
 use crate::targets::cpu;
 use crate::targets::cpu::emit::Texts;
-use crate::targets::cpu::isa::Isa;
+use crate::targets::cpu::isa::{Cpu, Isa};
 
 pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
     for pass in &args.without {
@@ -35,7 +35,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
         let message = "`grad` is a stage of training; what predicts has no gradients";
         return Err(Diagnostic::error("usage::no-gradients", message).into());
     }
-    let isa = isa(args.target)?;
+    let cpu = cpu(args.target)?;
     let mut loaded = load(&args.file, common)?;
     // The tree of a file is there whatever its models lack.
     if args.emit.iter().any(|stage| *stage != Stage::Ast) {
@@ -53,7 +53,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
             Stage::Ir | Stage::Grad | Stage::Opt | Stage::Plan | Stage::Clif | Stage::Asm => {
                 if compiled.is_none() {
                     let model = model.clone()?;
-                    let made = Compiled::new(&loaded, model, of, &args.without, isa);
+                    let made = Compiled::new(&loaded, model, of, &args.without, cpu);
                     compiled = Some(made.within(&loaded.sources)?);
                 }
                 match &compiled {
@@ -82,16 +82,16 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// The instruction set to show: the one asked for, or this machine's.
-pub fn isa(target: Option<Target>) -> Result<Isa, Failure> {
+/// What to show code for: any machine with the instructions asked for, or this one.
+pub fn cpu(target: Option<Target>) -> Result<Cpu, Failure> {
     let isa = match target {
-        None => return Ok(Isa::detect()),
+        None => return Ok(Cpu::detect()),
         Some(Target::X86_64V3) => Isa::Avx2,
         Some(Target::X86_64V4) => Isa::Avx512,
         Some(Target::Portable) => Isa::Portable,
     };
     if isa.is_available() {
-        return Ok(isa);
+        return Ok(isa.into());
     }
     let message = format!("--target needs {isa}, which this machine has not");
     Err(Diagnostic::error("usage::target", message).into())
@@ -150,7 +150,7 @@ impl Of {
 /// What a model is compiled to for one use, through all stages: one function, or for writing up to two.
 pub struct Compiled {
     functions: Vec<Function>,
-    isa: Isa,
+    cpu: Cpu,
 }
 
 struct Function {
@@ -169,7 +169,7 @@ impl Compiled {
         model: &Model,
         of: Of,
         without: &[String],
-        isa: Isa,
+        cpu: Cpu,
     ) -> Result<Compiled, Failure> {
         let mut model = pipeline::with_stand_in_sizes(model);
         let mut build = Build {
@@ -204,13 +204,13 @@ impl Compiled {
         let all: Vec<Stages> = all.map_err(pipeline::internal)?;
         Ok(Compiled {
             functions: all.into_iter().map(function).collect(),
-            isa,
+            cpu,
         })
     }
 
     /// A stage from the IR on, as text.
     pub fn text(&self, stage: Stage) -> Result<String, Failure> {
-        let texts = self.functions.iter().map(|f| f.text(stage, self.isa));
+        let texts = self.functions.iter().map(|f| f.text(stage, self.cpu));
         Ok(texts.collect::<Result<Vec<String>, Failure>>()?.join("\n"))
     }
 }
@@ -224,15 +224,15 @@ impl Function {
         Ok(self.program.get_or_init(|| program))
     }
 
-    fn texts(&self, isa: Isa) -> Result<&Texts, Failure> {
+    fn texts(&self, cpu: Cpu) -> Result<&Texts, Failure> {
         if let Some(texts) = self.texts.get() {
             return Ok(texts);
         }
-        let texts = cpu::emit::texts(self.program()?, isa)?;
+        let texts = cpu::emit::texts(self.program()?, cpu)?;
         Ok(self.texts.get_or_init(|| texts))
     }
 
-    fn text(&self, stage: Stage, isa: Isa) -> Result<String, Failure> {
+    fn text(&self, stage: Stage, cpu: Cpu) -> Result<String, Failure> {
         let s = &self.stages;
         Ok(match stage {
             Stage::Ir => s.lowered.to_string(),
@@ -242,10 +242,10 @@ impl Function {
                 "{}\n{}\n{}",
                 Row::table(&s.table),
                 self.program()?,
-                self.texts(isa)?.plan
+                self.texts(cpu)?.plan
             ),
-            Stage::Clif => self.texts(isa)?.clif.clone(),
-            Stage::Asm => self.texts(isa)?.asm.clone(),
+            Stage::Clif => self.texts(cpu)?.clif.clone(),
+            Stage::Asm => self.texts(cpu)?.asm.clone(),
             Stage::Ast | Stage::Checked => String::new(),
         })
     }

@@ -13,7 +13,7 @@ use seqc::schedule::program::Program;
 use seqc::schedule::schedule;
 use seqc::span::Sources;
 use seqc::targets::cpu::exec::{self, CpuExecutable};
-use seqc::targets::cpu::isa::Isa;
+use seqc::targets::cpu::isa::Cpu;
 
 use super::choice::Choice;
 use super::oracle::{
@@ -128,7 +128,7 @@ fn plan(func: &Func) -> Result<Program, Finding> {
 fn machine(program: &Program, threads: usize) -> Result<CpuExecutable, Finding> {
     let options = exec::Options {
         threads,
-        isa: Isa::detect(),
+        cpu: Cpu::detect(),
         always_divide: true,
         // Its verifier looks over every program of the other tests.
         verify: false,

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::isa::Isa;
+use super::isa::{Cpu, Isa};
 use super::jit::machine::Effort;
 use super::jit::step::{Kind, Split, Step};
 use super::jit::{self, Compiled, Request};
@@ -45,12 +45,13 @@ pub fn target(name: &str) -> Result<Isa, Diagnostic> {
     })
 }
 
-/// Compiles a program for `isa` without running it, and prints it.
+/// Compiles a program for `cpu` without running it, and prints it.
 ///
 /// # Errors
 ///
 /// As [`super::exec::compile`].
-pub fn texts(program: &Program, isa: Isa) -> Result<Texts, Diagnostic> {
+pub fn texts(program: &Program, cpu: Cpu) -> Result<Texts, Diagnostic> {
+    let isa = cpu.isa;
     let kernels = Kernels::for_isa(isa).ok_or_else(|| {
         Diagnostic::error(
             "compile::target",
@@ -58,7 +59,7 @@ pub fn texts(program: &Program, isa: Isa) -> Result<Texts, Diagnostic> {
         )
     })?;
     let request = Request {
-        isa,
+        cpu,
         effort: Effort::default(),
         verify: cfg!(debug_assertions),
         texts: true,

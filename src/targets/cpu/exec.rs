@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::arena::Arena;
 use super::barrier::Barrier;
 use super::bind::{Binding, Launch};
-use super::isa::Isa;
+use super::isa::Cpu;
 use super::jit::ahead::Ahead;
 use super::jit::machine::Code;
 pub use super::jit::machine::Effort;
@@ -40,8 +40,8 @@ pub struct Options {
     /// Workers, the calling thread among them.
     pub threads: usize,
     pub effort: Effort,
-    /// The instruction set of kernels and code; one that this machine has.
-    pub isa: Isa,
+    /// The instruction set of kernels and code, one that this machine has.
+    pub cpu: Cpu,
     /// Whether Cranelift's verifier looks over every function, which takes about half as long again.
     pub verify: bool,
     /// Divides every step among all workers, however little there is to do: tests show that no bit depends on it.
@@ -56,7 +56,7 @@ impl Default for Options {
         Options {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             effort: Effort::default(),
-            isa: Isa::detect(),
+            cpu: Cpu::detect(),
             verify: cfg!(debug_assertions),
             always_divide: false,
             profile: false,
@@ -85,13 +85,13 @@ pub fn compile_on(
     options: &Options,
     pool: Arc<Pool>,
 ) -> Result<CpuExecutable, Diagnostic> {
-    let kernels = Kernels::for_isa(options.isa).ok_or_else(|| {
-        let message = format!("this machine has no {} instructions", options.isa);
+    let kernels = Kernels::for_isa(options.cpu.isa).ok_or_else(|| {
+        let message = format!("this machine has no {} instructions", options.cpu.isa);
         Diagnostic::error("compile::target", message)
     })?;
     let mut binding = Binding::new(program)?;
     let request = Request {
-        isa: options.isa,
+        cpu: options.cpu,
         effort: options.effort,
         verify: options.verify,
         texts: false,

@@ -33,7 +33,7 @@ pub fn footprint(program: &Program, pool: &Pool) -> Result<Footprint, Diagnostic
     let options = Options::default();
     let kernels = Kernels::detect();
     let request = Request {
-        isa: kernels.isa,
+        cpu: kernels.isa.into(),
         effort: options.effort,
         verify: options.verify,
         texts: false,

@@ -201,7 +201,7 @@ fn compiled_code_is_given_back() {
 fn texts_name_functions_and_are_always_the_same() {
     use crate::targets::cpu::{emit, isa::Isa};
     for isa in Isa::available() {
-        let texts = emit::texts(&scaled().program, isa).unwrap();
+        let texts = emit::texts(&scaled().program, isa.into()).unwrap();
         if std::env::var_os("SHOW").is_some() {
             println!("{}\n{}\n{}", texts.plan, texts.clif, texts.asm);
         }
@@ -212,7 +212,7 @@ fn texts_name_functions_and_are_always_the_same() {
         );
         assert!(texts.clif.contains("function %test.000.loop.group("));
         assert!(texts.asm.contains("; test.001.loop.group\n"));
-        let again = emit::texts(&scaled().program, isa).unwrap();
+        let again = emit::texts(&scaled().program, isa.into()).unwrap();
         assert_eq!((texts.clif, texts.asm), (again.clif, again.asm));
     }
 }

@@ -1,9 +1,9 @@
 //! Elementary functions against f64, at both widths and on every instruction set.
 
 use super::*;
-use crate::targets::cpu::isa::Isa;
+use crate::targets::cpu::isa::{Cpu, Isa};
 
-fn unary(op: Unary, isa: Isa) -> CpuExecutable {
+fn unary(op: Unary, cpu: Cpu) -> CpuExecutable {
     let mut b = Build::new(&["N"]);
     let (x, y) = (b.input(&[n("N")]), b.output(&[n("N")]));
     b.map(
@@ -14,7 +14,7 @@ fn unary(op: Unary, isa: Isa) -> CpuExecutable {
     );
     let options = Options {
         threads: 1,
-        isa,
+        cpu,
         ..Options::default()
     };
     exec::compile(&b.program, &options).unwrap()
@@ -48,15 +48,15 @@ fn spread(low: f64, high: f64, count: usize) -> Vec<f32> {
 /// The largest error relative to the true value, over normal results.
 fn worst(op: Unary, f: fn(f64) -> f64, values: &[f32]) -> f64 {
     let mut worst = 0f64;
-    for isa in Isa::available() {
-        let got = apply(&mut unary(op, isa), values);
+    for cpu in Cpu::available() {
+        let got = apply(&mut unary(op, cpu), values);
         for (x, y) in values.iter().zip(got) {
             let want = f(f64::from(*x));
             if want.abs() < 1.2e-38 || want.abs() > 3.4e38 {
                 continue;
             }
             let error = ((f64::from(y) - want) / want).abs();
-            assert!(error < 1e-4, "{op:?}({x}) = {y}, not {want}, on {isa}");
+            assert!(error < 1e-4, "{op:?}({x}) = {y}, not {want}, on {cpu}");
             worst = worst.max(error);
         }
     }
@@ -110,12 +110,12 @@ fn functions_are_accurate() {
 #[test]
 fn sines_of_large_arguments_stay_close() {
     let values = spread(-30_000.0, 30_000.0, 5_001);
-    for isa in Isa::available() {
+    for cpu in Cpu::available() {
         for (op, f) in [
             (Unary::Sin, f64::sin as fn(f64) -> f64),
             (Unary::Cos, f64::cos),
         ] {
-            let got = apply(&mut unary(op, isa), &values);
+            let got = apply(&mut unary(op, cpu), &values);
             for (x, y) in values.iter().zip(got) {
                 let want = f(f64::from(*x));
                 assert!((f64::from(y) - want).abs() < 3e-7, "{op:?}({x}) = {y}");
@@ -129,13 +129,13 @@ fn edges_are_those_of_ieee() {
     let (inf, nan) = (f32::INFINITY, f32::NAN);
     let x = [inf, -inf, nan, 0.0, -0.0, 1e30, -1e30, 1e-40, -2.0, 89.0];
     let expect = |op: Unary, want: [f32; 10]| {
-        for isa in Isa::available() {
-            let got = apply(&mut unary(op, isa), &x);
+        for cpu in Cpu::available() {
+            let got = apply(&mut unary(op, cpu), &x);
             for ((x, got), want) in x.iter().zip(got).zip(want) {
                 let denormal = (got / want - 1.0).abs() < 1e-4 && want.abs() < f32::MIN_POSITIVE;
                 let same = got.is_nan() && want.is_nan() || got.to_bits() == want.to_bits();
                 let same = same || denormal;
-                assert!(same, "{op:?}({x}) = {got}, not {want}, on {isa}");
+                assert!(same, "{op:?}({x}) = {got}, not {want}, on {cpu}");
             }
         }
     };
@@ -208,19 +208,19 @@ fn edges_are_those_of_ieee() {
             1.0,
         ],
     );
-    for isa in Isa::available() {
+    for cpu in Cpu::available() {
         for op in [Unary::Sigmoid, Unary::Sin, Unary::Cos, Unary::Sqrt] {
             assert!(
-                apply(&mut unary(op, isa), &x)[2].is_nan(),
-                "{op:?} on {isa}"
+                apply(&mut unary(op, cpu), &x)[2].is_nan(),
+                "{op:?} on {cpu}"
             );
         }
-        let s = apply(&mut unary(Unary::Sigmoid, isa), &x);
+        let s = apply(&mut unary(Unary::Sigmoid, cpu), &x);
         assert!(s[0] == 1.0 && s[1] < 2e-38 && s[3] == 0.5);
     }
 }
 
-fn binary(op: Binary, exponent: Option<f64>, isa: Isa) -> CpuExecutable {
+fn binary(op: Binary, exponent: Option<f64>, cpu: Cpu) -> CpuExecutable {
     let mut b = Build::new(&["N"]);
     let shape = [n("N")];
     let (x, z, y) = (b.input(&shape), b.input(&shape), b.output(&shape));
@@ -233,7 +233,7 @@ fn binary(op: Binary, exponent: Option<f64>, isa: Isa) -> CpuExecutable {
     );
     let options = Options {
         threads: 1,
-        isa,
+        cpu,
         ..Options::default()
     };
     exec::compile(&b.program, &options).unwrap()
@@ -251,19 +251,19 @@ fn powers_are_accurate_also_of_negative_bases() {
         }
     }
     let (x, z): (Vec<f32>, Vec<f32>) = pairs.iter().copied().unzip();
-    for isa in Isa::available() {
-        let mut p = binary(Binary::Pow, None, isa);
+    for cpu in Cpu::available() {
+        let mut p = binary(Binary::Pow, None, cpu);
         let got = run(&mut p, &[x.len()], &[Arg::F32(&x), Arg::F32(&z)]).remove(0);
         for ((x, z), got) in pairs.iter().zip(got) {
             let want = f64::from(*x).powf(f64::from(*z));
             if want.is_nan() {
-                assert!(got.is_nan(), "{x}^{z} = {got} on {isa}");
+                assert!(got.is_nan(), "{x}^{z} = {got} on {cpu}");
             } else if want == 0.0 || want.is_infinite() {
-                assert_eq!(f64::from(got), want, "{x}^{z} on {isa}");
+                assert_eq!(f64::from(got), want, "{x}^{z} on {cpu}");
             } else if want.abs() > 1.2e-38 && want.abs() < 3.4e38 {
                 let error = ((f64::from(got) - want) / want).abs();
-                let bound = if isa == Isa::Portable { 6e-6 } else { 1e-6 };
-                assert!(error < bound, "{x}^{z} = {got}, not {want}, on {isa}");
+                let bound = if cpu.isa == Isa::Portable { 6e-6 } else { 1e-6 };
+                assert!(error < bound, "{x}^{z} = {got}, not {want}, on {cpu}");
             }
         }
     }
@@ -300,8 +300,8 @@ fn powers_at_the_edges_are_those_of_ieee() {
             z.push(b);
         }
     }
-    for isa in Isa::available() {
-        let mut p = binary(Binary::Pow, None, isa);
+    for cpu in Cpu::available() {
+        let mut p = binary(Binary::Pow, None, cpu);
         let got = run(&mut p, &[x.len()], &[Arg::F32(&x), Arg::F32(&z)]).remove(0);
         for ((x, z), got) in x.iter().zip(&z).zip(got) {
             let want = f64::from(*x).powf(f64::from(*z)) as f32;
@@ -309,7 +309,7 @@ fn powers_at_the_edges_are_those_of_ieee() {
             let same = got.is_nan() && want.is_nan()
                 || got == want && got.is_sign_negative() == want.is_sign_negative()
                 || error < 6e-6;
-            assert!(same, "{x}^{z} = {got}, not {want}, on {isa}");
+            assert!(same, "{x}^{z} = {got}, not {want}, on {cpu}");
         }
     }
 }
@@ -317,19 +317,19 @@ fn powers_at_the_edges_are_those_of_ieee() {
 #[test]
 fn constant_powers_are_products_and_roots() {
     let x = spread(-4.0, 4.0, 300);
-    for isa in Isa::available() {
+    for cpu in Cpu::available() {
         for power in [
             0.0, 1.0, 2.0, 3.0, 4.0, 7.0, -1.0, -2.0, -3.0, 0.5, -0.5, 1.5, 2.5, 17.0, 0.3,
         ] {
-            let mut p = binary(Binary::Pow, Some(power), isa);
+            let mut p = binary(Binary::Pow, Some(power), cpu);
             let got = run(&mut p, &[x.len()], &[Arg::F32(&x), Arg::F32(&x)]).remove(0);
             for (x, got) in x.iter().zip(got) {
                 let want = f64::from(*x).powf(power);
                 if want.is_nan() {
-                    assert!(got.is_nan(), "{x}^{power} = {got} on {isa}");
+                    assert!(got.is_nan(), "{x}^{power} = {got} on {cpu}");
                 } else if want.abs() > 1.2e-38 && want.abs() < 3e38 {
                     let error = ((f64::from(got) - want) / want).abs();
-                    assert!(error < 6e-6, "{x}^{power} = {got}, not {want}, on {isa}");
+                    assert!(error < 6e-6, "{x}^{power} = {got}, not {want}, on {cpu}");
                 }
                 if power == 2.0 {
                     assert_eq!(got, x * x);
@@ -343,14 +343,14 @@ fn constant_powers_are_products_and_roots() {
 fn nan_passes_through_maxima_and_minima() {
     let nan = f32::NAN;
     let (x, z) = ([nan, 1.0, 2.0, nan, -1.0], [1.0, nan, 3.0, nan, -2.0]);
-    for isa in Isa::available() {
+    for cpu in Cpu::available() {
         for (op, at_two, at_four) in [(Binary::Max, 3.0, -1.0), (Binary::Min, 2.0, -2.0)] {
-            let mut p = binary(op, None, isa);
+            let mut p = binary(op, None, cpu);
             let got = run(&mut p, &[5], &[Arg::F32(&x), Arg::F32(&z)]).remove(0);
             assert!(got[0].is_nan() && got[1].is_nan() && got[3].is_nan());
             assert_eq!((got[2], got[4]), (at_two, at_four));
             // relu and its mirror image.
-            let mut p = binary(op, Some(0.0), isa);
+            let mut p = binary(op, Some(0.0), cpu);
             let got = run(&mut p, &[5], &[Arg::F32(&x), Arg::F32(&z)]).remove(0);
             assert!(got[0].is_nan() && got[3].is_nan());
         }
@@ -360,7 +360,7 @@ fn nan_passes_through_maxima_and_minima() {
 #[test]
 fn quotients_and_comparisons_are_exact() {
     let (x, z) = (draws(37, 1), draws(37, 2));
-    for isa in Isa::available() {
+    for cpu in Cpu::available() {
         for (op, f) in [
             (Binary::Div, (|a, b| a / b) as fn(f32, f32) -> f32),
             (Binary::Add, |a, b| a + b),
@@ -370,10 +370,10 @@ fn quotients_and_comparisons_are_exact() {
             (Binary::Le, |a, b| f32::from(u8::from(a <= b))),
             (Binary::Eq, |a, b| f32::from(u8::from(a == b))),
         ] {
-            let mut p = binary(op, None, isa);
+            let mut p = binary(op, None, cpu);
             let got = run(&mut p, &[37], &[Arg::F32(&x), Arg::F32(&z)]).remove(0);
             let want: Vec<f32> = x.iter().zip(&z).map(|(a, b)| f(*a, *b)).collect();
-            assert_eq!(bits(&got), bits(&want), "{op:?} on {isa}");
+            assert_eq!(bits(&got), bits(&want), "{op:?} on {cpu}");
         }
     }
 }

@@ -85,7 +85,7 @@ fn all_round_to_the_same_bits() {
     for isa in Isa::available() {
         let options = Options {
             threads: 1,
-            isa,
+            cpu: isa.into(),
             ..Options::default()
         };
         let mut x = exec::compile(&program, &options).unwrap();

@@ -1,7 +1,7 @@
 //! Loops over time.
 
 use super::*;
-use crate::targets::cpu::{emit, isa::Isa};
+use crate::targets::cpu::{emit, isa::Cpu};
 
 struct Rnn {
     b: Build,
@@ -175,7 +175,7 @@ fn scans_run_both_ways_with_history_or_in_place() {
 fn workers_share_the_steps_of_few_rows() {
     for way in every_way() {
         let b = as_expected(way, 200, 0.1, &[(200, 1), (7, 2), (1, 1), (0, 1), (3, 0)]);
-        let plan = emit::texts(&b.program, Isa::detect()).unwrap().plan;
+        let plan = emit::texts(&b.program, Cpu::detect()).unwrap().plan;
         let [_, _, history] = way;
         let says = format!("meeting {}× a step", if history { 1 } else { 2 });
         assert!(plan.contains(&says), "{says} in\n{plan}");

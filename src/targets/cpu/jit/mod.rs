@@ -61,7 +61,7 @@ pub(crate) use self::draft::Text;
 use self::machine::{Code, Effort, Machine, internal};
 use self::step::{Function, Panel, Step, TaskFn};
 use self::table::Table;
-use super::isa::Isa;
+use super::isa::{Cpu, Isa};
 use super::kernels::Kernels;
 use super::pool::Pool;
 use crate::diagnostics::Diagnostic;
@@ -71,7 +71,7 @@ use crate::schedule::program::{BufferId, Program};
 /// What the code generator is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
-    pub(crate) isa: Isa,
+    pub(crate) cpu: Cpu,
     pub(crate) effort: Effort,
     /// Whether Cranelift's verifier looks over every function.
     pub(crate) verify: bool,
@@ -107,7 +107,7 @@ pub(crate) fn compile(
     kernels: &'static Kernels,
     pool: &Pool,
 ) -> Result<Compiled, Diagnostic> {
-    let machine = Machine::new(request.isa, request.effort, request.verify)?;
+    let machine = Machine::new(request.cpu.isa, request.effort, request.verify)?;
     let isa = machine.isa.clone();
     let mut builder = JITBuilder::with_isa(machine.isa, cranelift_module::default_libcall_names());
     calls::register(&mut builder, kernels);
@@ -130,7 +130,8 @@ pub(crate) fn compile(
         by_columns: request.by_columns,
         ahead: Vec::new(),
         rows: wide::Rows {
-            on: request.isa == Isa::Avx512 && cfg!(target_arch = "x86_64"),
+            reciprocal: request.cpu.reciprocal,
+            on: request.cpu.isa == Isa::Avx512 && cfg!(target_arch = "x86_64"),
             texts: request.texts,
             ..wide::Rows::default()
         },

@@ -13,6 +13,7 @@ use cranelift_codegen::ir::{
 use cranelift_jit::JITModule;
 use cranelift_module::{FuncId, Linkage, Module};
 
+use super::super::isa::Reciprocal;
 use super::super::wide::code::{Cmp, Code, FoldKind, Next, Src};
 use super::super::wide::{self, Row, float};
 use super::address::Stride;
@@ -38,12 +39,21 @@ const SLOT: usize = 8;
 pub(crate) struct Rows {
     /// Whether the machine runs them.
     pub(crate) on: bool,
+    /// How they take reciprocals.
+    pub(crate) reciprocal: Reciprocal,
     /// Whether their texts are wanted.
     pub(crate) texts: bool,
     pub(crate) all: Vec<(FuncId, String, Row)>,
 }
 
 impl Rows {
+    /// A row of so many addresses, nothing computed yet.
+    pub(super) fn code(&self, pointers: usize) -> Code {
+        let mut code = Code::new(pointers);
+        code.reciprocal = self.reciprocal;
+        code
+    }
+
     fn add(&mut self, row: Row, module: &mut JITModule) -> Result<FuncId, Diagnostic> {
         if let Some((id, ..)) = self.all.iter().find(|(.., r)| r.bytes == row.bytes) {
             return Ok(*id);
@@ -242,7 +252,7 @@ impl Emitter<'_, '_, '_, '_> {
 
     /// What one row computes.
     fn row_code(&mut self, arguments: &mut Arguments, depth: usize) -> Result<Code, Diagnostic> {
-        let mut code = Code::new(arguments.pointers.len());
+        let mut code = self.asm.rows.code(arguments.pointers.len());
         let values = self.row_values(arguments, depth, &mut code)?;
         let mut stores = Vec::new();
         for (k, effect) in self.l.effects.iter().enumerate() {

@@ -152,7 +152,7 @@ impl Emitter<'_, '_, '_, '_> {
 
     /// Puts what each fold starts from.
     fn begin(&mut self, rows: &[Value], points: Value) -> Result<(), Diagnostic> {
-        let mut code = Code::new(rows.len());
+        let mut code = self.asm.rows.code(rows.len());
         for (k, kind) in self.kinds().into_iter().enumerate() {
             let neutral = code.reg(neutral(kind));
             code.store(neutral, k, 0);
@@ -168,7 +168,7 @@ impl Emitter<'_, '_, '_, '_> {
         points: Value,
     ) -> Result<(), Diagnostic> {
         let folds = whole.len();
-        let mut code = Code::new(2 * folds);
+        let mut code = self.asm.rows.code(2 * folds);
         for (k, kind) in self.kinds().into_iter().enumerate() {
             let a = Src::Reg(code.load(k, 0, false));
             let b = Src::Reg(code.load(folds + k, 0, false));
@@ -183,7 +183,7 @@ impl Emitter<'_, '_, '_, '_> {
     /// Puts the totals where they belong.
     fn end(&mut self, s: &State, whole: &[Value], points: Value) -> Result<(), Diagnostic> {
         let folds = whole.len();
-        let mut code = Code::new(2 * folds);
+        let mut code = self.asm.rows.code(2 * folds);
         let mut rows = whole.to_vec();
         for k in 0..folds {
             let place = self.places[self.nest.loads.len() + k];
@@ -206,7 +206,7 @@ impl Emitter<'_, '_, '_, '_> {
         }
         let groups = arguments.pointers.len();
         arguments.more = totals.len();
-        let mut code = Code::new(groups + totals.len());
+        let mut code = self.asm.rows.code(groups + totals.len());
         let values = self.row_values(&mut arguments, depth, &mut code)?;
         for (k, kind) in self.kinds().into_iter().enumerate() {
             let value = effect_value(&self.l.effects[k]);

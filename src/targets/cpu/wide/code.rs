@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::super::isa::Reciprocal;
 pub(crate) use super::inst::{Cmp, FoldKind, Inst, One, Src, Two, V};
 
 /// Where the rows that are run next begin.
@@ -40,6 +41,7 @@ pub(crate) struct Code {
     pub(crate) pointers: usize,
     /// The rows that are run next, where they are known and worth asking for.
     pub(crate) next: Option<Next>,
+    pub(crate) reciprocal: Reciprocal,
     splats: HashMap<Src, V>,
 }
 
@@ -134,6 +136,22 @@ impl Code {
             c,
             minus_product,
             minus_c,
+            up: false,
+        });
+        to
+    }
+
+    /// `a·b + c`, rounded up.
+    pub(super) fn fma_up(&mut self, a: V, b: V, c: V) -> V {
+        let to = self.next();
+        self.insts.push(Inst::Fma {
+            to,
+            a,
+            b: Src::Reg(b),
+            c: Src::Reg(c),
+            minus_product: false,
+            minus_c: false,
+            up: true,
         });
         to
     }

@@ -28,6 +28,7 @@ impl Encode<'_> {
         let round = Op::EVEX_Vrndscaleps_zmm_k1z_zmmm512b32_imm8_sae;
         self.plain(match op {
             One::Sqrt => Instruction::with2(Op::EVEX_Vsqrtps_zmm_k1z_zmmm512b32_er, to, a),
+            One::Reciprocal => Instruction::with2(Op::EVEX_Vrcp14ps_zmm_k1z_zmmm512b32, to, a),
             One::Round => Instruction::with3(round, to, a, 8),
             One::Floor => Instruction::with3(round, to, a, 9),
             One::Exponent => Instruction::with2(Op::EVEX_Vgetexpps_zmm_k1z_zmmm512b32_sae, to, a),

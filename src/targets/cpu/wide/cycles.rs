@@ -43,7 +43,7 @@ pub(super) fn pipe(inst: &Inst) -> Pipe {
         Inst::Index { .. } | Inst::Select { .. } => Pipe::Add,
         Inst::Choose { .. } => Pipe::Either,
         Inst::One { op, .. } => match op {
-            One::Sqrt => Pipe::Multiply,
+            One::Sqrt | One::Reciprocal => Pipe::Multiply,
             One::Round | One::Floor | One::Exponent | One::Mantissa => Pipe::Add,
         },
         Inst::Two { op, .. } => match op {
@@ -65,6 +65,7 @@ pub(super) fn latency(inst: &Inst) -> u32 {
         Inst::Choose { .. } => 1,
         Inst::One { op, .. } => match op {
             One::Sqrt => 21,
+            One::Reciprocal => 5,
             One::Round | One::Floor | One::Exponent | One::Mantissa => 3,
         },
         Inst::Two { op, .. } => match op {

@@ -11,7 +11,7 @@
 //! Whole vectors first, then the rest in one masked vector: the same instructions, loads and stores masked. Constants
 //! stand behind the code, and instructions read them from there into every lane.
 
-use iced_x86::{Code as Op, IcedError, Instruction, MemoryOperand, Register};
+use iced_x86::{Code as Op, IcedError, Instruction, MemoryOperand, Register, RoundingControl};
 
 use super::allot::{Step, pinned};
 use super::code::{Code, FoldKind, Inst, Src, V};
@@ -82,13 +82,13 @@ impl Encode<'_> {
         use Register::{EAX, ESI, K2, R11D, RAX, RSI, RSP};
         let folds = self.code.folds.len() as u32;
         let planned = plan(self.code, 32 - folds);
-        let allotted = &planned.allotted;
         if let Some(next) = &self.code.next {
             let row = planned.cycles * next.points as f64 / f64::from(LANES);
             self.ahead = ((FAR / row).ceil() as i64).clamp(1, next.most);
         }
         let used = self.code.pointers.min(POINTERS.len());
-        let stack = (allotted.slots as i64 * BYTES) as i32;
+        let slots = planned.two.as_ref().map_or(0, |two| two.slots);
+        let stack = (planned.one.slots.max(slots) as i64 * BYTES) as i32;
         let saved: Vec<Register> = POINTERS[..used].iter().skip(SAVED).copied().collect();
         for r in &saved {
             self.plain(Instruction::with1(Op::Push_r64, *r))?;
@@ -109,13 +109,27 @@ impl Encode<'_> {
         }
         self.ready(&planned.steady, 32 - folds)?;
         self.plain(Instruction::with2(Op::Xor_r32_rm32, EAX, EAX))?;
-        self.plain(Instruction::with2(Op::Sub_rm64_imm8, RSI, LANES))?;
-        self.items.push(Item::Branch(Op::Jl_rel32_64, Label::Rest));
-        self.items.push(Item::Here(Label::Loop));
-        self.steps(&allotted.steps)?;
-        self.plain(Instruction::with2(Op::Add_rm64_imm8, RAX, LANES))?;
-        self.plain(Instruction::with2(Op::Cmp_r64_rm64, RAX, RSI))?;
-        self.items.push(Item::Branch(Op::Jle_rel32_64, Label::Loop));
+        // rsi = n − the points of a turn: the last place where one may begin.
+        if let Some(two) = &planned.two {
+            let turn = 2 * LANES;
+            self.plain(Instruction::with2(Op::Sub_rm64_imm8, RSI, turn))?;
+            self.items.push(Item::Branch(Op::Jl_rel32_64, Label::One));
+            self.items.push(Item::Here(Label::Two));
+            self.steps(&two.steps)?;
+            self.turn(turn, Label::Two)?;
+            self.items.push(Item::Here(Label::One));
+            self.plain(Instruction::with2(Op::Add_rm64_imm8, RSI, LANES))?;
+            self.plain(Instruction::with2(Op::Cmp_r64_rm64, RAX, RSI))?;
+            self.items.push(Item::Branch(Op::Jg_rel32_64, Label::Rest));
+            self.steps(&planned.one.steps)?;
+            self.plain(Instruction::with2(Op::Add_rm64_imm8, RAX, LANES))?;
+        } else {
+            self.plain(Instruction::with2(Op::Sub_rm64_imm8, RSI, LANES))?;
+            self.items.push(Item::Branch(Op::Jl_rel32_64, Label::Rest));
+            self.items.push(Item::Here(Label::One));
+            self.steps(&planned.one.steps)?;
+            self.turn(LANES, Label::One)?;
+        }
         self.items.push(Item::Here(Label::Rest));
         // k2 = the lowest n − done bits, of which there are fewer than sixteen.
         self.plain(Instruction::with2(Op::Add_rm64_imm8, RSI, LANES))?;
@@ -130,7 +144,7 @@ impl Encode<'_> {
         ))?;
         self.plain(Instruction::with2(Op::VEX_Kmovw_kr_r32, K2, R11D))?;
         self.masked = true;
-        self.steps(&allotted.steps)?;
+        self.steps(&planned.one.steps)?;
         self.items.push(Item::Here(Label::End));
         self.results()?;
         self.plain(Ok(Instruction::with(Op::VEX_Vzeroupper)))?;
@@ -141,6 +155,15 @@ impl Encode<'_> {
             self.plain(Instruction::with1(Op::Pop_r64, *r))?;
         }
         self.plain(Ok(Instruction::with(Op::Retnq)))
+    }
+
+    /// `points` more are done; back to `to` while as many are left.
+    fn turn(&mut self, points: i32, to: Label) -> Made {
+        use Register::{RAX, RSI};
+        self.plain(Instruction::with2(Op::Add_rm64_imm8, RAX, points))?;
+        self.plain(Instruction::with2(Op::Cmp_r64_rm64, RAX, RSI))?;
+        self.items.push(Item::Branch(Op::Jle_rel32_64, to));
+        Ok(())
     }
 
     /// What stands ready before the first vector.
@@ -340,7 +363,14 @@ impl Encode<'_> {
                 c,
                 minus_product,
                 minus_c,
-            } => self.fma(to, (a, b), c, (minus_product, minus_c)),
+                up,
+            } => {
+                self.fma(to, (a, b), c, (minus_product, minus_c))?;
+                if let Some(Item::Plain(made)) = self.items.last_mut().filter(|_| up) {
+                    made.set_rounding_control(RoundingControl::RoundUp);
+                }
+                Ok(())
+            }
             Inst::Select {
                 to,
                 cmp,

@@ -35,6 +35,8 @@ pub(crate) enum Two {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum One {
     Sqrt,
+    /// 1/a, within 2⁻¹⁴ relative to it.
+    Reciprocal,
     /// To the nearest integer, ties to even.
     Round,
     Floor,
@@ -96,6 +98,8 @@ pub(crate) enum Inst {
         c: Src,
         minus_product: bool,
         minus_c: bool,
+        /// To the next float above instead of the nearest; all operands are registers then.
+        up: bool,
     },
     /// `yes` where `x cmp y`, else `no`.
     Select {

@@ -18,7 +18,10 @@ pub(crate) struct Row {
 /// A place in the code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Label {
-    Loop,
+    /// Two vectors at a time.
+    Two,
+    /// Vectors that are left.
+    One,
     Rest,
     End,
     /// The constants, and how far into them.

@@ -4,6 +4,7 @@
 //! In: a vector. Out: the function's value, within 3·10⁻⁷ of the true one relative to it (`tanh` 3.5·10⁻⁷), held by
 //! the same tests.
 
+use super::super::isa::Reciprocal;
 use super::super::jit::math::{
     ERF, ERF_END, ERFC, EXP, LN2_HIGH, LN2_LOW, LOG, TANH_END, TANH_P, TANH_Q,
 };
@@ -54,13 +55,30 @@ impl Code {
         self.two(Two::Scale, Src::Reg(p), Src::Reg(n))
     }
 
+    /// 1/d for d from 1 to 2¹²⁵, the nearest float.
+    ///
+    /// Two of Newton's steps, as by Markstein (Computation of elementary functions on the IBM RISC System/6000 processor,
+    /// 1990): of a reciprocal that is off by a unit in the last place at most, 1 − d·y is exact, and the step from there
+    /// rounds to the nearest float but where d's bits are all ones. There it does from above, so the first step rounds up.
+    pub(super) fn reciprocal(&mut self, d: V) -> V {
+        let one = float(1.0);
+        if self.reciprocal == Reciprocal::Divider {
+            return self.two(Two::Div, one, Src::Reg(d));
+        }
+        let y = self.one(One::Reciprocal, d);
+        let off = self.fma((Src::Reg(d), Src::Reg(y)), one, true, false);
+        let y = self.fma_up(off, y, y);
+        let off = self.fma((Src::Reg(d), Src::Reg(y)), one, true, false);
+        self.fma((Src::Reg(off), Src::Reg(y)), Src::Reg(y), false, false)
+    }
+
     /// 1/(1 + exp −x); at least 10⁻³⁸ at the lower end.
     pub(crate) fn sigmoid(&mut self, x: V) -> V {
         let x = self.clamp(x, -87.0, 87.0);
         let (p, n) = self.exp_parts(x, true);
         let e = self.two(Two::Scale, Src::Reg(p), Src::Reg(n));
         let d = self.two(Two::Add, Src::Reg(e), float(1.0));
-        self.two(Two::Div, float(1.0), Src::Reg(d))
+        self.reciprocal(d)
     }
 
     /// Never beyond ±1.
@@ -70,6 +88,7 @@ impl Code {
         let p = self.polynomial(&TANH_P, x2);
         let q = self.polynomial(&TANH_Q, x2);
         let p = self.two(Two::Mul, Src::Reg(p), Src::Reg(x));
+        // One division beside others' reciprocals leaves the divider time enough.
         let y = self.two(Two::Div, Src::Reg(p), Src::Reg(q));
         self.clamp(y, -1.0, 1.0)
     }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::code::{Cmp, Code, Inst, Src, V};
+use super::operands::BYTES;
 
 /// Masks besides those for comparisons of one vector and for the row's end.
 pub(super) const MASKS: usize = 5;
@@ -88,6 +89,34 @@ impl Steady {
         }
         kept.reverse();
         self.insts = kept;
+    }
+
+    /// The instructions of this vector and the next one; nothing where they count points or add them up.
+    pub(super) fn twice(&self) -> Option<Steady> {
+        let alone = |i: &Inst| matches!(i, Inst::Index { .. } | Inst::Fold { .. });
+        if self.insts.iter().any(alone) {
+            return None;
+        }
+        let mut s = self.clone();
+        s.vectors *= 2;
+        let mut next: Vec<V> = (0..s.vectors).map(V).collect();
+        for inst in &self.insts {
+            let mut inst = inst.clone();
+            inst.read_instead(|v| next[v.0 as usize]);
+            match &mut inst {
+                // Both read the same number.
+                Inst::Splat { .. } => continue,
+                Inst::Load { bytes, .. } | Inst::Store { bytes, .. } => *bytes += BYTES as i32,
+                _ => {}
+            }
+            if let Some(v) = inst.writes() {
+                let to = V(v.0 + self.vectors);
+                next[v.0 as usize] = to;
+                inst.write_instead(to);
+            }
+            s.insts.push(inst);
+        }
+        Some(s)
     }
 
     /// The same with `most` numbers in registers, those first that are read most often.

@@ -5,8 +5,9 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module, default_libcall_names};
 
-use super::super::isa::Isa;
+use super::super::isa::{Isa, Reciprocal};
 use super::code::{Cmp, Code, FoldKind, Next, Src, Two};
+use super::plan::plan;
 use super::{encode, float};
 
 /// Runs a row over `n` points with these arguments; `false`, said aloud, where the machine cannot.
@@ -196,6 +197,71 @@ fn folds_take_all_points_and_no_more() {
             run(&code, &mut arguments, n);
             assert!(result(&arguments, 2).is_nan(), "{i} of {n}");
             x[i] = old;
+        }
+    }
+}
+
+/// Two vectors at a time, one, and what is left of one.
+#[test]
+fn vectors_side_by_side_are_those_one_after_the_other() {
+    const SCALES: [f32; 4] = [0.5, 1.0, -0.25, 2.0];
+    let mut code = Code::new(2);
+    code.reciprocal = Reciprocal::Newton;
+    let x = code.load(0, 0, false);
+    let mut h = x;
+    for scale in SCALES {
+        let scaled = code.two(Two::Mul, Src::Reg(x), float(scale));
+        let gate = code.sigmoid(scaled);
+        let y = code.tanh(h);
+        h = code.two(Two::Mul, Src::Reg(y), Src::Reg(gate));
+    }
+    let scaled = code.two(Two::Mul, Src::Reg(h), Src::Arg(2));
+    code.store(scaled, 1, 0);
+    code.store(h, 0, 0);
+    assert!(plan(&code, 32).two.is_some());
+    let value = |i: usize| (i as f32 - 40.0) * 0.31;
+    let mut alone = Vec::new();
+    for i in 0..101 {
+        let (mut x, mut y) = (value(i), 0.0f32);
+        let mut arguments = [&raw mut x as u64, &raw mut y as u64, number(3.0)];
+        if !run(&code, &mut arguments, 1) {
+            return;
+        }
+        let gate = |scale: f32| 1.0 / (1.0 + (-value(i) * scale).exp());
+        let h = (SCALES.iter()).fold(value(i), |h, scale| h.tanh() * gate(*scale));
+        assert!((x - h).abs() < 1e-6 && y == 3.0 * x, "{x} {h}");
+        alone.push([x, y]);
+    }
+    for n in 0..=alone.len() {
+        let mut x: Vec<f32> = (0..101).map(value).collect();
+        let mut y = vec![0.0f32; 101];
+        let mut arguments = [x.as_mut_ptr() as u64, y.as_mut_ptr() as u64, number(3.0)];
+        run(&code, &mut arguments, n);
+        for i in 0..101 {
+            let want = if i < n { alone[i] } else { [value(i), 0.0] };
+            assert_eq!([x[i], y[i]], want, "{i} of {n}");
+        }
+    }
+}
+
+/// All 24-bit divisors; where the exponent is large, too.
+#[test]
+fn reciprocals_without_a_divider_are_the_nearest_floats() {
+    let mut code = Code::new(2);
+    code.reciprocal = Reciprocal::Newton;
+    let d = code.load(0, 0, false);
+    let y = code.reciprocal(d);
+    code.store(y, 1, 0);
+    for exponent in [0u32, 125] {
+        let bits = |m: u32| (127 + exponent) << 23 | m;
+        let d: Vec<f32> = (0..1 << 23).map(|m| f32::from_bits(bits(m))).collect();
+        let mut y = vec![0.0f32; d.len()];
+        let mut arguments = [d.as_ptr() as u64, y.as_mut_ptr() as u64];
+        if !run(&code, &mut arguments, d.len()) {
+            return;
+        }
+        for (d, y) in d.iter().zip(&y) {
+            assert!(*y == 1.0 / d, "1/{d} is not {y}");
         }
     }
 }
