@@ -3,7 +3,9 @@
 //! In: A as it lies or packed, panels of B, and C. Out: the block's part of C. Panels are the outer loop, so that one stays
 //! in the first-level cache while rows of A go by it.
 
-use super::microkernel::{ANYHOW, IN_COLUMNS, IN_ROWS, TileArgs, TileFn, TileSet, Tiles};
+use super::microkernel::{
+    ANYHOW, IN_COLUMNS, IN_ROWS, IN_ROWS_ASKING, TileArgs, TileFn, TileSet, Tiles,
+};
 use super::prefetch::{Soon, prefetch};
 
 /// A in the order that tiles take it.
@@ -26,9 +28,11 @@ pub(super) struct Right {
     pub(super) panel: usize,
     pub(super) ks: usize,
     /// By how A lies.
-    pub(super) tiles: &'static [TileSet; 3],
+    pub(super) tiles: &'static [TileSet; 4],
     /// The last panel comes first.
     pub(super) back: bool,
+    /// Whether no second-level cache holds the panels.
+    pub(super) far: bool,
     /// Words of panels that a wide tile may go through at once.
     pub(super) turn: usize,
 }
@@ -91,9 +95,12 @@ pub(super) unsafe fn block<T: Tiles>(
             c_rs: c.rs,
             last: width - (width - 1) / T::LANES * T::LANES,
             accumulate: c.accumulate,
+            soon: b.ptr,
+            soon_step: 0,
         }
     };
     let lies = match a {
+        Left::Strided { ks: 1, .. } if b.far && m > T::MR => IN_ROWS_ASKING,
         Left::Strided { ks: 1, .. } => IN_ROWS,
         Left::Strided { rs: 1, .. } | Left::Blocks { .. } => IN_COLUMNS,
         Left::Strided { .. } => ANYHOW,
@@ -163,8 +170,15 @@ pub(super) unsafe fn block<T: Tiles>(
                     }
                 }
             }
+            let mut args = tile_args(row, end - row, at, width);
+            if lies == IN_ROWS_ASKING && nth + 1 < turns {
+                // The next panel, each block of rows its part.
+                let next = place(nth + 1).0 / T::NR * b.panel + k * i / blocks * b.ks;
+                args.soon = b.ptr.wrapping_add(next);
+                args.soon_step = (4 * b.ks).div_ceil(blocks);
+            }
             // SAFETY: rows row..end and columns at..at + width are in range.
-            unsafe { tile(&tile_args(row, end - row, at, width)) };
+            unsafe { tile(&args) };
         }
     }
 }

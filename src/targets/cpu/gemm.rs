@@ -201,6 +201,7 @@ pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
         ks,
         tiles,
         back: how & BACKWARDS != 0 && !(FEW..BEYOND).contains(&words),
+        far: words >= BEYOND,
         turn: if words < BEYOND { usize::MAX } else { TURN },
     };
     let out = Out {
@@ -265,6 +266,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             ks: b_ks,
             tiles: &T::FLOATS,
             back: false,
+            far: false,
             turn: usize::MAX,
         };
         let out = Out {
@@ -284,6 +286,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
                 ks: T::NR,
                 tiles: &T::FLOATS,
                 back: false,
+                far: false,
                 turn: usize::MAX,
             };
             let out = Out {

@@ -4,6 +4,7 @@
 //! splits k, so the bits of an element depend on neither the tile's shape nor the element's place in it.
 
 use super::pack::pack_a;
+use super::prefetch::{LINE, prefetch_far};
 use super::simd::{Portable, Simd};
 #[cfg(target_arch = "aarch64")]
 use super::simd_neon::Neon;
@@ -30,6 +31,9 @@ pub(crate) struct TileArgs {
     pub last: usize,
     /// Whether the chains start from what C holds.
     pub accumulate: bool,
+    /// Tiles of [`IN_ROWS_ASKING`] ask for what is read after them: from here, so many floats further every four steps.
+    pub soon: *const f32,
+    pub soon_step: usize,
 }
 
 /// A compiled tile.
@@ -74,6 +78,8 @@ unsafe fn row<S: Simd, const HALVES: bool, const NV: usize>(b: *const f32) -> [S
 pub(crate) const ANYHOW: u8 = 0;
 pub(crate) const IN_ROWS: u8 = 1;
 pub(crate) const IN_COLUMNS: u8 = 2;
+/// As [`IN_ROWS`], and three lines of memory that is read soon are asked for every four steps.
+pub(crate) const IN_ROWS_ASKING: u8 = 3;
 
 /// `x`, of which the compiler knows nothing. It would make the address of each row of A from the one before, a chain as
 /// long as the multiply-adds of a step.
@@ -110,7 +116,7 @@ unsafe fn tile<
 ) {
     let columns = |v: usize| if v + 1 == NV { t.last } else { S::LANES };
     let (rs, ks) = match LIES {
-        IN_ROWS => (t.a_rs, 1),
+        IN_ROWS | IN_ROWS_ASKING => (t.a_rs, 1),
         IN_COLUMNS => (1, t.a_ks),
         _ => (t.a_rs, t.a_ks),
     };
@@ -170,7 +176,12 @@ unsafe fn tile<
             ANYHOW => t.k,
             _ => t.k % 4,
         };
+        let mut soon = t.soon;
         for _ in 0..(t.k - single) / 4 {
+            if LIES == IN_ROWS_ASKING {
+                (0..3).for_each(|line| prefetch_far(soon.wrapping_add(line * LINE)));
+                soon = soon.wrapping_add(t.soon_step);
+            }
             steps!(4: 0 1 2 3);
         }
         for _ in 0..single {
@@ -206,9 +217,9 @@ pub(crate) trait Tiles: Simd {
     /// Columns of a panel.
     const NR: usize = Self::NV * Self::LANES;
     /// Over panels of floats; by how A lies.
-    const FLOATS: [TileSet; 3];
+    const FLOATS: [TileSet; 4];
     /// Over panels of 16-bit floats.
-    const HALVES: [TileSet; 3];
+    const HALVES: [TileSet; 4];
 
     /// [`pack_a`] in blocks of MR rows.
     ///
@@ -242,15 +253,17 @@ macro_rules! tiles {
         impl Tiles for $simd {
             const MR: usize = [$($m),*].len();
             const NV: usize = $nv;
-            const FLOATS: [TileSet; 3] = [
+            const FLOATS: [TileSet; 4] = [
                 tiles!(@set $compiled, false, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, false, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, false, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, false, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
             ];
-            const HALVES: [TileSet; 3] = [
+            const HALVES: [TileSet; 4] = [
                 tiles!(@set $compiled, true, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, true, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, true, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, true, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
             ];
 
             unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {

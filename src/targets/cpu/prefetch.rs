@@ -3,7 +3,7 @@
 //! In: addresses, valid or not. Out: nothing but time: the lines are on their way into a cache.
 
 /// Floats of a cache line.
-const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// Asks for a cache line; the address need not be valid.
 #[inline(always)]
@@ -20,7 +20,7 @@ pub(crate) fn prefetch(p: *const f32) {
 
 /// Asks for a cache line that is needed a while later, in the second-level cache; the address need not be valid.
 #[inline(always)]
-fn prefetch_far(p: *const f32) {
+pub(crate) fn prefetch_far(p: *const f32) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};

@@ -1,7 +1,7 @@
 //! How long a row's code takes for one vector, about.
 //!
 //! In: instructions with their registers. Out: cycles. One table of latencies and pipes, those of a Zen 4, stands for all
-//! machines with AVX-512, so that the same code is chosen everywhere.
+//! machines with AVX-512, so that the same code is chosen on all that divide alike.
 //!
 //! The model: up to [`WIDTH`] instructions enter a cycle, in order, while fewer than [`WINDOW`] are unfinished; each runs
 //! as soon as its operands are there and its pipe is free; they leave in order.
