@@ -4,7 +4,8 @@
 //! in the first-level cache while rows of A go by it.
 
 use super::microkernel::{
-    ANYHOW, IN_COLUMNS, IN_ROWS, IN_ROWS_ASKING, TileArgs, TileFn, TileSet, Tiles,
+    ANYHOW, IN_COLUMNS, IN_COLUMNS_ASKING, IN_ROWS, IN_ROWS_ASKING, SOON_LINES, TileArgs, TileFn,
+    TileSet, Tiles,
 };
 use super::prefetch::{Soon, prefetch};
 
@@ -28,7 +29,7 @@ pub(super) struct Right {
     pub(super) panel: usize,
     pub(super) ks: usize,
     /// By how A lies.
-    pub(super) tiles: &'static [TileSet; 4],
+    pub(super) tiles: &'static [TileSet; 5],
     /// The last panel comes first.
     pub(super) back: bool,
     /// Whether no second-level cache holds the panels.
@@ -155,8 +156,19 @@ pub(super) unsafe fn block<T: Tiles>(
         let vectors = width.div_ceil(T::LANES);
         for i in 0..blocks {
             let (row, end) = (start(i), start(i + 1));
-            let tile: TileFn = tiles.single[end - row - 1][vectors - 1];
-            soon.iter_mut().for_each(Soon::ask);
+            let mut tile: TileFn = tiles.single[end - row - 1][vectors - 1];
+            let asked = match lies {
+                IN_COLUMNS => soon[0].rows(k / 4, SOON_LINES),
+                _ => None,
+            };
+            match asked {
+                Some(_) => {
+                    tile =
+                        b.tiles[usize::from(IN_COLUMNS_ASKING)].single[end - row - 1][vectors - 1];
+                }
+                None => soon[0].ask(),
+            }
+            soon[1].ask();
             if c.accumulate {
                 // A tile's chains wait for what C holds.
                 let next = match i + 1 < blocks {
@@ -176,6 +188,9 @@ pub(super) unsafe fn block<T: Tiles>(
                 let next = place(nth + 1).0 / T::NR * b.panel + k * i / blocks * b.ks;
                 args.soon = b.ptr.wrapping_add(next);
                 args.soon_step = (4 * b.ks).div_ceil(blocks);
+            }
+            if let Some((from, step)) = asked {
+                (args.soon, args.soon_step) = (from, step);
             }
             // SAFETY: rows row..end and columns at..at + width are in range.
             unsafe { tile(&args) };

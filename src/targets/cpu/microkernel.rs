@@ -80,6 +80,10 @@ pub(crate) const IN_ROWS: u8 = 1;
 pub(crate) const IN_COLUMNS: u8 = 2;
 /// As [`IN_ROWS`], and three lines of memory that is read soon are asked for every four steps.
 pub(crate) const IN_ROWS_ASKING: u8 = 3;
+/// As [`IN_COLUMNS`], and [`SOON_LINES`] lines.
+pub(crate) const IN_COLUMNS_ASKING: u8 = 4;
+/// Lines that tiles over packed rows ask for.
+pub(crate) const SOON_LINES: usize = 5;
 
 /// `x`, of which the compiler knows nothing. It would make the address of each row of A from the one before, a chain as
 /// long as the multiply-adds of a step.
@@ -117,7 +121,7 @@ unsafe fn tile<
     let columns = |v: usize| if v + 1 == NV { t.last } else { S::LANES };
     let (rs, ks) = match LIES {
         IN_ROWS | IN_ROWS_ASKING => (t.a_rs, 1),
-        IN_COLUMNS => (1, t.a_ks),
+        IN_COLUMNS | IN_COLUMNS_ASKING => (1, t.a_ks),
         _ => (t.a_rs, t.a_ks),
     };
     // SAFETY: every address is one of those that the caller vouches for.
@@ -137,12 +141,12 @@ unsafe fn tile<
         let (third_row, third_step) = (opaque(3 * rs), opaque(3 * ks));
         let third_of_b = opaque(3 * t.b_ks);
         let mut a: [*const f32; MR] = std::array::from_fn(|four| match LIES {
-            IN_COLUMNS => t.a,
+            IN_COLUMNS | IN_COLUMNS_ASKING => t.a,
             _ => opaque(t.a.wrapping_add(4 * four * rs) as usize) as *const f32,
         });
         let of_a = |a: &[*const f32; MR], m: usize, u: usize| match (LIES, m % 4, u) {
-            (IN_COLUMNS, _, 3) => a[0].add(third_step).add(m),
-            (IN_COLUMNS, _, u) => a[0].add(u * ks).add(m),
+            (IN_COLUMNS | IN_COLUMNS_ASKING, _, 3) => a[0].add(third_step).add(m),
+            (IN_COLUMNS | IN_COLUMNS_ASKING, _, u) => a[0].add(u * ks).add(m),
             (_, 3, u) => a[m / 4].add(third_row).add(u * ks),
             (_, i, u) => a[m / 4].add(i * rs).add(u * ks),
         };
@@ -178,8 +182,13 @@ unsafe fn tile<
         };
         let mut soon = t.soon;
         for _ in 0..(t.k - single) / 4 {
-            if LIES == IN_ROWS_ASKING {
-                (0..3).for_each(|line| prefetch_far(soon.wrapping_add(line * LINE)));
+            if LIES == IN_ROWS_ASKING || LIES == IN_COLUMNS_ASKING {
+                let lines = if LIES == IN_ROWS_ASKING {
+                    3
+                } else {
+                    SOON_LINES
+                };
+                (0..lines).for_each(|line| prefetch_far(soon.wrapping_add(line * LINE)));
                 soon = soon.wrapping_add(t.soon_step);
             }
             steps!(4: 0 1 2 3);
@@ -217,9 +226,9 @@ pub(crate) trait Tiles: Simd {
     /// Columns of a panel.
     const NR: usize = Self::NV * Self::LANES;
     /// Over panels of floats; by how A lies.
-    const FLOATS: [TileSet; 4];
+    const FLOATS: [TileSet; 5];
     /// Over panels of 16-bit floats.
-    const HALVES: [TileSet; 4];
+    const HALVES: [TileSet; 5];
 
     /// [`pack_a`] in blocks of MR rows.
     ///
@@ -253,17 +262,19 @@ macro_rules! tiles {
         impl Tiles for $simd {
             const MR: usize = [$($m),*].len();
             const NV: usize = $nv;
-            const FLOATS: [TileSet; 4] = [
+            const FLOATS: [TileSet; 5] = [
                 tiles!(@set $compiled, false, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, false, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, false, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, false, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, false, IN_COLUMNS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
             ];
-            const HALVES: [TileSet; 4] = [
+            const HALVES: [TileSet; 5] = [
                 tiles!(@set $compiled, true, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, true, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, true, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, true, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, true, IN_COLUMNS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
             ];
 
             unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {

@@ -82,6 +82,19 @@ impl Soon {
         }
     }
 
+    /// Takes up to `most` whole rows of at most `lines` lines, for the caller to ask for: the first, and floats to the
+    /// next.
+    pub(crate) fn rows(&mut self, most: usize, lines: usize) -> Option<(*const f32, usize)> {
+        if self.left < self.lines || self.lines > lines || self.asked > 0 || most == 0 {
+            return None;
+        }
+        let taken = most.min(self.left / self.lines);
+        let first = self.row;
+        self.row = self.row.wrapping_add(taken * self.stride);
+        self.left -= taken * self.lines;
+        Some((first, self.stride))
+    }
+
     /// One turn.
     #[inline]
     pub(crate) fn ask(&mut self) {
