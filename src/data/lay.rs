@@ -3,6 +3,8 @@
 //! In: a column's elements and the runs of steps that become the rows. Out: `[steps, rows, width]`
 //! elements, row-major, padded where a run is shorter than the longest.
 
+use std::iter::repeat_n;
+
 /// Consecutive steps of a column that become one row of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
@@ -20,13 +22,14 @@ pub(super) fn lay<T: Copy>(
     steps: usize,
     pad: T,
 ) -> Vec<T> {
-    let rows = source.len();
-    let mut out = vec![pad; steps * rows * width];
-    for (b, run) in source.iter().enumerate() {
-        for t in 0..run.len {
-            let to = (t * rows + b) * width;
-            let at = (run.start + t) * width;
-            out[to..to + width].copy_from_slice(&from[at..at + width]);
+    // In the order in which it is written: what is padded first is written twice.
+    let mut out = Vec::with_capacity(steps * source.len() * width);
+    for t in 0..steps {
+        for run in source {
+            match t < run.len {
+                true => out.extend_from_slice(&from[(run.start + t) * width..][..width]),
+                false => out.extend(repeat_n(pad, width)),
+            }
         }
     }
     out
@@ -41,18 +44,15 @@ pub(super) fn shift<T: Copy>(
     start: T,
     pad: T,
 ) -> Vec<T> {
-    let rows = source.len();
-    let mut out = vec![pad; steps * rows * width];
-    for (b, run) in source.iter().enumerate() {
-        for t in 0..run.len {
-            let to = (t * rows + b) * width;
-            let cell = &mut out[to..to + width];
-            match t > 0 || run.before {
-                true => {
-                    let at = (run.start + t - 1) * width;
-                    cell.copy_from_slice(&from[at..at + width]);
+    let mut out = Vec::with_capacity(steps * source.len() * width);
+    for t in 0..steps {
+        for run in source {
+            match (t < run.len, t > 0 || run.before) {
+                (true, true) => {
+                    out.extend_from_slice(&from[(run.start + t - 1) * width..][..width])
                 }
-                false => cell.fill(start),
+                (true, false) => out.extend(repeat_n(start, width)),
+                (false, _) => out.extend(repeat_n(pad, width)),
             }
         }
     }
