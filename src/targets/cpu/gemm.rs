@@ -11,7 +11,7 @@
 //! every step are read every other time from the last to the first where they are [`FEW`], or [`BEYOND`] what the
 //! second-level cache holds: what a cache still has is then read before it is lost. (For one sequence through 512 units
 //! of an LSTM, 4 MB, that is 0.66 of the time where the third level is slow, a Xeon 6 (Redwood Cove), and 0.995 where it is
-//! fast, a Zen 4. Between the two it gains nothing and costs 1%; prefetching gains less than 2% anywhere.) A tile goes
+//! fast, a Zen 4. Between the two it gains nothing and costs 1%.) A tile goes
 //! through few of such panels at once, and few rows through all of k, or there would be no order to turn round: the
 //! backward pass of that layer takes 0.7 of the time for it on that Xeon.
 
