@@ -16,8 +16,8 @@ use cranelift_jit::JITModule;
 use cranelift_module::{FuncId, Linkage, Module};
 
 use super::machine::internal;
+use super::row_functions::Rows;
 use super::table::{Cell, Size, Table};
-use super::wide::Rows;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
 

@@ -37,6 +37,7 @@ mod power;
 pub(crate) mod probe;
 mod recast;
 mod routine;
+mod row_functions;
 mod rowwise;
 mod scan;
 mod sequence;
@@ -129,11 +130,11 @@ pub(crate) fn compile(
         place: Vec::new(),
         by_columns: request.by_columns,
         ahead: Vec::new(),
-        rows: wide::Rows {
+        rows: row_functions::Rows {
             reciprocal: request.cpu.reciprocal,
             on: request.cpu.isa == Isa::Avx512 && cfg!(target_arch = "x86_64"),
             texts: request.texts,
-            ..wide::Rows::default()
+            ..row_functions::Rows::default()
         },
     };
     let steps = generator.steps()?;
@@ -181,7 +182,7 @@ pub(crate) struct Generator<'p> {
     by_columns: bool,
     /// Products made while their scan runs.
     ahead: Vec<ahead::Ahead>,
-    rows: wide::Rows,
+    rows: row_functions::Rows,
 }
 
 impl Generator<'_> {

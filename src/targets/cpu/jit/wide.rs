@@ -7,15 +7,10 @@
 //! its first coordinate, places for the results of folds.
 
 use cranelift_codegen::ir::types::{F32, I32, I64};
-use cranelift_codegen::ir::{
-    AbiParam, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value,
-};
-use cranelift_jit::JITModule;
-use cranelift_module::{FuncId, Linkage, Module};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, Value};
 
-use super::super::isa::Reciprocal;
 use super::super::wide::code::{Cmp, Code, FoldKind, Next, Src};
-use super::super::wide::{self, Row, float};
+use super::super::wide::{self, float};
 use super::address::Stride;
 use super::asm::FLOAT;
 use super::loops::{Emitter, State};
@@ -33,41 +28,6 @@ const MOST_FOLDS: usize = 16;
 const NEXT_ROWS: i64 = 16 << 10;
 /// A slot of a row's arguments.
 const SLOT: usize = 8;
-
-/// Rows' functions so far. Equal ones are one.
-#[derive(Default)]
-pub(crate) struct Rows {
-    /// Whether the machine runs them.
-    pub(crate) on: bool,
-    /// How they take reciprocals.
-    pub(crate) reciprocal: Reciprocal,
-    /// Whether their texts are wanted.
-    pub(crate) texts: bool,
-    pub(crate) all: Vec<(FuncId, String, Row)>,
-}
-
-impl Rows {
-    /// A row of so many addresses, nothing computed yet.
-    pub(super) fn code(&self, pointers: usize) -> Code {
-        let mut code = Code::new(pointers);
-        code.reciprocal = self.reciprocal;
-        code
-    }
-
-    fn add(&mut self, row: Row, module: &mut JITModule) -> Result<FuncId, Diagnostic> {
-        if let Some((id, ..)) = self.all.iter().find(|(.., r)| r.bytes == row.bytes) {
-            return Ok(*id);
-        }
-        let name = format!("row.{:03}", self.all.len());
-        let mut signature = module.make_signature();
-        signature.params.extend([AbiParam::new(I64); 2]);
-        let id = module
-            .declare_function(&name, Linkage::Export, &signature)
-            .map_err(|e| internal(&e))?;
-        self.all.push((id, name, row));
-        Ok(id)
-    }
-}
 
 /// A row's arguments as they are found.
 #[derive(Default)]

@@ -15,6 +15,7 @@ use iced_x86::{Code as Op, IcedError, Instruction, MemoryOperand, Register, Roun
 
 use super::allot::{Step, pinned};
 use super::code::{Code, FoldKind, Inst, Src, V};
+use super::elements::POINTERS;
 use super::layout::{Item, Label, Row, lay};
 use super::operands::{
     BYTES, Operand, argument, fold_register, mask, predicate, spilled, two, zmm,
@@ -26,21 +27,7 @@ use super::steady::Steady;
 const LANES: i32 = 16;
 /// Cycles that memory beyond the second-level cache may take.
 const FAR: f64 = 500.0;
-/// Registers of addresses; rows with more read the others when they need them.
-const POINTERS: [Register; 11] = [
-    Register::RCX,
-    Register::RDX,
-    Register::R8,
-    Register::R9,
-    Register::R10,
-    Register::RBX,
-    Register::RBP,
-    Register::R12,
-    Register::R13,
-    Register::R14,
-    Register::R15,
-];
-/// Of these, those before are the caller's to save.
+/// Of the registers of addresses, those before are the caller's to save.
 const SAVED: usize = 5;
 
 pub(super) struct Encode<'c> {
@@ -49,7 +36,7 @@ pub(super) struct Encode<'c> {
     pool: Vec<u32>,
     pub(super) masked: bool,
     /// How many rows before they are read the next rows are asked for.
-    ahead: i64,
+    pub(super) ahead: i64,
 }
 
 pub(super) type Made = Result<(), IcedError>;
@@ -270,43 +257,6 @@ impl Encode<'_> {
                 Ok(())
             }
         }
-    }
-
-    /// Element `rax` of a row, `bytes` further.
-    fn element(&mut self, pointer: usize, bytes: i32) -> Result<MemoryOperand, IcedError> {
-        let base = match POINTERS.get(pointer) {
-            Some(r) => *r,
-            None => {
-                self.plain(Instruction::with2(
-                    Op::Mov_r64_rm64,
-                    Register::R11,
-                    argument(pointer),
-                ))?;
-                Register::R11
-            }
-        };
-        Ok(MemoryOperand::new(
-            base,
-            Register::RAX,
-            4,
-            i64::from(bytes),
-            1,
-            false,
-            Register::None,
-        ))
-    }
-
-    /// Asks for the same place in a row that is run soon.
-    fn ask(&mut self, pointer: usize, mut place: MemoryOperand) -> Made {
-        let next = self.code.next.as_ref();
-        let Some(bytes) = next.and_then(|n| n.bytes.get(pointer).copied().flatten()) else {
-            return Ok(());
-        };
-        place.displacement += self.ahead * i64::from(bytes);
-        if i32::try_from(place.displacement).is_err() {
-            return Ok(());
-        }
-        self.plain(Instruction::with1(Op::Prefetcht0_m8, place))
     }
 
     fn inst(&mut self, inst: &Inst) -> Made {

@@ -5,7 +5,7 @@
 //! ```text
 //! jit::wide (what a group computes) ─▶ code, math: instructions on as many values as needed
 //!     ─▶ steady (what no vector changes) ─▶ plan: order, allot (registers, spills), cycles
-//!     ─▶ encode (compute, folds, operands) ─▶ layout: bytes
+//!     ─▶ encode (compute, elements, folds, operands) ─▶ layout: bytes
 //! ```
 //!
 //! A function runs one row: `(args, n)`, where `args` holds the addresses of the row's first elements, then numbers
@@ -16,6 +16,7 @@ mod allot;
 pub(crate) mod code;
 mod compute;
 mod cycles;
+mod elements;
 mod encode;
 mod folds;
 mod inst;
