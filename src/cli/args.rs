@@ -205,7 +205,8 @@ pub enum Stage {
     Asm,
 }
 
-/// What `emit` can generate for; its output is then equal on every machine that has it.
+/// What `emit` can generate for; its output is then equal on every machine that has it. (Without it, an Intel machine
+/// with AVX-512 shows other reciprocals than AMD's.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
     /// AVX2 and FMA.
@@ -240,7 +241,7 @@ pub struct EmitArgs {
     /// Leaves a rewrite out, by name.
     #[arg(long, value_name = "PASS")]
     pub without: Vec<String>,
-    /// The machine to generate for, instead of this one.
+    /// Generates for any machine of a kind, instead of what is fastest on this one.
     #[arg(long, value_enum, value_name = "TARGET")]
     pub target: Option<Target>,
 }

@@ -7,7 +7,7 @@ use seqc::ir::interp::{Draw, Tensor, run};
 use seqc::ir::{Elem, Func, InputRole, OutputRole};
 use seqc::schedule::program::Program;
 use seqc::targets::cpu::exec::{self, CpuExecutable};
-use seqc::targets::cpu::isa::{Cpu, Isa, Reciprocal};
+use seqc::targets::cpu::isa::{Cpu, Isa};
 use seqc::targets::executable::{self, Arg, Call, Executable};
 
 pub fn sizes(func: &Func, b: i64, t: i64) -> Vec<(Sym, i64)> {
@@ -209,10 +209,7 @@ const ROUNDING: f64 = 32.0;
 pub fn compiled(program: &Program, isa: Isa, threads: usize, always_divide: bool) -> CpuExecutable {
     let options = exec::Options {
         threads,
-        cpu: Cpu {
-            isa,
-            reciprocal: Reciprocal::detect(),
-        },
+        cpu: Cpu::here(isa),
         always_divide,
         ..exec::Options::default()
     };

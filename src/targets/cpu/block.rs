@@ -4,7 +4,7 @@
 //! in the first-level cache while rows of A go by it.
 
 use super::microkernel::{
-    ANYHOW, IN_COLUMNS, IN_COLUMNS_ASKING, IN_ROWS, IN_ROWS_ASKING, SOON_LINES, TileArgs, TileFn,
+    ANYHOW, IN_COLUMNS, IN_COLUMNS_ASKING, IN_ROWS, IN_ROWS_ASKING, ROW_LINES, TileArgs, TileFn,
     TileSet, Tiles,
 };
 use super::prefetch::{Soon, prefetch};
@@ -34,7 +34,7 @@ pub(super) struct Right {
     pub(super) back: bool,
     /// Whether no second-level cache holds the panels.
     pub(super) far: bool,
-    /// Words of panels that a wide tile may go through at once.
+    /// Words of panels that a wide tile may go through at once; two panels at least.
     pub(super) turn: usize,
 }
 
@@ -66,7 +66,8 @@ pub(super) fn tiles<T: Tiles>(m: usize, n: usize) -> usize {
     m.div_ceil(T::MR) * n.div_ceil(T::NR)
 }
 
-/// One block: all row blocks over all panels, panels outside. A turn of `soon` goes before every tile of one panel.
+/// One block: all row blocks over all panels, panels outside. Before every tile of one panel goes a turn of
+/// `soon`; short rows of the first are asked for within it, where A lies in columns.
 ///
 /// # Safety
 ///
@@ -101,7 +102,6 @@ pub(super) unsafe fn block<T: Tiles>(
         }
     };
     let lies = match a {
-        Left::Strided { ks: 1, .. } if b.far && m > T::MR => IN_ROWS_ASKING,
         Left::Strided { ks: 1, .. } => IN_ROWS,
         Left::Strided { rs: 1, .. } | Left::Blocks { .. } => IN_COLUMNS,
         Left::Strided { .. } => ANYHOW,
@@ -156,18 +156,23 @@ pub(super) unsafe fn block<T: Tiles>(
         let vectors = width.div_ceil(T::LANES);
         for i in 0..blocks {
             let (row, end) = (start(i), start(i + 1));
-            let mut tile: TileFn = tiles.single[end - row - 1][vectors - 1];
+            // What to ask for within the tile, and what before it.
             let asked = match lies {
-                IN_COLUMNS => soon[0].rows(k / 4, SOON_LINES),
-                _ => None,
-            };
-            match asked {
-                Some(_) => {
-                    tile =
-                        b.tiles[usize::from(IN_COLUMNS_ASKING)].single[end - row - 1][vectors - 1];
+                // The next panel, each block of rows its part.
+                IN_ROWS if b.far && blocks > 1 && nth + 1 < turns => {
+                    soon[0].ask();
+                    let next = place(nth + 1).0 / T::NR * b.panel + k * i / blocks * b.ks;
+                    let step = (4 * b.ks).div_ceil(blocks);
+                    Some((IN_ROWS_ASKING, b.ptr.wrapping_add(next), step))
                 }
-                None => soon[0].ask(),
-            }
+                IN_COLUMNS if let Some((from, step)) = soon[0].rows(k / 4, ROW_LINES) => {
+                    Some((IN_COLUMNS_ASKING, from, step))
+                }
+                _ => {
+                    soon[0].ask();
+                    None
+                }
+            };
             soon[1].ask();
             if c.accumulate {
                 // A tile's chains wait for what C holds.
@@ -183,15 +188,11 @@ pub(super) unsafe fn block<T: Tiles>(
                 }
             }
             let mut args = tile_args(row, end - row, at, width);
-            if lies == IN_ROWS_ASKING && nth + 1 < turns {
-                // The next panel, each block of rows its part.
-                let next = place(nth + 1).0 / T::NR * b.panel + k * i / blocks * b.ks;
-                args.soon = b.ptr.wrapping_add(next);
-                args.soon_step = (4 * b.ks).div_ceil(blocks);
+            let mut set = lies;
+            if let Some(asked) = asked {
+                (set, args.soon, args.soon_step) = asked;
             }
-            if let Some((from, step)) = asked {
-                (args.soon, args.soon_step) = (from, step);
-            }
+            let tile: TileFn = b.tiles[usize::from(set)].single[end - row - 1][vectors - 1];
             // SAFETY: rows row..end and columns at..at + width are in range.
             unsafe { tile(&args) };
         }

@@ -183,9 +183,10 @@ pub(super) fn costs(
 }
 
 /// Whether so much of a divided scan's time went by waiting for workers without a core that one worker alone would have
-/// been faster: dividing among two gains no more than the rest of the time.
-pub(super) fn crowded(took: Duration, late: Duration) -> bool {
-    2 * late > took
+/// been faster: it takes at most as many times the rest of the time as there are workers.
+pub(super) fn crowded(workers: usize, took: Duration, late: Duration) -> bool {
+    let alone = took.saturating_sub(late).as_secs_f64() * workers as f64;
+    alone < took.as_secs_f64()
 }
 
 /// How many calls are to divide no scan by columns, left and in all, after one that did: where other programs take the
@@ -205,11 +206,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_core_taken_away_for_less_than_half_of_the_time_costs_less_than_to_do_without_it() {
+    fn a_core_taken_away_for_a_while_costs_less_than_to_do_without_it() {
         let ms = Duration::from_millis;
-        assert!(!crowded(ms(13), Duration::ZERO));
-        assert!(!crowded(ms(14), ms(1)));
-        assert!(crowded(ms(14), ms(8)));
+        assert!(!crowded(2, ms(13), Duration::ZERO));
+        assert!(!crowded(2, ms(14), ms(1)));
+        assert!(crowded(2, ms(14), ms(8)));
+        assert!(!crowded(4, ms(14), ms(8)));
+        assert!(crowded(4, ms(14), ms(11)));
     }
 
     #[test]

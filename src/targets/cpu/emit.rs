@@ -1,11 +1,11 @@
-//! The plan, the CLIF and the assembly of a program as text, for a named instruction set.
+//! The plan, the CLIF and the assembly of a program as text, for a kind of machine.
 //!
-//! In: a [`Program`] and an [`Isa`]. Out: [`Texts`]. They depend on nothing else of the host, so they are equal wherever
-//! that instruction set can be compiled for.
+//! In: a [`Program`] and a [`Cpu`]. Out: [`Texts`]. They depend on nothing else of the host, so those for any machine with
+//! an instruction set are equal wherever that can be compiled for.
 
 use std::fmt::Write;
 
-use super::isa::{Cpu, Isa};
+use super::isa::Cpu;
 use super::jit::machine::Effort;
 use super::jit::step::{Kind, Split, Step};
 use super::jit::{self, Compiled, Request};
@@ -23,26 +23,6 @@ pub struct Texts {
     pub clif: String,
     /// Machine instructions.
     pub asm: String,
-}
-
-/// The instruction set that a target's name on the command line stands for.
-///
-/// # Errors
-///
-/// `compile::target` for any other name.
-pub fn target(name: &str) -> Result<Isa, Diagnostic> {
-    Ok(match name {
-        "host" => Isa::detect(),
-        "portable" => Isa::Portable,
-        "x86-64-v3" | "avx2" => Isa::Avx2,
-        "x86-64-v4" | "avx512" => Isa::Avx512,
-        "aarch64" | "neon" => Isa::Neon,
-        other => {
-            let message = format!("there is no target '{}'", other.escape_debug());
-            let names = "host, portable, x86-64-v3, x86-64-v4 or aarch64";
-            return Err(Diagnostic::error("compile::target", message).help(names));
-        }
-    })
 }
 
 /// Compiles a program for `cpu` without running it, and prints it.
@@ -76,13 +56,13 @@ pub fn texts(program: &Program, cpu: Cpu) -> Result<Texts, Diagnostic> {
         parts.join("\n")
     };
     Ok(Texts {
-        plan: plan(program, &compiled, kernels),
+        plan: plan(program, &compiled, kernels, cpu),
         clif: all(|t| &t.clif),
         asm: all(|t| &t.asm),
     })
 }
 
-fn plan(program: &Program, compiled: &Compiled, kernels: &Kernels) -> String {
+fn plan(program: &Program, compiled: &Compiled, kernels: &Kernels, cpu: Cpu) -> String {
     let mut out = String::new();
     let launch: Vec<String> = program
         .dims
@@ -96,7 +76,7 @@ fn plan(program: &Program, compiled: &Compiled, kernels: &Kernels) -> String {
         format!("{} known at each call", launch.join(" "))
     };
     // Writing to a string does not fail.
-    let _ = writeln!(out, "plan {} on {}: {sizes}", program.name, kernels.isa);
+    let _ = writeln!(out, "plan {} on {cpu}: {sizes}", program.name);
     let _ = writeln!(
         out,
         "     loops of 4 lanes, tiles of {} rows, panels of {} columns",

@@ -70,6 +70,7 @@ unsafe fn rows_over_panels<T: Tiles>(
     } else {
         KC_DIRECT
     };
+    let (all, mut next_b) = (m, next_b);
     for m0 in (0..m).step_by(MC) {
         for k0 in (0..k).step_by(kc) {
             let left = Left::Strided {
@@ -89,12 +90,15 @@ unsafe fn rows_over_panels<T: Tiles>(
             let (m, k) = (MC.min(m - m0), kc.min(k - k0));
             // The rows below: the next block's, or those of a product that goes on where this one ends.
             let below = a.wrapping_add((m0 + m) * a_rs + k0 * a_ks);
-            let mut soon = [
-                Soon::new(below, m, a_rs, k).over(tiles::<T>(m, n)),
-                Soon::NONE,
-            ];
+            let next = match (a_rs, a_ks) {
+                (_, 1) => Soon::new(below, m, a_rs, k),
+                (1, _) => Soon::new(below, k, a_ks, MC.min(all - m0 - m)),
+                _ => Soon::NONE,
+            };
+            let mut soon = [next.over(tiles::<T>(m, n)), next_b];
             // SAFETY: a sub-block of what the caller vouches for.
             unsafe { block::<T>((m, n, k), left, right, out, &mut soon) };
+            [_, next_b] = soon;
         }
     }
 }
@@ -115,7 +119,7 @@ unsafe fn packed_rows_over_panels<T: Tiles>(
     let mut space = [const { MaybeUninit::<f32>::uninit() }; A_STACK];
     let space = space.as_mut_ptr().cast::<f32>();
     let mc = A_STACK / KC / T::MR * T::MR;
-    let (all, first) = (m, a);
+    let (all, depth, first) = (m, k, a);
     for m0 in (0..m).step_by(mc) {
         for k0 in (0..k).step_by(KC) {
             let (m, k) = (mc.min(m - m0), KC.min(k - k0));
@@ -132,9 +136,18 @@ unsafe fn packed_rows_over_panels<T: Tiles>(
             // SAFETY: m·k ≤ A_STACK; a sub-block of what the caller vouches for.
             unsafe {
                 T::pack_rows(m, k, a, a_rs, a_ks, space);
-                let next = match m0 + m == all {
-                    true => Soon::new(first.wrapping_add(k * a_ks), k, a_ks, mc.min(all)),
-                    false => Soon::new(a.wrapping_add(m * a_rs), k, a_ks, mc.min(all - m0 - m)),
+                // More of these rows, the rows below, or where a product goes on after this one.
+                let next = match (k0 + k < depth, m0 + m < all) {
+                    (true, _) => {
+                        Soon::new(a.wrapping_add(k * a_ks), KC.min(depth - k0 - k), a_ks, m)
+                    }
+                    (false, true) => {
+                        let below = first.wrapping_add((m0 + m) * a_rs);
+                        Soon::new(below, KC.min(depth), a_ks, mc.min(all - m0 - m))
+                    }
+                    (false, false) => {
+                        Soon::new(first.wrapping_add(depth * a_ks), k, a_ks, mc.min(all))
+                    }
                 };
                 let next = if a_rs == 1 { next } else { Soon::NONE };
                 let mut soon = [next.over(tiles::<T>(m, n)), next_b];

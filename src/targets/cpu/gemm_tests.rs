@@ -22,7 +22,7 @@ struct Case {
 }
 
 impl Case {
-    /// A and B as their transposes or not, with gaps between rows.
+    /// A and B as their transposes or not, with gaps between rows; A also between its elements.
     fn new(m: usize, n: usize, k: usize, flags: u32) -> Case {
         let gap = if flags & 4 == 0 { 0 } else { 3 };
         let (a_rs, a_ks) = if flags & 1 == 0 {
@@ -30,6 +30,8 @@ impl Case {
         } else {
             (1, m + gap)
         };
+        let apart = if flags & 16 == 0 { 1 } else { 2 };
+        let (a_rs, a_ks) = (a_rs * apart, a_ks * apart);
         let (b_ks, b_cs) = if flags & 2 == 0 {
             (n + gap, 1)
         } else {
@@ -253,13 +255,15 @@ fn products_are_the_plain_chain_to_the_bit() {
         (67, 70, 530),
         (150, 40, 12),
         (3, 530, 3),
-        // Panels that no second-level cache holds, and a tile takes fewer of.
+        // Panels that no second-level cache holds: a tile takes fewer of them, and those of more rows ask for the next.
         (1, 530, 1100),
-        (2, 300, 2000),
+        (13, 1060, 500),
+        // Many packed rows, of which the next are asked for.
+        (70, 70, 800),
     ];
     for kernels in all_kernels() {
         for (i, &(m, n, k)) in sizes.iter().enumerate() {
-            for flags in 0..16 {
+            for flags in 0..32 {
                 // All strides for the small sizes, a few for the others.
                 if m * n * k > 20_000 && flags as usize % 4 != i % 4 {
                     continue;

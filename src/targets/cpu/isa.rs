@@ -14,7 +14,7 @@ pub enum Isa {
     Portable,
     /// x86-64 with AVX2 and FMA: 8 lanes.
     Avx2,
-    /// x86-64 with AVX-512 F, DQ, BW and VL: 16 lanes.
+    /// x86-64 with AVX-512 F, DQ, BW and VL, and BMI2: 16 lanes.
     Avx512,
     /// aarch64: 4 lanes.
     Neon,
@@ -65,9 +65,18 @@ pub struct Cpu {
 impl Cpu {
     /// This machine.
     pub fn detect() -> Cpu {
-        Cpu {
-            isa: Isa::detect(),
-            reciprocal: Reciprocal::detect(),
+        Cpu::here(Isa::detect())
+    }
+
+    /// This machine, with instructions that it has.
+    pub fn here(isa: Isa) -> Cpu {
+        match isa {
+            // Code of full width is made for this set alone.
+            Isa::Avx512 => Cpu {
+                isa,
+                reciprocal: Reciprocal::detect(),
+            },
+            Isa::Portable | Isa::Avx2 | Isa::Neon => isa.into(),
         }
     }
 
@@ -138,6 +147,7 @@ fn has_avx512() -> bool {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("bmi2")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -178,6 +188,13 @@ mod tests {
     #[test]
     fn the_detected_set_is_available() {
         assert!(Isa::available().contains(&Isa::detect()));
+        let all = Cpu::available();
+        assert!(all.contains(&Cpu::detect()));
+        assert!(
+            Isa::available()
+                .iter()
+                .all(|i| all.contains(&Cpu::here(*i)))
+        );
         assert_eq!(Isa::available()[0], Isa::Portable);
     }
 }

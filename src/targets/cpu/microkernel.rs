@@ -31,7 +31,8 @@ pub(crate) struct TileArgs {
     pub last: usize,
     /// Whether the chains start from what C holds.
     pub accumulate: bool,
-    /// Tiles of [`IN_ROWS_ASKING`] ask for what is read after them: from here, so many floats further every four steps.
+    /// Tiles of [`IN_ROWS_ASKING`] and [`IN_COLUMNS_ASKING`] ask for some lines of what is read after them every four
+    /// steps: from here, and so many floats further each time.
     pub soon: *const f32,
     pub soon_step: usize,
 }
@@ -78,12 +79,15 @@ unsafe fn row<S: Simd, const HALVES: bool, const NV: usize>(b: *const f32) -> [S
 pub(crate) const ANYHOW: u8 = 0;
 pub(crate) const IN_ROWS: u8 = 1;
 pub(crate) const IN_COLUMNS: u8 = 2;
-/// As [`IN_ROWS`], and three lines of memory that is read soon are asked for every four steps.
+/// As [`IN_ROWS`], and every four steps [`PANEL_LINES`] lines of memory that is read soon are asked for; only of single
+/// panels.
 pub(crate) const IN_ROWS_ASKING: u8 = 3;
-/// As [`IN_COLUMNS`], and [`SOON_LINES`] lines.
+/// As [`IN_COLUMNS`], and [`ROW_LINES`] lines.
 pub(crate) const IN_COLUMNS_ASKING: u8 = 4;
-/// Lines that tiles over packed rows ask for.
-pub(crate) const SOON_LINES: usize = 5;
+/// What four steps read of a panel of two vectors, shared by two blocks of rows.
+const PANEL_LINES: usize = 4;
+/// A row of what is packed next.
+pub(crate) const ROW_LINES: usize = 5;
 
 /// `x`, of which the compiler knows nothing. It would make the address of each row of A from the one before, a chain as
 /// long as the multiply-adds of a step.
@@ -183,10 +187,9 @@ unsafe fn tile<
         let mut soon = t.soon;
         for _ in 0..(t.k - single) / 4 {
             if LIES == IN_ROWS_ASKING || LIES == IN_COLUMNS_ASKING {
-                let lines = if LIES == IN_ROWS_ASKING {
-                    3
-                } else {
-                    SOON_LINES
+                let lines = match LIES {
+                    IN_ROWS_ASKING => PANEL_LINES,
+                    _ => ROW_LINES,
                 };
                 (0..lines).for_each(|line| prefetch_far(soon.wrapping_add(line * LINE)));
                 soon = soon.wrapping_add(t.soon_step);
@@ -266,15 +269,15 @@ macro_rules! tiles {
                 tiles!(@set $compiled, false, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, false, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, false, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
-                tiles!(@set $compiled, false, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
-                tiles!(@set $compiled, false, IN_COLUMNS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, false, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, []),
+                tiles!(@set $compiled, false, IN_COLUMNS_ASKING, [$($m)*], $vectors, $nv, []),
             ];
             const HALVES: [TileSet; 5] = [
                 tiles!(@set $compiled, true, ANYHOW, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, true, IN_ROWS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
                 tiles!(@set $compiled, true, IN_COLUMNS, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
-                tiles!(@set $compiled, true, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
-                tiles!(@set $compiled, true, IN_COLUMNS_ASKING, [$($m)*], $vectors, $nv, [$($wm x [$($wp)*])*]),
+                tiles!(@set $compiled, true, IN_ROWS_ASKING, [$($m)*], $vectors, $nv, []),
+                tiles!(@set $compiled, true, IN_COLUMNS_ASKING, [$($m)*], $vectors, $nv, []),
             ];
 
             unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {

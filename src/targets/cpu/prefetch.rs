@@ -85,7 +85,8 @@ impl Soon {
     /// Takes up to `most` whole rows of at most `lines` lines, for the caller to ask for: the first, and floats to the
     /// next.
     pub(crate) fn rows(&mut self, most: usize, lines: usize) -> Option<(*const f32, usize)> {
-        if self.left < self.lines || self.lines > lines || self.asked > 0 || most == 0 {
+        let whole = self.lines > 0 && self.left >= self.lines && self.asked == 0;
+        if !whole || self.lines > lines || most == 0 {
             return None;
         }
         let taken = most.min(self.left / self.lines);
@@ -114,6 +115,26 @@ impl Soon {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_taken_whole_and_once() {
+        let mut none = Soon::NONE;
+        assert_eq!(none.rows(8, 5), None);
+        let at = |float: usize| std::ptr::null::<f32>().wrapping_add(float);
+        let mut soon = Soon::new(at(0), 5, 100, 60);
+        assert_eq!(
+            soon.rows(3, 4),
+            None,
+            "a row of 60 floats may lie in 5 lines"
+        );
+        assert_eq!(soon.rows(0, 5), None);
+        assert_eq!(soon.rows(3, 5), Some((at(0), 100)));
+        assert_eq!(soon.rows(3, 5), Some((at(300), 100)));
+        assert_eq!((soon.left, soon.rows(3, 5)), (0, None));
+        let mut begun = Soon::new(at(0), 5, 100, 60).over(25);
+        begun.ask();
+        assert_eq!(begun.rows(3, 5), None);
+    }
 
     #[test]
     fn all_lines_are_asked_for_in_the_turns_given() {

@@ -68,7 +68,7 @@ impl CpuExecutable {
                     // SAFETY: as above. The counters in the worker's table are its own.
                     unsafe { course.run(table, barrier, worker, counters) };
                 });
-                let crowded = course::crowded(met.elapsed(), self.barrier.late());
+                let crowded = course::crowded(course.workers, met.elapsed(), self.barrier.late());
                 self.apart = course::apart(self.apart[1], crowded && !self.always_divide);
             } else if plan.workers(awake) == 1 {
                 run(0, 1);

@@ -4,6 +4,7 @@
 
 use cranelift_codegen::ir::AbiParam;
 use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::isa::CallConv;
 use cranelift_jit::JITModule;
 use cranelift_module::{FuncId, Linkage, Module};
 
@@ -41,6 +42,8 @@ impl Rows {
         let name = format!("row.{:03}", self.all.len());
         let mut signature = module.make_signature();
         signature.params.extend([AbiParam::new(I64); 2]);
+        // What rows' bytes are made for, whatever the system's own is.
+        signature.call_conv = CallConv::SystemV;
         let id = module
             .declare_function(&name, Linkage::Export, &signature)
             .map_err(|e| internal(&e))?;

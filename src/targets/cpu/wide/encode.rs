@@ -8,7 +8,8 @@
 //!                                              k3…  the whole row      others  vectors
 //! ```
 //!
-//! Whole vectors first, then the rest in one masked vector: the same instructions, loads and stores masked. Constants
+//! Whole vectors first, two at a time and then one where that was planned, then the rest in one masked vector: the same
+//! instructions as for one, loads and stores masked. Constants
 //! stand behind the code, and instructions read them from there into every lane.
 
 use iced_x86::{Code as Op, IcedError, Instruction, MemoryOperand, Register, RoundingControl};

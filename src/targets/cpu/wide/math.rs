@@ -55,7 +55,7 @@ impl Code {
         self.two(Two::Scale, Src::Reg(p), Src::Reg(n))
     }
 
-    /// 1/d for d from 1 to 2¹²⁵, the nearest float.
+    /// 1/d for d from 1 to 2¹²⁶, beyond which it is denormal; the nearest float.
     ///
     /// Two of Newton's steps, as by Markstein (Computation of elementary functions on the IBM RISC System/6000 processor,
     /// 1990): of a reciprocal that is off by a unit in the last place at most, 1 − d·y is exact, and the step from there
@@ -74,6 +74,7 @@ impl Code {
 
     /// 1/(1 + exp −x); at least 10⁻³⁸ at the lower end.
     pub(crate) fn sigmoid(&mut self, x: V) -> V {
+        // 1 + e⁸⁷ is below 2¹²⁶.
         let x = self.clamp(x, -87.0, 87.0);
         let (p, n) = self.exp_parts(x, true);
         let e = self.two(Two::Scale, Src::Reg(p), Src::Reg(n));
