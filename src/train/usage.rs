@@ -119,8 +119,8 @@ fn process() -> (Duration, u64) {
     (time(usage.ru_utime) + time(usage.ru_stime), most * unit)
 }
 
-/// Bytes of memory that this process has now, and the most it has had since [`forget_most_resident`]; `None` where the
-/// system does not say.
+/// Bytes of memory that this process has now, and the most it has had since [`forget_most_resident`], without what it maps
+/// of files, such as pages of its own program; `None` where the system does not say.
 pub fn resident() -> Option<(u64, u64)> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let bytes = |name: &str| -> Option<u64> {
@@ -128,7 +128,9 @@ pub fn resident() -> Option<(u64, u64)> {
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         kib.checked_mul(1024)
     };
-    Some((bytes("VmRSS:")?, bytes("VmHWM:")?))
+    let mapped = bytes("RssFile:").unwrap_or(0);
+    let own = |name: &str| Some(bytes(name)?.saturating_sub(mapped));
+    Some((own("VmRSS:")?, own("VmHWM:")?))
 }
 
 /// Lets the most memory be counted anew from here, memory that is free but not given back aside; false where the system
