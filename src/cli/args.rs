@@ -205,8 +205,7 @@ pub enum Stage {
     Asm,
 }
 
-/// What `emit` can generate for; its output is then equal on every machine that has it. (Without it, an Intel machine
-/// with AVX-512 shows other reciprocals than AMD's.)
+/// What `emit` can generate for; its output is then equal on every machine that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
     /// AVX2 and FMA.

@@ -35,7 +35,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
         let message = "`grad` is a stage of training; what predicts has no gradients";
         return Err(Diagnostic::error("usage::no-gradients", message).into());
     }
-    let cpu = cpu(args.target)?;
+    let cpu = generates_for(args.target)?;
     let mut loaded = load(&args.file, common)?;
     // The tree of a file is there whatever its models lack.
     if args.emit.iter().any(|stage| *stage != Stage::Ast) {
@@ -83,7 +83,7 @@ pub fn run(common: &Common, args: &EmitArgs) -> Result<u8, Failure> {
 }
 
 /// What to show code for: any machine with the instructions asked for, or this one.
-pub fn cpu(target: Option<Target>) -> Result<Cpu, Failure> {
+pub fn generates_for(target: Option<Target>) -> Result<Cpu, Failure> {
     let isa = match target {
         None => return Ok(Cpu::detect()),
         Some(Target::X86_64V3) => Isa::Avx2,

@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use similar::TextDiff;
 
 use super::args::{Common, SnapshotArgs, Stage, Target};
-use super::emit::{Compiled, Of, cpu, extension};
+use super::emit::{Compiled, Of, extension, generates_for};
 use super::load::{Loaded, load, unwritten};
 use super::snapfile::{self, Folder, Labels};
 use super::{Failure, Within, first_exit_code, render, stdout};
@@ -203,7 +203,7 @@ fn file(
                     let made = match compiled.entry(name(target)) {
                         Entry::Occupied(e) => e.into_mut(),
                         Entry::Vacant(e) => {
-                            let cpu = cpu(Some(target))?;
+                            let cpu = generates_for(Some(target))?;
                             let made = Compiled::new(&loaded, model, Of::Train, &[], cpu);
                             e.insert(made.within(&loaded.sources)?)
                         }
@@ -228,7 +228,7 @@ fn wanted(common: &Common, args: &SnapshotArgs, recorded: &Labels) -> Result<Vec
     if args.stage.is_empty() && args.target.is_none() && !recorded.is_empty() {
         let labels: BTreeSet<&str> = recorded.iter().map(|(_, label)| label.as_str()).collect();
         for label in labels {
-            match Wanted::of(label).filter(|w| cpu(w.target).is_ok()) {
+            match Wanted::of(label).filter(|w| generates_for(w.target).is_ok()) {
                 Some(w) => add(w),
                 None if common.quiet => {}
                 None => eprintln!("{label} cannot be made on this machine, and is not compared"),
@@ -242,7 +242,7 @@ fn wanted(common: &Common, args: &SnapshotArgs, recorded: &Labels) -> Result<Vec
         };
         for stage in stages {
             let w = Wanted::new(*stage, target);
-            cpu(w.target)?;
+            generates_for(w.target)?;
             add(w);
         }
     }

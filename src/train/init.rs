@@ -257,7 +257,7 @@ pub(super) const FEW: usize = 1 << 14;
 const BLOCK: usize = 8;
 
 /// Vectors that are projected against a block between two looks at the flag; a multiple of four, for
-/// they are taken by fours or twos.
+/// they are taken by fours.
 const TOGETHER: usize = 512;
 
 /// The share of a vector's length that must be left of it, or rounding counts too much.

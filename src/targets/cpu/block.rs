@@ -34,8 +34,6 @@ pub(super) struct Right {
     pub(super) back: bool,
     /// Whether no second-level cache holds the panels.
     pub(super) far: bool,
-    /// Words of panels that a wide tile may go through at once; two panels at least.
-    pub(super) turn: usize,
 }
 
 /// C and how to begin it.
@@ -60,6 +58,10 @@ struct Span {
 
 /// The most widths of several panels that a number of rows has tiles for.
 const MOST_WIDTHS: usize = 3;
+
+/// Words of far panels that a tile may go through at once, though two panels at least: what it reads first is not lost
+/// when it ends.
+const TURN: usize = 256 * 1024;
 
 /// Tiles of a block.
 pub(super) fn tiles<T: Tiles>(m: usize, n: usize) -> usize {
@@ -112,7 +114,7 @@ pub(super) unsafe fn block<T: Tiles>(
     debug_assert!(wides.len() <= MOST_WIDTHS);
     let mut spans = [Span::default(); MOST_WIDTHS + 1];
     let (mut from, mut turns) = (0, 0);
-    let fits = |(panels, _): &&(usize, TileFn)| *panels <= 2 || panels * b.panel <= b.turn;
+    let fits = |(panels, _): &&(usize, TileFn)| !b.far || *panels <= 2 || panels * b.panel <= TURN;
     let wides = wides.iter().filter(fits);
     for (span, wide) in spans.iter_mut().zip(wides.map(Some).chain([None])) {
         let step = wide.map_or(1, |(panels, _)| *panels) * T::NR;

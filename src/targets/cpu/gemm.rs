@@ -11,9 +11,9 @@
 //! every step are read every other time from the last to the first where they are [`FEW`], or [`BEYOND`] what the
 //! second-level cache holds: what a cache still has is then read before it is lost. (For one sequence through 512 units
 //! of an LSTM, 4 MB, that is 0.66 of the time where the third level is slow, a Xeon 6 (Redwood Cove), and 0.995 where it is
-//! fast, a Zen 4. Between the two it gains nothing and costs 1%.) A tile goes
-//! through few of such panels at once, and few rows through all of k, or there would be no order to turn round: the
-//! backward pass of that layer takes 0.7 of the time for it on that Xeon.
+//! fast, a Zen 4. Between the two it gains nothing and costs 1%.) A tile goes through few of such panels at once, and few
+//! rows through all of k, or there would be no order to turn round: the backward pass of that layer takes 0.7 of the time
+//! for it on that Xeon.
 
 use std::mem::MaybeUninit;
 
@@ -39,8 +39,6 @@ pub(crate) const BACKWARDS: usize = 2;
 /// Words of panels: more than twice a first-level cache, and more than a second-level one.
 const FEW: usize = 32 * 1024;
 const BEYOND: usize = 512 * 1024;
-/// Words of panels beyond [`BEYOND`] that a tile may go through at once: what it reads first is not lost when it ends.
-const TURN: usize = 256 * 1024;
 /// Columns of a product for which A is read where it lies, whatever its strides.
 const FEW_COLUMNS: usize = 64;
 /// Floats of packed A on the stack.
@@ -215,7 +213,6 @@ pub(crate) unsafe fn gemm_packed<T: Tiles, const HALVES: bool>(
         tiles,
         back: how & BACKWARDS != 0 && !(FEW..BEYOND).contains(&words),
         far: words >= BEYOND,
-        turn: if words < BEYOND { usize::MAX } else { TURN },
     };
     let out = Out {
         ptr: c,
@@ -280,7 +277,6 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             tiles: &T::FLOATS,
             back: false,
             far: false,
-            turn: usize::MAX,
         };
         let out = Out {
             ptr: c,
@@ -300,7 +296,6 @@ pub(crate) unsafe fn gemm<T: Tiles>(
                 tiles: &T::FLOATS,
                 back: false,
                 far: false,
-                turn: usize::MAX,
             };
             let out = Out {
                 ptr: c.wrapping_add(n0),

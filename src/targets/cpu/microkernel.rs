@@ -41,10 +41,10 @@ pub(crate) struct TileArgs {
 ///
 /// # Safety
 ///
-/// The machine has the tile's instruction set, and A lies as the tile's [`TileSet`] says. For the tile's MR rows, P panels and NV vectors: A is readable at all
-/// (m < MR, k < `k`); B is readable at all k < `k` in P panels, for NV vectors of floats or ⌈NV / 2⌉ vectors of words of
-/// two; C is writable (and readable if `accumulate`) at all m < MR in P panels for NV vectors, the last of each panel
-/// `last` wide; C overlaps neither A nor B.
+/// The machine has the tile's instruction set, and A lies as the tile's [`TileSet`] says. For the tile's MR rows, P panels
+/// and NV vectors: A is readable at all (m < MR, k < `k`); B is readable at all k < `k` in P panels, for NV vectors of
+/// floats or ⌈NV / 2⌉ vectors of words of two; C is writable (and readable if `accumulate`) at all m < MR in P panels for
+/// NV vectors, the last of each panel `last` wide; C overlaps neither A nor B.
 pub(crate) type TileFn = unsafe fn(&TileArgs);
 
 /// The first `NV` vectors of a panel's row: floats, or (`HALVES`) 16-bit floats by pairs of vectors (see [`super::pack`]).

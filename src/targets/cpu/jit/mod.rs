@@ -6,7 +6,7 @@
 //! ```text
 //!                                                            points (math, power)
 //! program ─ table (what code reads of a call) ─┬─ nest ─ loops ─ lanes (address) ─┐
-//!                                              │           folds, wide(_…)       │
+//!                                              │  folds, wide(_…), row_functions │
 //!                                              ├─ gemm ──────────────────────────┼─▶ machine (module, code)
 //!                                              └─ scan (ahead), routine (rowwise) ┘
 //!                                                 (apart: workers by rows; by_columns, meet: within a step)

@@ -22,6 +22,7 @@ pub(super) const POINTERS: [Register; 11] = [
     Register::R14,
     Register::R15,
 ];
+
 impl Encode<'_> {
     /// Element `rax` of a row, `bytes` further.
     pub(super) fn element(

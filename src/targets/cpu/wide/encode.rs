@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Whole vectors first, two at a time and then one where that was planned, then the rest in one masked vector: the same
-//! instructions as for one, loads and stores masked. Constants
-//! stand behind the code, and instructions read them from there into every lane.
+//! instructions as for one, loads and stores masked. Constants stand behind the code, and instructions read them from there
+//! into every lane.
 
 use iced_x86::{Code as Op, IcedError, Instruction, MemoryOperand, Register, RoundingControl};
 
@@ -97,7 +97,7 @@ impl Encode<'_> {
         }
         self.ready(&planned.steady, 32 - folds)?;
         self.plain(Instruction::with2(Op::Xor_r32_rm32, EAX, EAX))?;
-        // rsi = n − the points of a turn: the last place where one may begin.
+        // rax = points done; rsi = the last point where a turn may begin, n − its points, until the rest.
         if let Some(two) = &planned.two {
             let turn = 2 * LANES;
             self.plain(Instruction::with2(Op::Sub_rm64_imm8, RSI, turn))?;

@@ -14,13 +14,12 @@ use super::steady::{Steady, steady};
 
 /// Numbers in registers that are tried.
 const PINNED: [usize; 3] = [0, 6, 14];
-/// The place of the number that is tried for two vectors.
+/// Which of these is tried for two vectors.
 const PINNED_BESIDE_TWO: usize = 1;
 /// Stores of a row beyond which two vectors are not tried.
 const MOST_STORES: usize = 3;
 /// Registers that are left to neither numbers nor vectors alive: operands in passing, spares.
 const SPARE: [usize; 2] = [2, 6];
-
 /// The part of the time that two vectors side by side must take, or their code is not worth its length.
 const PAYS: f64 = 0.97;
 /// Registers that vectors have at least.
@@ -104,6 +103,7 @@ fn listed(s: &Steady, registers: u32, spare: usize) -> Option<Vec<Inst>> {
     (s.insts.len() <= LONGEST).then(|| order(&s.insts, s.vectors, free.saturating_sub(spare)))
 }
 
+/// These instructions in this order.
 fn found(s: &Steady, insts: &[Inst], registers: u32) -> Found {
     let allotted = allot(s, insts, registers);
     let cycles = cycles(&allotted.steps, allotted.slots);
