@@ -37,10 +37,11 @@ impl fmt::Debug for Sym {
 /// A product of symbols, sorted, repeated for powers; empty for the constant term.
 pub type Monomial = Vec<Sym>;
 
-/// A polynomial with integer coefficients over symbols, without zero terms.
+/// A polynomial with integer coefficients over symbols, without zero terms. Every view has many and hardly one changes,
+/// so copies share their terms.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Dim {
-    terms: BTreeMap<Monomial, i64>,
+    terms: Arc<BTreeMap<Monomial, i64>>,
 }
 
 /// Coefficients left the range of `i64`.
@@ -74,17 +75,21 @@ impl Dim {
             .unwrap_or(0)
             .checked_add(n)
             .ok_or(Overflow)?;
+        let terms = Arc::make_mut(&mut self.terms);
         if sum == 0 {
-            self.terms.remove(&m);
+            terms.remove(&m);
         } else {
-            self.terms.insert(m, sum);
+            terms.insert(m, sum);
         }
         Ok(())
     }
 
     pub fn checked_add(&self, other: &Dim) -> Result<Dim, Overflow> {
+        if self.terms.is_empty() {
+            return Ok(other.clone());
+        }
         let mut d = self.clone();
-        for (m, n) in &other.terms {
+        for (m, n) in other.terms.iter() {
             d.push(m.clone(), *n)?;
         }
         Ok(d)
@@ -95,9 +100,14 @@ impl Dim {
     }
 
     pub fn checked_mul(&self, other: &Dim) -> Result<Dim, Overflow> {
+        for (one, all) in [(self, other), (other, self)] {
+            if one.as_const() == Some(1) {
+                return Ok(all.clone());
+            }
+        }
         let mut d = Dim::default();
-        for (a, x) in &self.terms {
-            for (b, y) in &other.terms {
+        for (a, x) in self.terms.iter() {
+            for (b, y) in other.terms.iter() {
                 let mut m: Monomial = a.iter().chain(b).cloned().collect();
                 m.sort();
                 d.push(m, x.checked_mul(*y).ok_or(Overflow)?)?;
@@ -143,7 +153,7 @@ impl Dim {
     /// leaves `i64`.
     pub fn eval(&self, value: &dyn Fn(&Sym) -> Option<i64>) -> Option<i64> {
         let mut sum = 0i64;
-        for (m, n) in &self.terms {
+        for (m, n) in self.terms.iter() {
             let mut term = *n;
             for s in m {
                 term = term.checked_mul(value(s)?)?;
@@ -155,8 +165,11 @@ impl Dim {
 
     /// Each symbol replaced by a polynomial where `with` gives one.
     pub fn subst(&self, with: &dyn Fn(&Sym) -> Option<Dim>) -> Result<Dim, Overflow> {
+        if self.terms.keys().flatten().all(|s| with(s).is_none()) {
+            return Ok(self.clone());
+        }
         let mut out = Dim::default();
-        for (m, n) in &self.terms {
+        for (m, n) in self.terms.iter() {
             let mut term = Dim::constant(*n);
             for s in m {
                 term = term.checked_mul(&with(s).unwrap_or_else(|| Dim::sym(s)))?;
@@ -170,7 +183,7 @@ impl Dim {
     pub fn linear_in(&self, s: &Sym) -> Option<(i64, Dim)> {
         let mut rest = Dim::default();
         let mut coefficient = 0;
-        for (m, n) in &self.terms {
+        for (m, n) in self.terms.iter() {
             match m.iter().filter(|x| *x == s).count() {
                 0 => rest.push(m.clone(), *n).ok()?,
                 1 if m.len() == 1 => coefficient = *n,
