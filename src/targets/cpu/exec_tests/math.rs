@@ -45,10 +45,11 @@ fn spread(low: f64, high: f64, count: usize) -> Vec<f32> {
     out
 }
 
-/// The largest error relative to the true value, over normal results.
-fn worst(op: Unary, f: fn(f64) -> f64, values: &[f32]) -> f64 {
+/// The largest error relative to the true value, over normal results, on machines that fuse multiply-adds or do not.
+fn worst(op: Unary, f: fn(f64) -> f64, values: &[f32], fused: bool) -> f64 {
     let mut worst = 0f64;
-    for cpu in Cpu::available() {
+    let all = Cpu::available().into_iter();
+    for cpu in all.filter(|cpu| (cpu.isa != Isa::Portable) == fused) {
         let got = apply(&mut unary(op, cpu), values);
         for (x, y) in values.iter().zip(got) {
             let want = f(f64::from(*x));
@@ -94,7 +95,7 @@ fn functions_are_accurate() {
         (Unary::Exp, f64::exp, (-87.0, 88.7), 3e-7),
         (Unary::Log, f64::ln, (1e-3, 40.0), 3e-7),
         (Unary::Sqrt, f64::sqrt, (0.0, 1e6), 1e-7),
-        (Unary::Tanh, f64::tanh, (-12.0, 12.0), 3.5e-7),
+        (Unary::Tanh, f64::tanh, (-12.0, 12.0), 3e-7),
         (Unary::Sigmoid, sigmoid, (-86.0, 86.0), 3e-7),
         (Unary::Erf, erf, (-5.0, 5.0), 3e-7),
         (Unary::Sin, f64::sin, (-3.0, 3.0), 3e-7),
@@ -102,8 +103,25 @@ fn functions_are_accurate() {
         (Unary::Abs, f64::abs, (-3.0, 3.0), 0.0),
     ];
     for (op, f, (low, high), bound) in all {
-        let worst = worst(op, f, &spread(low, high, 20_001));
-        assert!(worst <= bound, "{op:?}: {worst:e}");
+        for fused in [true, false] {
+            let worst = worst(op, f, &spread(low, high, 20_001), fused);
+            let bound = match (op, fused) {
+                (Unary::Tanh, false) => 3.8e-7,
+                _ => bound,
+            };
+            assert!(worst <= bound, "{op:?}: {worst:e}");
+        }
+    }
+}
+
+/// Few floats are near the bound, where a quotient of polynomials rounds badly: the even spread above misses them.
+#[test]
+fn one_float_in_nine_has_an_accurate_tanh() {
+    let (from, to) = (1e-3f32.to_bits(), 9.1f32.to_bits());
+    let values: Vec<f32> = (from..to).step_by(9).map(f32::from_bits).collect();
+    for (fused, bound) in [(true, 3e-7), (false, 3.8e-7)] {
+        let worst = worst(Unary::Tanh, f64::tanh, &values, fused);
+        assert!(worst <= bound, "{worst:e}");
     }
 }
 
@@ -134,7 +152,9 @@ fn edges_are_those_of_ieee() {
             for ((x, got), want) in x.iter().zip(got).zip(want) {
                 let denormal = (got / want - 1.0).abs() < 1e-4 && want.abs() < f32::MIN_POSITIVE;
                 let same = got.is_nan() && want.is_nan() || got.to_bits() == want.to_bits();
-                let same = same || denormal;
+                // −2 is no edge: there the nearest float or its neighbour will do.
+                let near = *x == -2.0 && (got / want - 1.0).abs() < 1.2e-7;
+                let same = same || denormal || near;
                 assert!(same, "{op:?}({x}) = {got}, not {want}, on {cpu}");
             }
         }

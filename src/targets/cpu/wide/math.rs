@@ -1,8 +1,7 @@
 //! Elementary functions as instructions of full width: those of `jit::math`, with the same coefficients, by the
 //! machine's own scaling and rounding.
 //!
-//! In: a vector. Out: the function's value, within 3·10⁻⁷ of the true one relative to it (`tanh` 3.5·10⁻⁷), held by
-//! the same tests.
+//! In: a vector. Out: the function's value, within 3·10⁻⁷ of the true one relative to it, held by the same tests.
 
 use super::super::isa::Reciprocal;
 use super::super::jit::math::{
