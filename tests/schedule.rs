@@ -323,6 +323,24 @@ fn joined_gradients_are_written_in_place() {
 }
 
 #[test]
+fn gates_and_their_gradients_take_the_place_of_the_projection() {
+    let func = trained(&model("lstm", lstm, 2, false, false), true);
+    let p = schedule(&func).unwrap();
+    let products = p.tasks.iter().filter_map(|t| match t {
+        Task::Gemm(g) => Some(p.buffer(g.out.buffer)),
+        _ => None,
+    });
+    let then = products.max_by_key(|b| b.then.len()).unwrap().then.iter();
+    let then: Vec<&str> = then.map(|t| t.name.as_str()).collect();
+    assert_eq!(then.len(), 5, "{p}");
+    assert!(then[..4].iter().all(|n| n.starts_with("stash.")), "{p}");
+    // All is called by its own name.
+    let text = p.to_string();
+    assert!(text.contains(&format!("{}[t] = select", then[0])), "{p}");
+    assert!(text.contains(&format!("{}[t]@3H = select", then[4])), "{p}");
+}
+
+#[test]
 fn a_shorter_joined_gradient_is_a_part_of_the_longer_one() {
     // Of the GRU's three gates' gradients, joined for the input product, two are joined for the state's.
     let func = trained(&model("gru", gru, 1, false, false), true);

@@ -1,6 +1,6 @@
 //! The views a task reads and writes.
 //!
-//! In: a [`Task`]. Out: [`Access`]; a scan's includes its body's.
+//! In: a [`Task`]. Out: [`Access`]; a scan's includes its body's. [`each`] changes them.
 
 use super::program::{Effect, Routine, Task, View};
 
@@ -84,4 +84,38 @@ fn routine_views<'a>(routine: &'a Routine, a: &mut Access<'a>) {
         }
         Routine::Random { out, .. } => a.writes.push(out),
     }
+}
+
+/// Changes every view of a task.
+pub fn each(task: &mut Task, change: &mut dyn FnMut(&mut View)) {
+    let views: Vec<&mut View> = match task {
+        Task::Gemm(g) => vec![&mut g.lhs, &mut g.rhs, &mut g.out],
+        Task::Loop(l) => {
+            let effects = l.effects.iter_mut().map(|e| match e {
+                Effect::Store { to, .. } | Effect::Fold { to, .. } => to,
+            });
+            l.loads.iter_mut().chain(effects).collect()
+        }
+        Task::Scan(s) => return s.body.iter_mut().for_each(|t| each(t, change)),
+        Task::Routine { routine, .. } => match routine {
+            Routine::Softmax { x, out } | Routine::Top { x, out, .. } => vec![x, out],
+            Routine::CrossEntropy {
+                logits,
+                target,
+                out,
+            } => vec![logits, target, out],
+            Routine::CrossEntropyGrad {
+                logits,
+                target,
+                g,
+                out,
+            } => vec![logits, target, g, out],
+            Routine::Gather { table, index, out } => vec![table, index, out],
+            Routine::ScatterAdd { grad, index, out } => vec![grad, index, out],
+            Routine::Take { x, len, out } => [x, out].into_iter().chain(len).collect(),
+            Routine::Put { g, len, out } => [g, out].into_iter().chain(len).collect(),
+            Routine::Random { out, .. } => vec![out],
+        },
+    };
+    views.into_iter().for_each(change);
 }

@@ -73,7 +73,7 @@ pub fn slots(buffers: &mut [Buffer], dims: &DimTable) -> Result<Vec<Vec<Dim>>, D
     let mut order: Vec<(usize, usize)> = Vec::new();
     for (i, b) in buffers.iter().enumerate() {
         if matches!(b.home, Home::Temp(_)) {
-            let elements = known(&size::product(&b.shape)?, dims)?;
+            let elements = size::known(&size::product(&b.shape)?, dims)?;
             order.push((i, sizes.number(&elements)));
         }
     }
@@ -124,12 +124,6 @@ pub fn slots(buffers: &mut [Buffer], dims: &DimTable) -> Result<Vec<Vec<Dim>>, D
     Ok(slots.into_iter().map(|s| s.sizes).collect())
 }
 
-/// A size with every known static symbol replaced by its value.
-fn known(d: &Dim, dims: &DimTable) -> Result<Dim, Diagnostic> {
-    let value = |s: &crate::dim::Sym| dims.static_value(s).map(Dim::constant);
-    d.subst(&value).map_err(size::too_large)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +148,7 @@ mod tests {
             shape: shape.to_vec(),
             home: Home::Temp(usize::MAX),
             life: *life,
+            then: Vec::new(),
         };
         let mut buffers: Vec<Buffer> = all.iter().map(buffer).collect();
         let slots = slots(&mut buffers, &dims()).unwrap();

@@ -112,6 +112,7 @@ impl<'a> Memory<'a> {
             shape,
             home,
             life: (0, 0),
+            then: Vec::new(),
         });
         BufferId(self.buffers.len() as u32 - 1)
     }

@@ -5,6 +5,7 @@
 //! ```text
 //! desugar ──────▶ place ─▶ group ───▶ store ──────▶ order ─▶ share ─▶ emit ────────────▶ buffer
 //! (hold, sink)   (join)   (one loop) (in memory?)                    (loops, product, carry)
+//!                                                                    ─▶ reuse (in another's place)
 //! ```
 
 pub mod access;
@@ -14,6 +15,7 @@ mod coords;
 mod desugar;
 mod edit;
 mod emit;
+pub mod extent;
 mod facts;
 mod group;
 mod hold;
@@ -22,6 +24,7 @@ pub mod interp;
 mod join;
 mod loops;
 mod memory;
+mod named;
 pub mod narrow;
 mod order;
 pub mod peak;
@@ -30,12 +33,14 @@ mod print;
 mod product;
 pub mod program;
 mod reads;
+mod reuse;
 mod rows;
 mod share;
 mod side_by_side;
 mod sink;
 mod size;
 mod store;
+mod touch;
 pub mod verify;
 mod view;
 
@@ -121,7 +126,7 @@ fn begun(func: &Func) -> Vec<Dim> {
 fn program(
     p: &Placed,
     memory: Memory<'_>,
-    tasks: Vec<program::Task>,
+    mut tasks: Vec<program::Task>,
 ) -> Result<Program, Diagnostic> {
     let func = &p.func;
     let mut outputs = Vec::new();
@@ -159,8 +164,12 @@ fn program(
         },
         buffer: memory.input(i),
     });
-    let inputs = inputs.collect();
+    let mut inputs: Vec<Port> = inputs.collect();
     let mut buffers = memory.buffers;
+    let ids = reuse::reuse(&mut buffers, &mut tasks, &func.dims)?;
+    for port in inputs.iter_mut().chain(&mut outputs) {
+        port.buffer = ids[port.buffer.0 as usize];
+    }
     buffer::lives(&mut buffers, &tasks);
     let slots = buffer::slots(&mut buffers, &func.dims)?;
     Ok(Program {

@@ -86,6 +86,7 @@ mod tests {
             shape: vec![Dim::constant(4)],
             home,
             life: (0, 0),
+            then: Vec::new(),
         };
         let homes = homes.chain((0..temporaries).map(Home::Temp));
         Program {

@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write};
 
+use super::named::Named;
 use super::peak;
 use super::program::*;
 use crate::dim::{Dim, show};
@@ -17,11 +18,14 @@ impl fmt::Display for Program {
         let _ = writeln!(out, "plan {} [{}]", self.name, syms.join(" "));
         for b in &self.buffers {
             let _ = writeln!(out, "{}", buffer_line(self, b).trim_end());
+            for then in &b.then {
+                let _ = writeln!(out, "{}", then_line(b, then));
+            }
         }
         if let Ok(p) = peak::peak(self) {
             let _ = writeln!(out, "  peak {p} bytes of temporaries");
         }
-        tasks(&mut out, self, &self.tasks, 2);
+        tasks(&mut out, self, &self.tasks, 2, None);
         wrapped(f, &out)
     }
 }
@@ -34,15 +38,7 @@ fn buffer_line(p: &Program, b: &Buffer) -> String {
         Home::Grad(_) => "grad",
         Home::Temp(_) => "tmp",
     };
-    let elem = match b.elem {
-        Elem::F32 => "f32",
-        Elem::I32 => "i32",
-    };
-    let mut line = format!(
-        "  {kind:<4} {:<24} {:<20}",
-        b.name,
-        format!("{elem}{}", show(&b.shape))
-    );
+    let mut line = format!("  {kind:<4} {:<24} {:<20}", b.name, typed(b, &b.shape));
     if let Home::Temp(slot) = b.home {
         let _ = write!(line, " slot {slot:<3}");
     }
@@ -59,10 +55,37 @@ fn buffer_line(p: &Program, b: &Buffer) -> String {
     line
 }
 
-fn tasks(out: &mut String, p: &Program, list: &[Task], indent: usize) {
+/// A value that follows in the place of another.
+fn then_line(b: &Buffer, then: &Then) -> String {
+    format!(
+        "  {:<4} {:<24} {:<20} in {} from task {}",
+        "tmp",
+        then.name,
+        typed(b, &then.at.shape()),
+        b.name,
+        then.from.0
+    )
+}
+
+fn typed(b: &Buffer, shape: &[Dim]) -> String {
+    let elem = match b.elem {
+        Elem::F32 => "f32",
+        Elem::I32 => "i32",
+    };
+    format!("{elem}{}", show(shape))
+}
+
+fn tasks(out: &mut String, p: &Program, list: &[Task], indent: usize, around: Option<usize>) {
     let pad = " ".repeat(indent);
     for (i, t) in list.iter().enumerate() {
         let _ = write!(out, "{pad}{i:>2} ");
+        let p = Named {
+            program: p,
+            at: match around {
+                Some(scan) => (scan, Some(i)),
+                None => (i, None),
+            },
+        };
         match t {
             Task::Gemm(g) => gemm(out, p, g),
             Task::Loop(l) => a_loop(out, p, list, l, indent + 5),
@@ -82,7 +105,7 @@ fn tasks(out: &mut String, p: &Program, list: &[Task], indent: usize) {
                     false => "rows together",
                 };
                 let _ = writeln!(out, " {rows}");
-                tasks(out, p, &s.body, indent + 3);
+                tasks(out, p.program, &s.body, indent + 3, Some(i));
             }
             Task::Routine { routine: r, .. } => {
                 let _ = writeln!(out, "{}", routine(p, r));
@@ -91,7 +114,7 @@ fn tasks(out: &mut String, p: &Program, list: &[Task], indent: usize) {
     }
 }
 
-fn gemm(out: &mut String, p: &Program, g: &Gemm) {
+fn gemm(out: &mut String, p: Named<'_>, g: &Gemm) {
     let size = |axes: &[GemmAxis]| match axes {
         [] => "1".to_string(),
         axes => {
@@ -102,9 +125,9 @@ fn gemm(out: &mut String, p: &Program, g: &Gemm) {
     let _ = write!(
         out,
         "gemm {} = {} · {} ",
-        view(p, &g.out),
-        view(p, &g.lhs),
-        view(p, &g.rhs),
+        p.written(&g.out),
+        p.read(&g.lhs),
+        p.read(&g.rhs),
     );
     let _ = write!(out, "[{} {} {}]", size(&g.m), size(&g.n), size(&g.k));
     if !g.batch.is_empty() {
@@ -118,29 +141,7 @@ fn gemm(out: &mut String, p: &Program, g: &Gemm) {
     let _ = writeln!(out, " ; {class}");
 }
 
-/// The buffer's name with the step of a sequence and the offset that is left.
-fn view(p: &Program, v: &View) -> String {
-    let name = &p.buffer(v.buffer).name;
-    let zero = Dim::constant(0);
-    let Some(step) = &v.step else {
-        return match v.offset == zero {
-            true => name.clone(),
-            false => format!("{name}@{}", v.offset),
-        };
-    };
-    // One step ahead is how a history is written.
-    let ahead = v.offset.checked_sub(step).ok();
-    let (place, rest) = match ahead {
-        Some(rest) if rest.terms().all(|(_, n)| n >= 0) && *step != zero => ("t+1", rest),
-        _ => ("t", v.offset.clone()),
-    };
-    match rest == zero {
-        true => format!("{name}[{place}]"),
-        false => format!("{name}[{place}]@{rest}"),
-    }
-}
-
-fn a_loop(out: &mut String, p: &Program, list: &[Task], l: &Loop, indent: usize) {
+fn a_loop(out: &mut String, p: Named<'_>, list: &[Task], l: &Loop, indent: usize) {
     let space: Vec<String> = l
         .space
         .iter()
@@ -159,13 +160,13 @@ fn a_loop(out: &mut String, p: &Program, list: &[Task], l: &Loop, indent: usize)
     let pad = " ".repeat(indent);
     for e in &l.effects {
         let (value, line) = match e {
-            Effect::Store { value, to } => (*value, format!("{} =", view(p, to))),
+            Effect::Store { value, to } => (*value, format!("{} =", p.written(to))),
             Effect::Fold { op, value, to } => {
                 let fold = match op {
                     FoldOp::Sum => "sum",
                     FoldOp::Max => "max",
                 };
-                (*value, format!("{} = {fold}", view(p, to)))
+                (*value, format!("{} = {fold}", p.written(to)))
             }
         };
         for shared in eq.shared_below(value) {
@@ -175,34 +176,25 @@ fn a_loop(out: &mut String, p: &Program, list: &[Task], l: &Loop, indent: usize)
         let text = eq.text(value, 0);
         let _ = writeln!(out, "{pad}{line} {text}");
         if let Effect::Store { to, .. } = e {
-            eq.names[value.0 as usize].get_or_insert(view(p, to));
+            eq.names[value.0 as usize].get_or_insert(p.written(to));
         }
     }
 }
 
 /// The expressions of a loop as text; one used twice gets a name.
 struct Equations<'a> {
-    p: &'a Program,
+    p: Named<'a>,
     l: &'a Loop,
     uses: Vec<usize>,
     names: Vec<Option<String>>,
     defined: usize,
 }
 
-fn operands(e: &Expr) -> Vec<ExprId> {
-    match e {
-        Expr::Const(_) | Expr::Load(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => vec![],
-        Expr::Unary(_, a) => vec![*a],
-        Expr::Binary(_, a, b) => vec![*a, *b],
-        Expr::Select(a, b, c) => vec![*a, *b, *c],
-    }
-}
-
 impl<'a> Equations<'a> {
-    fn new(p: &'a Program, l: &'a Loop) -> Equations<'a> {
+    fn new(p: Named<'a>, l: &'a Loop) -> Equations<'a> {
         let mut uses = vec![0; l.exprs.len()];
         for e in &l.exprs {
-            for o in operands(e) {
+            for o in e.operands() {
                 uses[o.0 as usize] += 1;
             }
         }
@@ -222,10 +214,10 @@ impl<'a> Equations<'a> {
     /// What must get a name before `e` is written, in order of computation.
     fn shared_below(&self, e: ExprId) -> Vec<ExprId> {
         let mut out = Vec::new();
-        let mut stack = operands(&self.l.exprs[e.0 as usize]);
+        let mut stack = self.l.exprs[e.0 as usize].operands();
         while let Some(x) = stack.pop() {
             let i = x.0 as usize;
-            let below = operands(&self.l.exprs[i]);
+            let below = self.l.exprs[i].operands();
             if self.names[i].is_some() || below.is_empty() {
                 continue;
             }
@@ -271,7 +263,7 @@ impl<'a> Equations<'a> {
         };
         match &self.l.exprs[e.0 as usize] {
             Expr::Const(x) => x.to_string(),
-            Expr::Load(i) => view(self.p, &self.l.loads[*i]),
+            Expr::Load(i) => self.p.read(&self.l.loads[*i]),
             Expr::Index(axis) => format!("i{axis}"),
             Expr::Time => "t".to_string(),
             Expr::Size(d) => d.to_string(),
@@ -313,20 +305,21 @@ fn unary(f: Unary) -> &'static str {
     }
 }
 
-fn routine(p: &Program, r: &Routine) -> String {
-    let v = |x: &View| view(p, x);
+fn routine(p: Named<'_>, r: &Routine) -> String {
+    let v = |x: &View| p.read(x);
+    let to = |x: &View| p.written(x);
     let step = |len: &Option<View>| match len {
         Some(len) => format!("{} - 1", v(len)),
         None => "0".to_string(),
     };
     match r {
-        Routine::Top { k, x, out } => format!("{} = top({k}, {})", v(out), v(x)),
-        Routine::Softmax { x, out } => format!("{} = softmax({})", v(out), v(x)),
+        Routine::Top { k, x, out } => format!("{} = top({k}, {})", to(out), v(x)),
+        Routine::Softmax { x, out } => format!("{} = softmax({})", to(out), v(x)),
         Routine::CrossEntropy {
             logits,
             target,
             out,
-        } => format!("{} = cross_entropy({}, {})", v(out), v(logits), v(target)),
+        } => format!("{} = cross_entropy({}, {})", to(out), v(logits), v(target)),
         Routine::CrossEntropyGrad {
             logits,
             target,
@@ -334,19 +327,19 @@ fn routine(p: &Program, r: &Routine) -> String {
             out,
         } => format!(
             "{} = (softmax({}) - onehot({})) * {}",
-            v(out),
+            to(out),
             v(logits),
             v(target),
             v(g)
         ),
         Routine::Gather { table, index, out } => {
-            format!("{} = gather {}[{}]", v(out), v(table), v(index))
+            format!("{} = gather {}[{}]", to(out), v(table), v(index))
         }
         Routine::ScatterAdd { grad, index, out } => {
-            format!("scatter {}[{}] += {}", v(out), v(index), v(grad))
+            format!("scatter {}[{}] += {}", to(out), v(index), v(grad))
         }
-        Routine::Take { x, len, out } => format!("take {} = {}[{}]", v(out), v(x), step(len)),
-        Routine::Put { g, len, out } => format!("put {}[{}] = {}", v(out), step(len), v(g)),
+        Routine::Take { x, len, out } => format!("take {} = {}[{}]", to(out), v(x), step(len)),
+        Routine::Put { g, len, out } => format!("put {}[{}] = {}", to(out), step(len), v(g)),
         Routine::Random {
             path, dist, out, ..
         } => {
@@ -354,7 +347,7 @@ fn routine(p: &Program, r: &Routine) -> String {
                 Dist::Uniform => "uniform",
                 Dist::Normal => "normal",
             };
-            format!("{} = {dist} draws for {path}", v(out))
+            format!("{} = {dist} draws for {path}", to(out))
         }
     }
 }

@@ -61,6 +61,18 @@ pub struct Buffer {
     pub home: Home,
     /// First and last top-level task that touches it.
     pub life: (usize, usize),
+    /// What is stored here after it, in order.
+    pub then: Vec<Then>,
+}
+
+/// A value that has no memory of its own: it is written where the last reader of another finds that.
+#[derive(Clone, Debug)]
+pub struct Then {
+    pub name: String,
+    /// The task that stores it first, and in a scan the task of its body.
+    pub from: (usize, Option<usize>),
+    /// All of it.
+    pub at: View,
 }
 
 /// One axis of a view: how many elements, and how far apart in the buffer. Stride 0 repeats.
@@ -135,6 +147,17 @@ pub enum Expr {
     Select(ExprId, ExprId, ExprId),
 }
 
+impl Expr {
+    pub fn operands(&self) -> Vec<ExprId> {
+        match self {
+            Expr::Const(_) | Expr::Load(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => vec![],
+            Expr::Unary(_, a) => vec![*a],
+            Expr::Binary(_, a, b) => vec![*a, *b],
+            Expr::Select(a, b, c) => vec![*a, *b, *c],
+        }
+    }
+}
+
 /// What happens to a computed value.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -167,6 +190,22 @@ pub struct Loop {
     /// can run it on the tile: index of that task in the same list.
     pub epilogue_of: Option<usize>,
     pub spans: Vec<Span>,
+}
+
+impl Loop {
+    /// For each expression, whether this value is computed from it.
+    pub fn needed(&self, value: ExprId) -> Vec<bool> {
+        let mut needed = vec![false; self.exprs.len()];
+        needed[value.0 as usize] = true;
+        for i in (0..self.exprs.len()).rev() {
+            if needed[i] {
+                for a in self.exprs[i].operands() {
+                    needed[a.0 as usize] = true;
+                }
+            }
+        }
+        needed
+    }
 }
 
 /// One index of a matrix product: its size and its strides in the three views (0 where absent).

@@ -1,7 +1,7 @@
 //! Checked arithmetic on sizes, with the one error it can give.
 
 use crate::diagnostics::Diagnostic;
-use crate::dim::{Dim, Overflow};
+use crate::dim::{Dim, DimTable, Overflow, Sym};
 
 pub fn too_large(_: Overflow) -> Diagnostic {
     Diagnostic::error(
@@ -45,4 +45,10 @@ pub fn mostly_covers(a: &Dim, b: &Dim) -> bool {
     };
     let shifted = gap.subst(&|s| Dim::sym(s).checked_add(&one()).ok());
     shifted.is_ok_and(|d| d.terms().all(|(_, n)| n >= 0))
+}
+
+/// A size with every known static symbol replaced by its value.
+pub fn known(d: &Dim, dims: &DimTable) -> Result<Dim, Diagnostic> {
+    let value = |s: &Sym| dims.static_value(s).map(Dim::constant);
+    d.subst(&value).map_err(too_large)
 }

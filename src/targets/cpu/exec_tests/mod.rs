@@ -98,6 +98,7 @@ impl Build {
             shape: shape.to_vec(),
             home,
             life: (0, 0),
+            then: Vec::new(),
         });
         BufferId(self.program.buffers.len() as u32 - 1)
     }

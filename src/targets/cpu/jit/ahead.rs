@@ -9,6 +9,9 @@
 //!
 //! The product's own function makes any range of its rows, which are steps by rows of the batch. Everything finds the
 //! windowed buffer through a word of the worker's, in which stands where step 0 would be.
+//!
+//! Where what is made is read later, or the scan stores something else in its place (see [`crate::schedule`]'s reuse),
+//! every step has its own place. The window is then in the buffer itself: what is overwritten is still in the cache.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
@@ -24,7 +27,7 @@ use super::table::{Cell, Table, too_large};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, Sym};
 use crate::schedule::access;
-use crate::schedule::program::{BufferId, Gemm, Home, Program, Scan, Task, View};
+use crate::schedule::program::{BufferId, Effect, Gemm, Home, Program, Scan, Task, View};
 
 /// Rows of a window: enough for a product to run at full speed, few enough that what it makes stays in the cache.
 const ROWS: usize = 64;
@@ -48,8 +51,8 @@ pub(crate) struct Ahead {
 struct Product {
     name: String,
     place: usize,
-    /// Its result's place among [`Table::windowed`].
-    window: usize,
+    /// Its result's place among [`Table::windowed`]; none where every step has its own.
+    window: Option<usize>,
     buffer: BufferId,
     /// Floats of the result in one step.
     step: Dim,
@@ -100,19 +103,22 @@ impl Generator<'_> {
                 let Some(step) = self.step_of(g, &rows, &extent)? else {
                     continue;
                 };
-                if recast::dot(g, &self.table)?.is_none()
-                    && reads_steps(program, place, s, g.out.buffer, &step, &self.table)?
-                    && stays(program, before, place, g, &self.table)?
-                {
+                let dot = recast::dot(g, &self.table)?;
+                let read = reads_steps(program, (before, place), s, g, &step, &self.table)?;
+                let Some(later) = read.filter(|_| dot.is_none()) else {
+                    continue;
+                };
+                if stays(program, before, place, g, &self.table)? {
+                    let window = (!later).then_some(self.table.windowed.len());
+                    self.table.windowed.extend(window.map(|_| g.out.buffer));
                     products.push(Product {
                         name: g.name.clone(),
                         place: before,
-                        window: self.table.windowed.len(),
+                        window,
                         buffer: g.out.buffer,
                         step,
                         made: None,
                     });
-                    self.table.windowed.push(g.out.buffer);
                 }
             }
             if !products.is_empty() {
@@ -176,42 +182,49 @@ impl Generator<'_> {
     }
 }
 
-/// Whether the scan alone reads the buffer, and at each step that step's part of it.
+/// Whether the scan in the second place is the first to use what the product in the first one makes, and at each step uses
+/// that step's part of it; then, whether a step's part is used after the step.
 fn reads_steps(
     program: &Program,
-    place: usize,
+    (product, place): (usize, usize),
     scan: &Scan,
-    buffer: BufferId,
+    g: &Gemm,
     step: &Dim,
     table: &Table,
-) -> Result<bool, Diagnostic> {
+) -> Result<Option<bool>, Diagnostic> {
+    let buffer = g.out.buffer;
     let touched = |t: &Task| access::of(t).all().filter(|v| v.buffer == buffer).count();
-    let elsewhere = program
-        .tasks
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| *i != place);
-    let elsewhere: usize = elsewhere.map(|(_, t)| touched(t)).sum();
-    if !matches!(program.buffer(buffer).home, Home::Temp(_)) || elsewhere != 1 {
-        return Ok(false);
+    let others = program.tasks.iter().enumerate();
+    let mut others = others.filter(|(i, t)| ![product, place].contains(i) && touched(t) > 0);
+    let only_later = others.clone().all(|(i, _)| i > place);
+    if !matches!(program.buffer(buffer).home, Home::Temp(_)) || !only_later {
+        return Ok(None);
     }
-    let mut read = false;
+    let (mut read, mut written) = (false, false);
     for task in &scan.body {
-        let mut loads = 0;
+        let mut own = 0;
         if let Task::Loop(l) = task {
-            for v in l.loads.iter().filter(|v| v.buffer == buffer) {
-                if !in_step(v, step, table)? {
-                    return Ok(false);
+            let stores = l.effects.iter().filter_map(|e| match e {
+                Effect::Store { to, .. } => Some(to),
+                Effect::Fold { .. } => None,
+            });
+            let loads = l.loads.iter().map(|v| (v, false));
+            for (v, writes) in loads.chain(stores.map(|v| (v, true))) {
+                if v.buffer != buffer {
+                    continue;
                 }
-                loads += 1;
+                if !in_step(v, step, table)? {
+                    return Ok(None);
+                }
+                own += 1;
+                (read, written) = (read || !writes, written || writes);
             }
         }
-        if loads != touched(task) {
-            return Ok(false);
+        if own != touched(task) {
+            return Ok(None);
         }
-        read |= loads > 0;
     }
-    Ok(read)
+    Ok(read.then_some(written || others.next().is_some()))
 }
 
 /// Whether a view in a scan's body is a part of the step's own floats.
@@ -252,7 +265,9 @@ fn stays(
     let mut written = between.flat_map(|t| access::of(t).writes);
     Ok(written.all(|w| {
         let again = packed || !clash(g.rhs.buffer, w.buffer);
-        again && !clash(g.lhs.buffer, w.buffer) && !clash(g.out.buffer, w.buffer)
+        // The scan may write over the steps that it has read.
+        let out = w.buffer == g.out.buffer || !clash(g.out.buffer, w.buffer);
+        again && !clash(g.lhs.buffer, w.buffer) && out
     }))
 }
 
@@ -275,19 +290,12 @@ pub(super) fn emit(
         let Some((code, columns, _)) = &p.made else {
             return Err(super::machine::internal(&"a scan comes before its product"));
         };
-        let (word, base) = (
-            asm.cell(Cell::Window(p.window)),
-            asm.cell(Cell::Buffer(p.buffer)),
-        );
+        let window = p.window.map(|w| {
+            let word = asm.cell(Cell::Window(w));
+            (word, asm.cell(Cell::Buffer(p.buffer)))
+        });
         let (bytes, columns) = (asm.bytes(&p.step)?, asm.size(columns)?);
-        products.push((
-            code.id,
-            asm.table_of(code.slots),
-            word,
-            base,
-            bytes,
-            columns,
-        ));
+        products.push((code.id, asm.table_of(code.slots), window, bytes, columns));
     }
     let windowed = asm.b.ins().icmp_imm_s(IntCC::NotEqual, steps, 0);
     let width = asm.b.ins().select(windowed, steps, turns);
@@ -313,10 +321,12 @@ pub(super) fn emit(
     let parts = asm.b.ins().select(all, one, count);
     let first = asm.mul(begins, rows);
     let first = asm.add(first, lo);
-    for (i, (id, table, word, base, bytes, columns)) in products.into_iter().enumerate() {
-        let far = asm.mul(begins, bytes);
-        let moved = asm.b.ins().isub(base, far);
-        asm.b.ins().store(MemFlagsData::trusted(), moved, word, 0);
+    for (i, (id, table, window, bytes, columns)) in products.into_iter().enumerate() {
+        if let Some((word, base)) = window {
+            let far = asm.mul(begins, bytes);
+            let moved = asm.b.ins().isub(base, far);
+            asm.b.ins().store(MemFlagsData::trusted(), moved, word, 0);
+        }
         asm.count(zero, parts, |asm, part| {
             let skipped = asm.mul(part, rows);
             let row = asm.add(first, skipped);

@@ -22,7 +22,7 @@ use super::asm::{Asm, Width};
 use super::folds::{Partial, regroup};
 use super::machine::internal;
 use super::nest::Nest;
-use super::points::{Computed, operands, weight};
+use super::points::{Computed, weight};
 use super::wide::Wide;
 use crate::diagnostics::Diagnostic;
 use crate::schedule::program::{Binary, Effect, Elem, Expr, ExprId, FoldOp, Loop};
@@ -160,7 +160,7 @@ impl Emitter<'_, '_, '_, '_> {
                 Expr::Unary(..) | Expr::Binary(..) | Expr::Select(..) => (0, false),
             };
             let (mut depth, mut varied) = own;
-            for a in operands(e) {
+            for a in e.operands() {
                 let a = a.0 as usize;
                 if a >= i {
                     return Err(internal(&"an expression is used before it is computed"));

@@ -4,11 +4,10 @@
 //! workers wait for each other, as few as can be shown to do. Between two meetings a worker may be anywhere in that
 //! stretch of tasks, so no task in it may touch what another worker's part of any of them writes.
 
-use std::ops::Range;
-
 use super::table::Table;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
+use crate::schedule::extent::{Extent, before, is_multiple};
 use crate::schedule::program::{Buffer, BufferId, Program, View};
 
 /// Memory that a task touches at one step.
@@ -16,11 +15,8 @@ use crate::schedule::program::{Buffer, BufferId, Program, View};
 pub(super) struct Access {
     pub(super) buffer: BufferId,
     pub(super) writes: bool,
-    /// Where it begins at time 0, how much further at each time, and the sizes and strides from there; none where that is
-    /// not known.
-    from: Dim,
-    step: Dim,
-    axes: Option<Vec<(Dim, Dim)>>,
+    /// None where it is not known which.
+    extent: Option<Extent>,
     /// The number of columns, where worker and column are one: address modulo this is the divided axis' coordinate.
     owned: Option<usize>,
 }
@@ -39,9 +35,7 @@ impl Access {
         Access {
             buffer,
             writes,
-            from: Dim::constant(0),
-            step: Dim::constant(0),
-            axes: None,
+            extent: None,
             owned: None,
         }
     }
@@ -55,102 +49,24 @@ impl Access {
         writes: bool,
         table: &Table,
     ) -> Result<Access, Diagnostic> {
-        let from = table.fix(&v.offset)?;
-        let step = match &v.step {
-            Some(step) => table.fix(step)?,
-            None => Dim::constant(0),
-        };
-        let mut fixed = Vec::new();
-        for (size, stride) in axes {
-            fixed.push((table.fix(size)?, table.fix(stride)?));
-        }
+        let extent = Extent::new(v, axes, &|d| table.fix(d))?;
         let owned = columns.filter(|n| {
             let whole = |d: &Dim| is_multiple(d, *n as i64);
-            let (last, others) = match fixed.split_last() {
-                Some(split) => split,
-                None => return false,
+            let Some((last, others)) = extent.axes.split_last() else {
+                return false;
             };
             last.1.as_const() == Some(1)
-                && whole(&from)
-                && whole(&step)
+                && whole(&extent.from)
+                && whole(&extent.step)
                 && others.iter().all(|(_, stride)| whole(stride))
         });
         Ok(Access {
             buffer: v.buffer,
             writes,
-            axes: Some(fixed),
-            from,
-            step,
+            extent: Some(extent),
             owned,
         })
     }
-
-    /// Its first element at time t + `later`, less t steps.
-    fn start(&self, later: i64) -> Option<Dim> {
-        let far = self.step.checked_mul(&Dim::constant(later)).ok()?;
-        self.from.checked_add(&far).ok()
-    }
-
-    /// Where in stretches of `pitch` elements it lies, at any time.
-    fn residue(&self, pitch: i64) -> Option<Range<i64>> {
-        let mut from = 0;
-        for (m, c) in self.from.terms() {
-            match m.is_empty() {
-                true => from = c.rem_euclid(pitch),
-                false if c % pitch == 0 => {}
-                false => return None,
-            }
-        }
-        let within = self.axes.as_ref()?.iter();
-        let far = span(within.filter(|(_, stride)| !is_multiple(stride, pitch)))?.as_const()?;
-        (is_multiple(&self.step, pitch) && from + far <= pitch).then_some(from..from + far)
-    }
-
-    /// Distances of elements along its axes, where they are known.
-    fn pitches(&self) -> impl Iterator<Item = i64> {
-        let strides = self.axes.iter().flatten().filter_map(|(_, s)| s.as_const());
-        strides.filter(|s| *s > 1)
-    }
-}
-
-/// One more than the furthest element of axes with these sizes and strides.
-fn span<'a>(axes: impl Iterator<Item = &'a (Dim, Dim)>) -> Option<Dim> {
-    let mut all = Dim::constant(1);
-    for (size, stride) in axes {
-        if !never_negative(stride) {
-            return None;
-        }
-        let far = size.checked_sub(&Dim::constant(1)).ok()?;
-        let far = far.checked_mul(stride).ok()?;
-        all = all.checked_add(&far).ok()?;
-    }
-    Some(all)
-}
-
-fn is_multiple(d: &Dim, of: i64) -> bool {
-    d.terms().all(|(_, c)| c % of == 0)
-}
-
-/// Whether it can be seen that this is at least 0: sizes are.
-fn never_negative(d: &Dim) -> bool {
-    d.terms().all(|(_, c)| c >= 0)
-}
-
-/// Whether `a` ends before `b` begins.
-fn before(a: (&Access, i64), b: (&Access, i64)) -> Option<bool> {
-    let far = span(a.0.axes.as_ref()?.iter())?;
-    let end = a.0.start(a.1)?.checked_add(&far).ok()?;
-    // It begins there only if no stride leads back.
-    span(b.0.axes.as_ref()?.iter())?;
-    Some(never_negative(&b.0.start(b.1)?.checked_sub(&end).ok()?))
-}
-
-/// Whether both lie side by side in every row, say, of a matrix.
-fn beside(a: &Access, b: &Access) -> bool {
-    a.pitches().chain(b.pitches()).any(|pitch| {
-        let both = a.residue(pitch).zip(b.residue(pitch));
-        both.is_some_and(|(a, b)| a.end <= b.start || b.end <= a.start)
-    })
 }
 
 /// Whether two workers' accesses, at these times, may be to one element with a write among them.
@@ -161,8 +77,15 @@ fn clash(a: (&Access, i64), b: (&Access, i64), buffers: &[Buffer]) -> bool {
     }
     let same = a.0.buffer == b.0.buffer;
     let own = a.0.owned.is_some() && a.0.owned == b.0.owned;
-    let apart = || before(a, b) == Some(true) || before(b, a) == Some(true);
-    !(same && (own || beside(a.0, b.0) || a.0.step == b.0.step && apart()))
+    let apart =
+        a.0.extent
+            .as_ref()
+            .zip(b.0.extent.as_ref())
+            .is_some_and(|(x, y)| {
+                let never = || before((x, a.1), (y, b.1)) || before((y, b.1), (x, a.1));
+                x.beside(y) || x.step == y.step && never()
+            });
+    !(same && (own || apart))
 }
 
 /// A task and how much later than the stretch's first it is run, in steps of time.

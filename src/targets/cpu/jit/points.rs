@@ -331,12 +331,3 @@ impl Emitter<'_, '_, '_, '_> {
         Some(self.asm.fma(x, y, c))
     }
 }
-
-pub(super) fn operands(e: &Expr) -> Vec<ExprId> {
-    match e {
-        Expr::Const(_) | Expr::Load(_) | Expr::Index(_) | Expr::Time | Expr::Size(_) => vec![],
-        Expr::Unary(_, a) => vec![*a],
-        Expr::Binary(_, a, b) => vec![*a, *b],
-        Expr::Select(c, a, b) => vec![*c, *a, *b],
-    }
-}

@@ -2,7 +2,7 @@
 //!
 //! In: a task. Out: groups in its place, or nothing where it is best as it is.
 
-use super::points::{operands, weight};
+use super::points::weight;
 use super::table::Table;
 use crate::diagnostics::Diagnostic;
 use crate::dim::Dim;
@@ -29,15 +29,7 @@ pub(super) fn apart(l: &Loop) -> Vec<Loop> {
 /// The part of a group that one effect needs.
 fn alone(l: &Loop, effect: &Effect) -> Loop {
     let (Effect::Store { value, .. } | Effect::Fold { value, .. }) = effect;
-    let mut needed = vec![false; l.exprs.len()];
-    needed[value.0 as usize] = true;
-    for i in (0..l.exprs.len()).rev() {
-        if needed[i] {
-            operands(&l.exprs[i])
-                .iter()
-                .for_each(|a| needed[a.0 as usize] = true);
-        }
-    }
+    let needed = l.needed(*value);
     let mut place = vec![ExprId(0); l.exprs.len()];
     let (mut exprs, mut loads) = (Vec::new(), Vec::new());
     for (i, e) in l.exprs.iter().enumerate().filter(|(i, _)| needed[*i]) {
