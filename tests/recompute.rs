@@ -39,8 +39,9 @@ fn no_bit_depends_on_what_is_kept() {
         for model in models(&path) {
             let what = format!("{} {}", path.display(), model.name);
             let auto = training(&model, Recompute::Auto);
-            let lens: Vec<usize> = (0..13).map(|i| 1 + i * 5 % 9).collect();
-            for (b, t, lens) in [(B, T, &LENS[..]), (13, 9, &lens[..])] {
+            // Rows enough that a scan makes the products of its inputs a few steps ahead, on two workers also.
+            let lens: Vec<usize> = (0..40).map(|i| 1 + i * 5 % 9).collect();
+            for (b, t, lens) in [(B, T, &LENS[..]), (40, 9, &lens[..])] {
                 let mut data = Data::new(&auto, b, t, lens);
                 data.pad(&auto, 1e30, 0.0);
                 let call = |func: &Func, threads| {
