@@ -74,7 +74,8 @@ model Layer {
 
 #[test]
 fn steps_that_are_computed_again_take_less_memory() {
-    // Of what is kept for each step of time and example: the share that is left.
+    // Of what is kept for each step of time and example: the share that is left. What is kept goes where gradients will
+    // be, so an RNN and an LSTM with peepholes gain nothing.
     for (cell, share) in [("LSTM", 0.9), ("GRU", 0.85), ("LayerNormLSTM", 0.8)] {
         let model = &written("layer.seq", &LAYER.replace("CELL", cell))[0];
         let bytes = |recompute| {

@@ -80,11 +80,14 @@ impl Extent {
         never_negative(&self.from) && left.is_some_and(|left| never_negative(&left))
     }
 
-    /// The distance of its rows along the first axis, if each ends before the next begins.
-    pub fn rows(&self) -> Option<&Dim> {
-        let ((_, stride), rest) = self.axes.split_first()?;
-        let end = self.from.checked_add(&span(rest.iter())?).ok()?;
-        never_negative(&stride.checked_sub(&end).ok()?).then_some(stride)
+    /// Whether each of its rows along the first axis ends before the next begins.
+    pub fn has_rows(&self) -> bool {
+        let left = || {
+            let ((_, stride), rest) = self.axes.split_first()?;
+            let end = self.from.checked_add(&span(rest.iter())?).ok()?;
+            stride.checked_sub(&end).ok()
+        };
+        left().is_some_and(|left| never_negative(&left))
     }
 
     /// Whether both lie side by side in every row, say, of a matrix, at any time.

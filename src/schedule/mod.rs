@@ -3,9 +3,9 @@
 //! In: an [`ir::Func`]. Out: a [`Program`].
 //!
 //! ```text
-//! desugar ──────▶ place ─▶ group ───▶ store ──────▶ order ─▶ share ─▶ emit ────────────▶ buffer
-//! (hold, sink)   (join)   (one loop) (in memory?)                    (loops, product, carry)
-//!                                                                    ─▶ reuse (in another's place)
+//! desugar ──────▶ place ─▶ group ───▶ store ──────▶ order ─▶ share ─▶ emit ─────────▶ reuse ────────────▶ buffer
+//! (hold, sink)   (join)   (one loop) (in memory?)                    (loops, product, (in another's place)
+//!                                                                     carry)
 //! ```
 
 pub mod access;
@@ -33,6 +33,7 @@ mod print;
 mod product;
 pub mod program;
 mod reads;
+mod relocate;
 mod reuse;
 mod rows;
 mod share;
@@ -65,24 +66,26 @@ use store::Regions;
 pub fn schedule(func: &Func) -> Result<Program, Diagnostic> {
     let mut placed = place::place(desugar::desugar(func)?)?;
     loop {
-        let (program, clobbered) = emit(&placed)?;
-        if clobbered.is_empty() {
-            if cfg!(debug_assertions)
-                && let Err(rule) = verify::verify(&program)
-            {
-                let message = format!("the plan of '{}' breaks a rule: {rule}", func.name);
-                return Err(Diagnostic::error("internal::plan", message));
+        let clobbered = match emit(&placed)? {
+            Ok(program) => {
+                if cfg!(debug_assertions)
+                    && let Err(rule) = verify::verify(&program)
+                {
+                    let message = format!("the plan of '{}' breaks a rule: {rule}", func.name);
+                    return Err(Diagnostic::error("internal::plan", message));
+                }
+                return Ok(program);
             }
-            return Ok(program);
-        }
+            Err(clobbered) => clobbered,
+        };
         for carry in clobbered {
             placed.carries.insert(carry, CarryHome::Copied);
         }
     }
 }
 
-/// The program, and the carries that it wrongly keeps in place.
-fn emit(p: &Placed) -> Result<(Program, Vec<(ir::OpId, usize)>), Diagnostic> {
+/// The program, or the carries that it would wrongly keep in place.
+fn emit(p: &Placed) -> Result<Result<Program, Vec<(ir::OpId, usize)>>, Diagnostic> {
     let mut regions = BTreeMap::new();
     regions.insert(None, group::group(p, &p.func.body.ops));
     for &id in &p.func.body.ops {
@@ -106,7 +109,10 @@ fn emit(p: &Placed) -> Result<(Program, Vec<(ir::OpId, usize)>), Diagnostic> {
     let Emitter {
         memory, clobbered, ..
     } = e;
-    Ok((program(p, memory, tasks)?, clobbered))
+    Ok(match clobbered.is_empty() {
+        true => Ok(program(p, memory, tasks)?),
+        false => Err(clobbered),
+    })
 }
 
 /// The times whose first step anything takes.

@@ -55,15 +55,20 @@ fn buffer_line(p: &Program, b: &Buffer) -> String {
     line
 }
 
-/// A value that follows in the place of another.
+/// A value that follows in the place of another, from the task on that stores it first.
 fn then_line(b: &Buffer, then: &Then) -> String {
+    let place = match then.at.offset == Dim::constant(0) {
+        true => b.name.clone(),
+        false => format!("{}@{}", b.name, then.at.offset),
+    };
+    let task = match then.from() {
+        (task, Some(inner)) => format!("{task}.{inner}"),
+        (task, None) => task.to_string(),
+    };
+    let ty = typed(b, &then.at.shape());
     format!(
-        "  {:<4} {:<24} {:<20} in {} from task {}",
-        "tmp",
-        then.name,
-        typed(b, &then.at.shape()),
-        b.name,
-        then.from.0
+        "  tmp  {:<24} {ty:<20} in {place} from task {task}",
+        then.name
     )
 }
 

@@ -65,14 +65,28 @@ pub struct Buffer {
     pub then: Vec<Then>,
 }
 
-/// A value that has no memory of its own: it is written where the last reader of another finds that.
+/// A value that has no memory of its own: it is written where the last readers of another find that.
 #[derive(Clone, Debug)]
 pub struct Then {
     pub name: String,
-    /// The task that stores it first, and in a scan the task of its body.
-    pub from: (usize, Option<usize>),
     /// All of it.
     pub at: View,
+    /// What stores it, in order: at least one.
+    pub stores: Vec<Store>,
+}
+
+/// The task that stores something, in a scan with the task of its body, and where.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub by: (usize, Option<usize>),
+    pub to: View,
+}
+
+impl Then {
+    /// The task that stores it first.
+    pub fn from(&self) -> (usize, Option<usize>) {
+        self.stores.first().map_or((0, None), |s| s.by)
+    }
 }
 
 /// One axis of a view: how many elements, and how far apart in the buffer. Stride 0 repeats.

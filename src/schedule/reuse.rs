@@ -11,8 +11,9 @@
 
 use super::access;
 use super::program::{
-    Axis, Buffer, BufferId, Effect, Expr, ExprId, Home, Loop, Scan, Task, Then, View,
+    Axis, Buffer, BufferId, Effect, Expr, ExprId, Home, Loop, Scan, Store, Task, View,
 };
+use super::relocate::{inside, rewrite};
 use super::size;
 use super::touch::{Touch, touches};
 use crate::diagnostics::Diagnostic;
@@ -58,6 +59,11 @@ pub fn reuse(
             }
         }
     }
+    // Afterwards nothing tells a value that is read too early from the one before it.
+    debug_assert!(r.in_order().iter().all(|b| {
+        let first = r.touches(*b).first();
+        first.is_none_or(|t| t.writes)
+    }));
     for (i, task) in tasks.iter().enumerate() {
         if let Task::Scan(s) = task {
             r.parts(i, s)?;
@@ -68,16 +74,29 @@ pub fn reuse(
             r.follow(n, &place)?;
         }
     }
-    let firsts: Vec<_> = (r.touches.iter())
-        .map(|all| all.first().map_or((0, None), |t| t.at))
-        .collect();
+    let stores = r.stores();
     let places = r.places;
-    rewrite(buffers, tasks, &places, &firsts)
+    rewrite(buffers, tasks, &places, stores)
 }
 
 impl Reuse<'_> {
     fn shape(&self, b: BufferId) -> &[Dim] {
         &self.buffers[b.0 as usize].shape
+    }
+
+    /// What stores each buffer that follows another.
+    fn stores(&self) -> Vec<Vec<Store>> {
+        let follows = self.touches.iter().zip(&self.places);
+        let stores = follows.enumerate().map(|(b, (touches, place))| {
+            let own = touches.iter().filter(|t| t.view.buffer.0 as usize == b);
+            let writes = own.filter(|t| t.writes && place.is_some());
+            let store = |t: &Touch| Store {
+                by: t.at,
+                to: t.view.clone(),
+            };
+            writes.map(store).collect()
+        });
+        stores.collect()
     }
 
     fn touches(&self, b: BufferId) -> &[Touch] {
@@ -167,18 +186,20 @@ impl Reuse<'_> {
 
     /// Lets what the scan stores follow parts of what it reads.
     fn parts(&mut self, task: usize, scan: &Scan) -> Result<(), Diagnostic> {
+        let stored = stored(scan);
         for old in self.used_by(task) {
             let regions = self.regions(old, task)?;
             let before = self.touches(old).len();
             let mut taken: Vec<(usize, BufferId)> = Vec::new();
             // What is computed from a part goes there first of all.
             for of_part in [true, false] {
-                for (n, reads) in stored(scan) {
+                for (n, reads) in &stored {
                     for (at, region) in regions.iter().enumerate() {
-                        let empty = taken.iter().all(|(t, b)| *t != at && *b != n);
-                        let due = !of_part || reads.contains(&region.0);
-                        if empty && due && self.follow(n, &region.1)? {
-                            taken.push((at, n));
+                        let empty = taken.iter().all(|(t, b)| *t != at && b != n);
+                        // What depends on the part was tried before the rest.
+                        let due = reads.contains(&region.0) == of_part;
+                        if empty && due && self.follow(*n, &region.1)? {
+                            taken.push((at, *n));
                         }
                     }
                 }
@@ -208,7 +229,7 @@ impl Reuse<'_> {
             if out.iter().any(|(v, _)| *v == t.view) {
                 continue;
             }
-            if !t.extent(self.dims)?.in_step() {
+            if !t.in_step(self.dims)? {
                 return Ok(Vec::new());
             }
             let time = Axis {
@@ -229,15 +250,17 @@ impl Reuse<'_> {
 
     /// Whether these parts, side by side along the last axis, are all of a buffer.
     fn fill(&self, parts: &[&View], of: BufferId) -> Result<bool, Diagnostic> {
-        let shape = self.shape(of);
+        let Some((last, others)) = self.shape(of).split_last() else {
+            return Ok(false);
+        };
         let mut columns = size::zero();
         for part in parts {
-            let Some(last) = part.axes.last() else {
-                return Ok(false);
-            };
-            columns = size::add(&columns, &last.size)?;
+            match part.shape().split_last() {
+                Some((width, same)) if same == others => columns = size::add(&columns, width)?,
+                _ => return Ok(false),
+            }
         }
-        Ok(shape.last() == Some(&columns))
+        Ok(columns == *last)
     }
 
     /// Whether the whole of another buffer can follow this one.
@@ -252,28 +275,6 @@ impl Reuse<'_> {
             }
         }
         Ok(false)
-    }
-}
-
-/// Where a view of a buffer is when the whole of the buffer is elsewhere; `None` where that cannot be said.
-fn inside(v: &View, whole: &View, place: &View) -> Option<View> {
-    if place.offset == whole.offset && place.axes == whole.axes {
-        return Some(View {
-            buffer: place.buffer,
-            ..v.clone()
-        });
-    }
-    if v.offset != whole.offset {
-        return None;
-    }
-    let (time, rest) = whole.axes.split_first()?;
-    match &v.step {
-        None => (v.axes == whole.axes).then(|| place.clone()),
-        Some(step) => (*step == time.stride && v.axes == rest).then(|| View {
-            step: Some(place.axes[0].stride.clone()),
-            axes: place.axes[1..].to_vec(),
-            ..place.clone()
-        }),
     }
 }
 
@@ -316,64 +317,11 @@ fn of_weights(buffers: &[Buffer], tasks: &[Task]) -> Vec<bool> {
     kept
 }
 
-/// Puts every view where its buffer has gone, and takes out the buffers that have no memory of their own.
-fn rewrite(
-    buffers: &mut Vec<Buffer>,
-    tasks: &mut [Task],
-    places: &[Option<View>],
-    firsts: &[(usize, Option<usize>)],
-) -> Result<Vec<BufferId>, Diagnostic> {
-    let mut wholes = Vec::new();
-    for (i, b) in buffers.iter().enumerate() {
-        wholes.push(View::whole(BufferId(i as u32), &b.shape)?);
-    }
-    let put = |v: &View| {
-        let mut v = v.clone();
-        while let Some(place) = &places[v.buffer.0 as usize] {
-            let at = inside(&v, &wholes[v.buffer.0 as usize], place);
-            v = at.unwrap_or_else(|| unreachable!("a buffer moved with a use that cannot"));
-        }
-        v
-    };
-    let mut ids = Vec::new();
-    let mut next = 0;
-    for place in places {
-        ids.push(BufferId(next));
-        next += u32::from(place.is_none());
-    }
-    for task in tasks.iter_mut() {
-        access::each(task, &mut |v| {
-            *v = put(v);
-            v.buffer = ids[v.buffer.0 as usize];
-        });
-    }
-    for (i, whole) in wholes.iter().enumerate() {
-        if places[i].is_some() {
-            let at = put(whole);
-            let then = Then {
-                name: buffers[i].name.clone(),
-                from: firsts[i],
-                at: View {
-                    buffer: ids[at.buffer.0 as usize],
-                    ..at.clone()
-                },
-            };
-            buffers[at.buffer.0 as usize].then.push(then);
-        }
-    }
-    for b in buffers.iter_mut() {
-        b.then.sort_by_key(|t| t.from);
-    }
-    let mut gone = places.iter().map(Option::is_some);
-    buffers.retain(|_| !gone.next().unwrap_or(false));
-    Ok(ids)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dim::{Binding, Role, Sym};
-    use crate::schedule::program::{Binary, Elem, FoldOp};
+    use crate::schedule::program::{Binary, Elem, FoldOp, Program};
 
     /// Lengths known at launch.
     fn dims() -> DimTable {
@@ -488,6 +436,34 @@ mod tests {
         let got = followed(b.clone(), tasks);
         assert_eq!(got[0].1, ["b1", "b2"]);
         assert_eq!(got[1].0, "b3");
+    }
+
+    #[test]
+    fn each_part_is_called_by_what_is_in_it() {
+        let mut b = buffers(&[4, 2, 2, 4]);
+        let [make, store, _] = gates(&b);
+        // The second half is replaced before the first one is read.
+        let late = sum(vec![part(&b, 2, 0)], vec![part(&b, 3, 2)]);
+        let early = sum(vec![part(&b, 1, 0)], vec![part(&b, 3, 0)]);
+        let mut tasks = vec![make, store, scan(vec![late, early])];
+        reuse(&mut b, &mut tasks, &dims()).unwrap();
+        assert_eq!(b.len(), 1);
+        let program = Program {
+            name: "halves".to_string(),
+            dims: dims(),
+            buffers: b,
+            slots: Vec::new(),
+            params: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            tasks,
+            begun: Vec::new(),
+        };
+        let text = program.to_string();
+        for line in ["b3[t]@2 = b2[t]", "b3[t] = b1[t]"] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert!(text.contains("in b0@2 from task 1.1"), "{text}");
     }
 
     #[test]

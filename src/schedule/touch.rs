@@ -2,6 +2,8 @@
 //!
 //! In: tasks. Out: [`Touch`]es. Memory can be written anew where every use of what it held comes before.
 
+use std::cell::OnceCell;
+
 use super::extent::Extent;
 use super::program::{Effect, GemmAxis, Task, View};
 use super::{access, size};
@@ -19,6 +21,18 @@ pub struct Touch {
     pub view: View,
     /// Sizes and strides, where the view does not have them: those of a product.
     axes: Vec<(Dim, Dim)>,
+    /// Once it was asked for: few are, and those often.
+    known: OnceCell<Known>,
+}
+
+/// What it is a use of.
+#[derive(Clone, Debug)]
+struct Known {
+    extent: Extent,
+    /// Whether all of it is in the step of its time.
+    in_step: bool,
+    /// Size and distance of its rows along the first axis, if each ends before the next begins.
+    rows: Option<(Dim, Dim)>,
 }
 
 /// Uses of each of so many buffers, in order.
@@ -45,6 +59,7 @@ fn add(all: &mut [Vec<Touch>], task: &Task, at: (usize, Option<usize>)) {
             pointwise,
             view: v.clone(),
             axes,
+            known: OnceCell::new(),
         });
     };
     match task {
@@ -84,47 +99,72 @@ impl Touch {
     /// The same use of other memory.
     pub fn moved(&self, view: View) -> Touch {
         Touch {
+            at: self.at,
+            writes: self.writes,
+            pointwise: self.pointwise,
             view,
-            ..self.clone()
+            axes: self.axes.clone(),
+            known: OnceCell::new(),
         }
     }
 
-    /// What it is a use of.
-    ///
-    /// # Errors
-    /// `shape::too-large` where a size leaves 64 bits.
-    pub fn extent(&self, dims: &DimTable) -> Result<Extent, Diagnostic> {
+    fn known(&self, dims: &DimTable) -> Result<&Known, Diagnostic> {
+        if let Some(known) = self.known.get() {
+            return Ok(known);
+        }
         let own = self.view.axes.iter();
         let mut axes: Vec<(Dim, Dim)> = own.map(|a| (a.size.clone(), a.stride.clone())).collect();
         axes.extend(self.axes.iter().cloned());
-        Extent::new(&self.view, &axes, &|d| size::known(d, dims))
+        let extent = Extent::new(&self.view, &axes, &|d| size::known(d, dims))?;
+        let first = extent.axes.first().filter(|_| extent.has_rows());
+        let new = Known {
+            in_step: extent.in_step(),
+            rows: first.cloned(),
+            extent,
+        };
+        Ok(self.known.get_or_init(|| new))
+    }
+
+    /// Whether all it uses at a time is in the step of that time.
+    ///
+    /// # Errors
+    /// `shape::too-large` where a size leaves 64 bits.
+    pub fn in_step(&self, dims: &DimTable) -> Result<bool, Diagnostic> {
+        Ok(self.known(dims)?.in_step)
     }
 
     /// Whether both can be of one memory, if what this one means by it comes before what `then` means.
     ///
     /// # Errors
-    /// As [`Touch::extent`].
+    /// As [`Touch::in_step`].
     pub fn may_precede(&self, then: &Touch, dims: &DimTable) -> Result<bool, Diagnostic> {
         if !(self.writes || then.writes) || self.at.0 < then.at.0 {
             return Ok(true);
         }
-        // All loads at a point come before its stores.
-        let here = self.at == then.at && self.pointwise && then.pointwise;
-        let same_point = here
-            && !self.writes
-            && then.writes
-            && (&self.view.offset, &self.view.step, &self.view.axes)
-                == (&then.view.offset, &then.view.step, &then.view.axes);
-        if same_point && self.at.1.is_none() {
-            return Ok(true);
+        let same = (&self.view.offset, &self.view.step, &self.view.axes)
+            == (&then.view.offset, &then.view.step, &then.view.axes);
+        if self.at.0 == then.at.0 {
+            // All loads at a point come before its stores.
+            let here = self.at == then.at && self.pointwise && then.pointwise;
+            let same_point = here && !self.writes && then.writes && same;
+            if same_point && self.at.1.is_none() {
+                return Ok(true);
+            }
+            let (a, b) = (self.known(dims)?, then.known(dims)?);
+            // Where rows of a batch run apart, some are at other steps and tasks than others. They are then the first axis
+            // of every view, and those of both are the same elements.
+            let own_rows = a.rows.is_some() && a.rows == b.rows;
+            let after = same_point || self.at.1 < then.at.1 && own_rows;
+            if after && a.in_step && b.in_step && a.extent.step == b.extent.step {
+                return Ok(true);
+            }
         }
-        let (a, b) = (self.extent(dims)?, then.extent(dims)?);
-        if a.beside(&b) {
-            return Ok(true);
+        let products = !(self.axes.is_empty() && then.axes.is_empty());
+        let beside = || Ok(self.known(dims)?.extent.beside(&then.known(dims)?.extent));
+        if same && !products {
+            Ok(false)
+        } else {
+            beside()
         }
-        let in_step = self.at.0 == then.at.0 && a.in_step() && b.in_step();
-        // Rows of a batch may be at different steps, and of one step at different tasks.
-        let own_rows = || a.rows().is_some() && a.rows() == b.rows();
-        Ok(in_step && (same_point || self.at.1 < then.at.1 && own_rows()))
     }
 }

@@ -653,7 +653,7 @@ pub const RECOMPUTES: &[Variant] = &[
     built(
         "steps",
         &[],
-        "keep the states, draws and outputs of a scan, and compute each step again from them: an eighth less memory for an LSTM, a fifth for a GRU, one more forward pass of the scan",
+        "keep the states, draws and outputs of a scan, and compute each step again from them: an eighth less memory for an LSTM, more for cells with more inside, none for some; one more forward pass of the scan",
     ),
     later(
         "sqrt",

@@ -1,4 +1,4 @@
-//! Products over all steps that a scan alone reads, made a few steps ahead of it instead of all before it.
+//! Products over all steps that a scan is the first to read, made a few steps ahead of it instead of all before it.
 //!
 //! In: a program's tasks. Out: [`Ahead`], and the loop over windows of time in the scan's code.
 //!
