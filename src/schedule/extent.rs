@@ -90,6 +90,21 @@ impl Extent {
         left().is_some_and(|left| never_negative(&left))
     }
 
+    /// Whether it is laid out as rows of rows, so that each index has an element of its own: nothing repeats or overlaps.
+    pub fn is_nested(&self) -> bool {
+        let mut inner = Some(Dim::constant(1));
+        self.axes.iter().rev().all(|(size, stride)| {
+            let Some(far) = &inner else { return false };
+            let fits = stride
+                .checked_sub(far)
+                .is_ok_and(|gap| never_negative(&gap));
+            let more = size.checked_sub(&Dim::constant(1)).ok();
+            let more = more.and_then(|n| n.checked_mul(stride).ok());
+            inner = more.and_then(|more| far.checked_add(&more).ok());
+            fits
+        })
+    }
+
     /// Whether both lie side by side in every row, say, of a matrix, at any time.
     pub fn beside(&self, other: &Extent) -> bool {
         self.pitches().chain(other.pitches()).any(|pitch| {

@@ -229,7 +229,7 @@ impl Reuse<'_> {
             if out.iter().any(|(v, _)| *v == t.view) {
                 continue;
             }
-            if !t.in_step(self.dims)? {
+            if !t.is_part_of_step(self.dims)? {
                 return Ok(Vec::new());
             }
             let time = Axis {
@@ -464,6 +464,22 @@ mod tests {
             assert!(text.contains(line), "{text}");
         }
         assert!(text.contains("in b0@2 from task 1.1"), "{text}");
+    }
+
+    #[test]
+    fn what_is_read_repeatedly_is_no_place() {
+        let b = buffers(&[4, 2, 2, 4]);
+        let [make, _, last] = gates(&b);
+        let first = part(&b, 0, 0);
+        // One column for both.
+        let mut repeated = first.clone();
+        repeated.axes[1].stride = Dim::constant(0);
+        for (load, follows) in [(first, true), (repeated, false)] {
+            let other = sum(vec![part(&b, 0, 2)], vec![part(&b, 2, 0)]);
+            let body = vec![sum(vec![load], vec![part(&b, 1, 0)]), other];
+            let got = followed(b.clone(), vec![make.clone(), scan(body), last.clone()]);
+            assert_eq!(got[0].1.contains(&"b1".to_string()), follows);
+        }
     }
 
     #[test]

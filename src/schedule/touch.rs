@@ -125,18 +125,19 @@ impl Touch {
         Ok(self.known.get_or_init(|| new))
     }
 
-    /// Whether all it uses at a time is in the step of that time.
+    /// Whether each point has an element of its own, in the step of its time.
     ///
     /// # Errors
     /// `shape::too-large` where a size leaves 64 bits.
-    pub fn in_step(&self, dims: &DimTable) -> Result<bool, Diagnostic> {
-        Ok(self.known(dims)?.in_step)
+    pub fn is_part_of_step(&self, dims: &DimTable) -> Result<bool, Diagnostic> {
+        let known = self.known(dims)?;
+        Ok(known.in_step && known.extent.is_nested())
     }
 
     /// Whether both can be of one memory, if what this one means by it comes before what `then` means.
     ///
     /// # Errors
-    /// As [`Touch::in_step`].
+    /// As [`Touch::is_part_of_step`].
     pub fn may_precede(&self, then: &Touch, dims: &DimTable) -> Result<bool, Diagnostic> {
         if !(self.writes || then.writes) || self.at.0 < then.at.0 {
             return Ok(true);
