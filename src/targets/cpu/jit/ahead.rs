@@ -27,6 +27,7 @@ use super::table::{Cell, Table, too_large};
 use crate::diagnostics::Diagnostic;
 use crate::dim::{Dim, Sym};
 use crate::schedule::access;
+use crate::schedule::extent::Extent;
 use crate::schedule::program::{BufferId, Effect, Gemm, Home, Program, Scan, Task, View};
 
 /// Rows of a window: enough for a product to run at full speed, few enough that what it makes stays in the cache.
@@ -229,22 +230,9 @@ fn reads_steps(
 
 /// Whether a view in a scan's body is a part of the step's own floats.
 fn in_step(v: &View, step: &Dim, table: &Table) -> Result<bool, Diagnostic> {
-    let Some(own) = &v.step else { return Ok(false) };
-    let from_0 = |d: &Dim| d.as_const().is_some_and(|n| n >= 0);
-    let mut past = table.fix(&v.offset)?;
-    let mut known = table.fix(own)? == *step && from_0(&past);
-    let one = Dim::constant(1);
-    for axis in &v.axes {
-        let stride = table.fix(&axis.stride)?;
-        known &= from_0(&stride);
-        let far = table.fix(&axis.size)?.checked_sub(&one);
-        let far = far.and_then(|n| n.checked_mul(&stride));
-        past = far
-            .and_then(|n| past.checked_add(&n))
-            .map_err(|_| too_large(step))?;
-    }
-    let left = step.checked_sub(&past).map_err(|_| too_large(step))?;
-    Ok(known && left.as_const().is_some_and(|n| n >= 1))
+    let axes = v.axes.iter().map(|a| (a.size.clone(), a.stride.clone()));
+    let extent = Extent::new(v, &axes.collect::<Vec<_>>(), &|d| table.fix(d))?;
+    Ok(v.step.is_some() && extent.step == *step && extent.in_step())
 }
 
 /// Whether what the product reads is the same until the scan ends: memory of temporaries is shared. A right operand that
