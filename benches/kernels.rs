@@ -87,6 +87,7 @@ fn packed(kernels: &Kernels, m: usize, n: usize, k: usize) -> Result<(), OutOfMe
                 c.as_mut_ptr(),
                 n,
                 0,
+                0,
             )
         })
     };

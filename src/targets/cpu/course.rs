@@ -134,10 +134,18 @@ impl Course {
                     clock(0);
                 }
                 let slots = table[stop.slots..].as_ptr();
-                for [r0, r1, c0, c1] in &self.calls[stop.calls[worker].clone()] {
+                let calls = &self.calls[stop.calls[worker].clone()];
+                for nth in 0..calls.len() {
+                    // Products go through the panels backwards at odd times (see `jit::gemm`), and so through their blocks.
+                    let nth = if time % 2 == 0 {
+                        nth
+                    } else {
+                        calls.len() - 1 - nth
+                    };
+                    let [r0, r1, c0, c1] = calls[nth];
                     // SAFETY: as the caller says. Workers' ranges are disjoint, and they meet between a task and one
                     // that touches what another worker wrote.
-                    unsafe { (stop.run)(slots, time, *r0, *r1, *c0, *c1) };
+                    unsafe { (stop.run)(slots, time, r0, r1, c0, c1) };
                 }
                 if let Some(probe) = stop.probe {
                     clock(probe + 1);

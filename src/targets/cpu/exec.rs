@@ -29,7 +29,7 @@ use super::profile::Clocks;
 use super::trial::Trial;
 use super::weights;
 use crate::diagnostics::Diagnostic;
-use crate::dim::Dim;
+use crate::dim::{Dim, Sym};
 use crate::philox::{self, Domain};
 use crate::schedule::program::Program;
 use crate::targets::executable::{Call, Executable, Signature};
@@ -217,7 +217,8 @@ impl CpuExecutable {
                 Cell::Buffer(b) => *held = self.launch.buffers[b.0 as usize] as i64,
                 Cell::Panel(i) => *held = placed.panels[*i].map_or(0, at),
                 Cell::Scratch | Cell::Counters | Cell::Window(_) => {}
-                Cell::Packed(_) | Cell::PanelBlock(_) | Cell::Size(_) | Cell::Ahead(_) => {}
+                Cell::Packed(_) | Cell::PanelBlock(_) | Cell::PanelShare(_) => {}
+                Cell::Size(_) | Cell::Ahead(_) => {}
             }
         }
         let [scratch, counters] = self.own;
@@ -253,6 +254,15 @@ impl CpuExecutable {
         }
     }
 
+    /// Words of one packed matrix among the panels of this index.
+    fn block_words(&self, i: usize, value: &dyn Fn(&Sym) -> Option<i64>) -> i64 {
+        let p = &self.panels[i];
+        let size = |d: &Dim| usize::try_from(d.eval(value)?).ok();
+        let words =
+            (size(&p.k).zip(size(&p.n))).and_then(|(k, n)| self.panel_words(p.halves, k, n));
+        words.and_then(|w| i64::try_from(w).ok()).unwrap_or(0)
+    }
+
     /// Places everything and divides the work, where the sizes are not those of the last call.
     fn prepare(&mut self) -> Result<(), Diagnostic> {
         if self.ready.as_ref() == Some(&self.launch.sizes) {
@@ -278,18 +288,15 @@ impl CpuExecutable {
             !s.pack() && ahead.any(|(a, steps)| *steps > 0 && a.makes(s.place[0]))
         });
         self.left_out = left_out.collect();
+        // Among whom the columns of scans are divided.
+        let courses = self.plans.iter().filter_map(|p| p.course(true));
+        let columns = courses.map(|c| c.workers).max().unwrap_or(1) as i64;
         self.cells.clear();
         for cell in self.table.cells() {
             self.cells.push(match cell {
                 Cell::Size(d) => d.eval(&value).ok_or_else(|| jit::table::too_large(d))?,
-                Cell::PanelBlock(i) => {
-                    let p = &self.panels[*i];
-                    let size = |d: &Dim| usize::try_from(d.eval(&value)?).ok();
-                    let floats = size(&p.k)
-                        .zip(size(&p.n))
-                        .and_then(|(k, n)| self.panel_words(p.halves, k, n));
-                    floats.and_then(|f| i64::try_from(f).ok()).unwrap_or(0)
-                }
+                Cell::PanelBlock(i) => self.block_words(*i, &value),
+                Cell::PanelShare(i) => self.block_words(*i, &value) / columns,
                 Cell::Packed(i) => i64::from(self.launch.arena.panels[*i].is_some()),
                 Cell::Ahead(i) => i64::try_from(windows[*i]).unwrap_or(0),
                 // Addresses and keys are each call's own.

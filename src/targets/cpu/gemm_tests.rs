@@ -138,6 +138,8 @@ unsafe fn by_parts(
     let mut c = x.c.clone();
     // The order of panels shall change nothing: for every other number of rows it is the other.
     let how = case.m % 2 * BACKWARDS + usize::from(case.accumulate) * ACCUMULATE;
+    // Nor shall what else is read before the panels are again.
+    let read = case.n % 2 * 1024 * 1024;
     for rows in parts(case.m, m_cuts) {
         for columns in parts(case.n, n_cuts) {
             assert_eq!(columns.start % kernels.nr, 0);
@@ -154,6 +156,7 @@ unsafe fn by_parts(
                     c.as_mut_ptr().add(rows.start * case.c_rs + columns.start),
                     case.c_rs,
                     how,
+                    read,
                 );
             }
         }

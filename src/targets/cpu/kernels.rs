@@ -32,9 +32,10 @@ pub type PackB = unsafe extern "C" fn(usize, usize, *const f32, usize, usize, *m
 /// As [`PackB`]; `dst` is writable for [`Kernels::packed_halves_len`] words.
 pub type PackBHalves = unsafe extern "C" fn(usize, usize, *const f32, usize, usize, *mut u32);
 
-/// `(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how)`: C[m, n] = A·B, or += where `how` has [`gemm::ACCUMULATE`]; element
+/// `(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how, read)`: C[m, n] = A·B, or += where `how` has [`gemm::ACCUMULATE`]; element
 /// (i, p) of A at `a + i·a_rs + p·a_ks`, (i, j) of C at `c + i·c_rs + j`; B packed by [`PackB`], its panels read from the
-/// last to the first where `how` has [`gemm::BACKWARDS`].
+/// last to the first where `how` has [`gemm::BACKWARDS`]; `read` words of panels, if not fewer than the product's own, are
+/// read until these are again.
 ///
 /// # Safety
 ///
@@ -48,6 +49,7 @@ pub type GemmPacked = unsafe extern "C" fn(
     usize,
     *const f32,
     *mut f32,
+    usize,
     usize,
     usize,
 );
@@ -279,9 +281,9 @@ macro_rules! kernels {
                 }
                 fn gemm_packed(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,
-                    c: *mut f32, c_rs: usize, how: usize
+                    c: *mut f32, c_rs: usize, how: usize, read: usize
                 ) {
-                    gemm::gemm_packed::<S, false>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how)
+                    gemm::gemm_packed::<S, false>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how, read)
                 }
                 fn pack_b_halves(
                     k: usize, n: usize, b: *const f32, b_ks: usize, b_cs: usize, dst: *mut u32
@@ -292,9 +294,9 @@ macro_rules! kernels {
                 }
                 fn gemm_packed_halves(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, packed: *const f32,
-                    c: *mut f32, c_rs: usize, how: usize
+                    c: *mut f32, c_rs: usize, how: usize, read: usize
                 ) {
-                    gemm::gemm_packed::<S, true>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how)
+                    gemm::gemm_packed::<S, true>(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how, read)
                 }
                 fn gemm(
                     m: usize, n: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, b: *const f32, b_ks: usize,

@@ -193,6 +193,7 @@ fn indices(axes: &[GemmAxis], table: &Table) -> Result<Vec<Index>, Diagnostic> {
 struct Live {
     from: Value,
     to: Value,
+    size: Value,
     elements: [Value; 3],
     bytes: [Value; 3],
 }
@@ -204,8 +205,9 @@ struct Emitter<'a, 'x, 'f> {
 }
 
 fn live(asm: &mut Asm<'_, '_>, i: &Index) -> Result<Live, Diagnostic> {
+    let size = asm.size(&i.size)?;
     let (from, to) = match i.range {
-        Range::Whole => (asm.int(0), asm.size(&i.size)?),
+        Range::Whole => (asm.int(0), size),
         Range::Rows => (asm.params.lo, asm.params.hi),
         Range::Columns => (asm.params.column_lo, asm.params.column_hi),
     };
@@ -213,6 +215,7 @@ fn live(asm: &mut Asm<'_, '_>, i: &Index) -> Result<Live, Diagnostic> {
     Ok(Live {
         from,
         to,
+        size,
         elements: [asm.size(a)?, asm.size(b)?, asm.size(c)?],
         bytes: [asm.bytes(a)?, asm.bytes(b)?, asm.bytes(c)?],
     })
@@ -344,7 +347,8 @@ impl<'a, 'x, 'f> Emitter<'a, 'x, 'f> {
         let odd = asm.b.ins().band_imm_s(asm.params.time, 1);
         let back = asm.b.ins().imul_imm_s(odd, BACKWARDS as i64);
         let how = asm.b.ins().iadd_imm_s(back, how * ACCUMULATE as i64);
-        let turned = [c, m.elements[2], how];
+        let read = panels.read(asm, [columns, n.size]);
+        let turned = [c, m.elements[2], how, read];
         let kernels = [calls::GEMM_PACKED, calls::GEMM_PACKED_HALVES];
         panels.call(asm, [block, n.from, k.to], kernels, &|at| {
             [&left[..], &[at], &turned].concat()

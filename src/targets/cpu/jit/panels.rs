@@ -2,6 +2,7 @@
 //!
 //! In: a panel's cells. Out: calls of the kernels that take it.
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::asm::{Asm, FLOAT};
@@ -20,8 +21,9 @@ pub(super) struct Panels {
     at: Value,
     /// Whether they are packed in this call.
     pub(super) used: Value,
-    /// Words in one block.
+    /// Words in one block, and a worker's share of them where columns are divided.
     block: Value,
+    share: Value,
     /// Whether they are of 16 bits.
     halves: bool,
 }
@@ -34,8 +36,15 @@ impl Panels {
             at: asm.cell(Cell::Panel(i)),
             used: asm.cell(Cell::Packed(i)),
             block: asm.cell(Cell::PanelBlock(i)),
+            share: asm.cell(Cell::PanelShare(i)),
             halves,
         })
+    }
+
+    /// Words that are read before these are again, by a call for so many of all columns.
+    pub(super) fn read(&self, asm: &mut Asm<'_, '_>, [columns, all]: [Value; 2]) -> Value {
+        let part = (asm.b.ins()).icmp(IntCC::SignedLessThan, columns, all);
+        asm.b.ins().select(part, self.share, self.block)
     }
 
     /// Calls that kernel of two, for floats or for 16 bits, which takes these panels; it gets the place of a block, a column

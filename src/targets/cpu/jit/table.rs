@@ -28,6 +28,8 @@ pub(crate) enum Cell {
     Packed(usize),
     /// Words of one packed matrix among the panels of this index.
     PanelBlock(usize),
+    /// Those of them that a worker reads in a step of a scan that is divided by columns.
+    PanelShare(usize),
     /// A polynomial of launch sizes.
     Size(Dim),
     /// The address of the worker's own word that holds where step 0 of this one of [`Table::windowed`] would be.
