@@ -36,6 +36,8 @@ pub(super) struct Arguments {
     pub(super) pointers: Vec<usize>,
     /// Addresses behind them that belong to no group.
     pub(super) more: usize,
+    /// Bytes that loads lie further than the groups' addresses: those of one of several rows.
+    pub(super) further: Vec<i32>,
     numbers: Vec<Number>,
     results: usize,
 }
@@ -300,7 +302,8 @@ impl Emitter<'_, '_, '_, '_> {
                 let pointer = arguments.pointers.iter().position(|g| *g == place.group);
                 let pointer = pointer.filter(|_| moves);
                 let pointer = pointer.ok_or_else(|| internal(&"a row without an address"))?;
-                code.load(pointer, place.bytes, self.elems[k] == Elem::I32)
+                let further = arguments.further.get(pointer).copied().unwrap_or(0);
+                code.load(pointer, place.bytes + further, self.elems[k] == Elem::I32)
             }
             Expr::Index(_) => code.index(arguments.number(Number::First)),
             Expr::Const(_) | Expr::Time | Expr::Size(_) => {

@@ -10,7 +10,7 @@
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{InstBuilder, StackSlotData, StackSlotKind, Value};
 
-use super::super::wide::code::{Code, FoldKind, Src, Two};
+use super::super::wide::code::{Code, FoldKind, Src, Two, V};
 use super::super::wide::float;
 use super::address::Stride;
 use super::loops::{Emitter, State};
@@ -27,6 +27,10 @@ const FEWEST: i64 = 32;
 /// Folds of one group beyond which the totals would leave the first cache.
 const MOST_FOLDS: usize = 8;
 const FLOAT: i64 = 4;
+/// Rows that are added at once: their totals are read and written once, and they are called for once. A power of two.
+const ROWS: i64 = 8;
+/// Operations of that many rows at most.
+const MOST_EXPRS: usize = 64;
 
 /// The rows of totals of each fold, and of the partial sums along the innermost reduced axis where there are outer ones.
 struct Totals {
@@ -123,9 +127,19 @@ impl Emitter<'_, '_, '_, '_> {
             }
         }
         if depth == self.nest.axes.len() {
-            return self.add_row(&s, totals.inner(), points);
+            return self.add_rows(&s, totals.inner(), points, &[]);
         }
-        let (from, to) = (self.asm.int(0), self.sizes[depth]);
+        let (mut from, to) = (self.asm.int(0), self.sizes[depth]);
+        if let Some(rows) = self.rows_at_once(depth) {
+            let whole = self.asm.b.ins().band_imm_s(to, -ROWS);
+            let (head, exit) = self.asm.open(from, whole, &[]);
+            let turn = self.asm.enter(head)[0];
+            let mut inner = s.clone();
+            inner.indices.push(turn);
+            inner.pointers = (self.pointers).advance(self.asm, &s.pointers, depth, turn);
+            self.add_rows(&inner, totals.inner(), points, &rows)?;
+            from = self.asm.close(head, exit, turn, whole, ROWS, &[])[0];
+        }
         let (head, exit) = self.asm.open(from, to, &[]);
         let turn = self.asm.enter(head)[0];
         let mut inner = s.clone();
@@ -138,6 +152,31 @@ impl Emitter<'_, '_, '_, '_> {
         }
         self.asm.close(head, exit, turn, to, 1, &[]);
         Ok(())
+    }
+
+    /// Whether several rows along the axis at `depth` can be added at once: bytes from row to row, of each group of
+    /// pointers. Nothing else may change from row to row.
+    fn rows_at_once(&self, depth: usize) -> Option<Vec<i32>> {
+        let innermost = depth + 1 == self.nest.axes.len();
+        let many = (self.nest.axes[depth].size.as_const()).is_none_or(|n| n >= ROWS);
+        let same = |i: usize| self.varied[i] || self.depths[i] <= depth;
+        let exprs = self.l.exprs.len();
+        if !innermost || !many || exprs * ROWS as usize > MOST_EXPRS || !(0..exprs).all(same) {
+            return None;
+        }
+        let apart = |k: usize| match self.pointers.stride(self.places[k].group, depth) {
+            Stride::Fixed(n) => i32::try_from(n.checked_mul(ROWS * FLOAT)?)
+                .ok()
+                .map(|n| n / ROWS as i32),
+            Stride::Bytes(_) => None,
+        };
+        let mut all = Vec::new();
+        for k in 0..self.nest.loads.len() {
+            let group = self.places[k].group;
+            all.resize(all.len().max(group + 1), 0);
+            all[group] = apart(k)?;
+        }
+        Some(all)
     }
 
     fn kinds(&self) -> Vec<FoldKind> {
@@ -194,8 +233,15 @@ impl Emitter<'_, '_, '_, '_> {
         self.call_row(&code, &rows, &[], points)
     }
 
-    /// Adds the row at the reduced axes' present turns.
-    fn add_row(&mut self, s: &State, totals: &[Value], points: Value) -> Result<(), Diagnostic> {
+    /// Adds the row at the reduced axes' present turns; or, with the bytes from row to row of each group of pointers,
+    /// that one and those after it, one after the other.
+    fn add_rows(
+        &mut self,
+        s: &State,
+        totals: &[Value],
+        points: Value,
+        apart: &[i32],
+    ) -> Result<(), Diagnostic> {
         let depth = self.nest.first_reduced - 1;
         let mut arguments = Arguments::default();
         for place in &self.places[..self.nest.loads.len()] {
@@ -207,21 +253,30 @@ impl Emitter<'_, '_, '_, '_> {
         let groups = arguments.pointers.len();
         arguments.more = totals.len();
         let mut code = self.asm.rows.code(groups + totals.len());
-        let values = self.row_values(&mut arguments, depth, &mut code)?;
-        for (k, kind) in self.kinds().into_iter().enumerate() {
-            let value = effect_value(&self.l.effects[k]);
-            let total = Src::Reg(code.load(groups + k, 0, false));
-            let sum = match self.absorbed_product(value) {
-                Some((x, y)) => {
-                    let x = self.operand_of(x, &values, &mut arguments)?;
-                    let y = self.operand_of(y, &values, &mut arguments)?;
-                    code.fma((x, y), total, false, false)
-                }
-                None => {
-                    let x = self.operand_of(value, &values, &mut arguments)?;
-                    meet(&mut code, kind, total, x)
-                }
-            };
+        let kinds = self.kinds();
+        let mut sums: Vec<V> = (0..kinds.len())
+            .map(|k| code.load(groups + k, 0, false))
+            .collect();
+        for row in 0..if apart.is_empty() { 1 } else { ROWS as i32 } {
+            let further = |g: &usize| apart.get(*g).map_or(0, |bytes| bytes * row);
+            arguments.further = arguments.pointers.iter().map(further).collect();
+            let values = self.row_values(&mut arguments, depth, &mut code)?;
+            for ((kind, sum), effect) in kinds.iter().zip(&mut sums).zip(&self.l.effects) {
+                let (value, total) = (effect_value(effect), Src::Reg(*sum));
+                *sum = match self.absorbed_product(value) {
+                    Some((x, y)) => {
+                        let x = self.operand_of(x, &values, &mut arguments)?;
+                        let y = self.operand_of(y, &values, &mut arguments)?;
+                        code.fma((x, y), total, false, false)
+                    }
+                    None => {
+                        let x = self.operand_of(value, &values, &mut arguments)?;
+                        meet(&mut code, *kind, total, x)
+                    }
+                };
+            }
+        }
+        for (k, sum) in sums.into_iter().enumerate() {
             code.store(sum, groups + k, 0);
         }
         let mut rows: Vec<Value> = (arguments.pointers.iter())
@@ -244,7 +299,7 @@ fn neutral(kind: FoldKind) -> Src {
 }
 
 /// `a + b`, or the greater, NaN where either is.
-fn meet(code: &mut Code, kind: FoldKind, a: Src, b: Src) -> super::super::wide::code::V {
+fn meet(code: &mut Code, kind: FoldKind, a: Src, b: Src) -> V {
     match kind {
         FoldKind::Sum => code.two(Two::Add, a, b),
         FoldKind::Max => {
