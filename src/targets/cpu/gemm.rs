@@ -20,9 +20,8 @@ use std::mem::MaybeUninit;
 
 use super::block::{Left, Out, Right, block, tiles};
 use super::microkernel::Tiles;
-use super::pack::pack_b;
 #[cfg(doc)]
-use super::pack::pack_b_halves;
+use super::pack::{pack_b, pack_b_halves};
 use super::prefetch::Soon;
 
 /// Inner dimension of a block.
@@ -307,7 +306,7 @@ pub(crate) unsafe fn gemm<T: Tiles>(
             // SAFETY: the block is in range and its panels fit into `scratch`.
             unsafe {
                 let from = b.add(k0 * b_ks + n0 * b_cs);
-                pack_b::<T>(T::NR, (k, n), from, (b_ks, b_cs), scratch);
+                T::pack_columns((k, n), from, (b_ks, b_cs), scratch);
                 let a = a.wrapping_add(k0 * a_ks);
                 let next = Soon::new(from.wrapping_add(k * b_ks), k, b_ks, n);
                 let next = if b_cs == 1 { next } else { Soon::NONE };

@@ -3,7 +3,7 @@
 //! Every element of C is one chain of multiply-adds over k in order, starting from zero or from what C holds. No tile
 //! splits k, so the bits of an element depend on neither the tile's shape nor the element's place in it.
 
-use super::pack::pack_a;
+use super::pack::{pack_a, pack_b};
 use super::prefetch::{LINE, prefetch_far};
 use super::simd::{Portable, Simd};
 #[cfg(target_arch = "aarch64")]
@@ -239,6 +239,18 @@ pub(crate) trait Tiles: Simd {
     ///
     /// As [`pack_a`].
     unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32);
+
+    /// [`pack_b`] in panels of NR columns.
+    ///
+    /// # Safety
+    ///
+    /// As [`pack_b`].
+    unsafe fn pack_columns(
+        size: (usize, usize),
+        b: *const f32,
+        strides: (usize, usize),
+        to: *mut f32,
+    );
 }
 
 /// Compiles the tiles of one instruction set: `rows` times `vectors` single-panel tiles, and the wide ones.
@@ -281,8 +293,24 @@ macro_rules! tiles {
             ];
 
             unsafe fn pack_rows(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {
+                // What runs the instructions has to be compiled for them, or each is a call.
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn compiled(m: usize, k: usize, a: *const f32, a_rs: usize, a_ks: usize, to: *mut f32) {
+                    // SAFETY: passed on from the caller.
+                    unsafe { pack_a::<{ [$($m),*].len() }>(m, k, a, a_rs, a_ks, to) }
+                }
                 // SAFETY: passed on from the caller.
-                unsafe { pack_a::<{ [$($m),*].len() }>(m, k, a, a_rs, a_ks, to) }
+                unsafe { compiled(m, k, a, a_rs, a_ks, to) }
+            }
+
+            unsafe fn pack_columns(size: (usize, usize), b: *const f32, strides: (usize, usize), to: *mut f32) {
+                $(#[target_feature(enable = $feature)])?
+                unsafe fn compiled(size: (usize, usize), b: *const f32, strides: (usize, usize), to: *mut f32) {
+                    // SAFETY: passed on from the caller.
+                    unsafe { pack_b::<$simd>(<$simd as Tiles>::NR, size, b, strides, to) }
+                }
+                // SAFETY: passed on from the caller.
+                unsafe { compiled(size, b, strides, to) }
             }
         }
     };
