@@ -93,6 +93,9 @@ pub struct Call<'a> {
     pub draw: Draw,
 }
 
+/// Runs a function on as many threads as so many nanoseconds of work pay for.
+pub type Together<'a> = &'a dyn Fn(f64, &(dyn Fn() + Sync));
+
 pub trait Executable: Send {
     fn signature(&self) -> &Signature;
 
@@ -107,4 +110,10 @@ pub trait Executable: Send {
 
     /// Bytes of temporaries that a call with these sizes holds at its peak.
     fn peak_bytes(&self, sizes: &[usize]) -> Option<u64>;
+
+    /// Runs `f` on this thread, and at once on as many others of its own as work of so many
+    /// nanoseconds pays for: each takes of what is left until nothing is.
+    fn together(&self, _nanoseconds: f64, f: &(dyn Fn() + Sync)) {
+        f();
+    }
 }

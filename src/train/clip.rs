@@ -4,9 +4,12 @@
 //! clipping; the arena, clipped; or the first weight whose gradient is not finite.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::lanes;
+use super::optimize::ELEMENT_NS;
 use crate::settings::Clip;
+use crate::targets::executable::Together;
 
 /// A trained weight's path and place in the arena.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,18 +18,28 @@ pub struct Trained {
     pub range: Range<usize>,
 }
 
-/// The Euclidean norm of all trained gradients, summed in f64 weight by weight; `Err` names the
-/// first weight with an element that is not finite.
-pub fn norm<'a>(grads: &[f32], trained: &'a [Trained]) -> Result<f64, &'a Trained> {
-    let mut sum = 0.0;
-    for weight in trained {
-        let squares = lanes::squares(&grads[weight.range.clone()]);
-        if !squares.is_finite() {
-            return Err(weight);
+/// The Euclidean norm of all trained gradients, summed in f64 weight by weight, into `squares`, whichever thread sums
+/// which; `Err` names the first weight with an element that is not finite.
+pub fn norm<'a>(
+    grads: &[f32],
+    trained: &'a [Trained],
+    squares: &mut Vec<f64>,
+    together: Together<'_>,
+) -> Result<f64, &'a Trained> {
+    squares.clear();
+    squares.resize(trained.len(), 0.0);
+    let elements: usize = trained.iter().map(|t| t.range.len()).sum();
+    let left = Mutex::new(trained.iter().zip(squares.iter_mut()));
+    together(elements as f64 * ELEMENT_NS, &|| {
+        let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+        while let Some((weight, sum)) = next() {
+            *sum = lanes::squares(&grads[weight.range.clone()]);
         }
-        sum += squares;
+    });
+    match squares.iter().position(|s| !s.is_finite()) {
+        Some(i) => Err(&trained[i]),
+        None => Ok(squares.iter().fold(0.0, |sum, s| sum + s).sqrt()),
     }
-    Ok(sum.sqrt())
 }
 
 /// Clips in place, given the norm.
@@ -72,7 +85,7 @@ mod tests {
     #[test]
     fn by_norm_all_trained_gradients_shrink_together() {
         let mut g = [3.0, 0.0, 100.0, 0.0, 4.0];
-        let n = norm(&g, &trained()).unwrap();
+        let n = norm(&g, &trained(), &mut Vec::new(), &|_, f| f()).unwrap();
         assert_eq!(n, 5.0, "element 2 is frozen and does not count");
         clip(&mut g, &trained(), Clip::Norm(1.0), n);
         assert!((g[0] - 0.6).abs() < 1e-6 && (g[4] - 0.8).abs() < 1e-6);
@@ -97,11 +110,13 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let g = [1.0, 1.0, bad, 1.0, 1.0];
             assert!(
-                norm(&g, &trained()).is_ok(),
+                norm(&g, &trained(), &mut Vec::new(), &|_, f| f()).is_ok(),
                 "a frozen weight's is not read"
             );
             let g = [1.0, 1.0, 1.0, bad, bad];
-            assert_eq!(norm(&g, &trained()).unwrap_err().path, "b");
+            let trained = trained();
+            let bad = norm(&g, &trained, &mut Vec::new(), &|_, f| f()).unwrap_err();
+            assert_eq!(bad.path, "b");
         }
     }
 }

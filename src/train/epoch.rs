@@ -93,7 +93,10 @@ impl Run<'_> {
         let Taken { loss, items } = self.gradient(made.parts)?;
         let computed = began.elapsed();
         let trained = self.updater.trained();
-        let norm = match clip::norm(&self.grads, trained) {
+        let executable = &self.plan.functions.train.start;
+        let together =
+            |nanoseconds: f64, f: &(dyn Fn() + Sync)| executable.together(nanoseconds, f);
+        let norm = match clip::norm(&self.grads, trained, &mut self.squares, &together) {
             Err(weight) if loss.is_finite() => return Err(self.bad_gradient(weight)),
             Ok(norm) if loss.is_finite() => norm,
             Ok(_) | Err(_) => return Err(self.not_finite("loss")),
@@ -102,8 +105,7 @@ impl Run<'_> {
         let progress = &mut self.progress;
         let (step, plateau) = (progress.step, &progress.plateau);
         let factor = schedule::factor(&settings.schedule, step, progress.total_steps, plateau);
-        self.updater
-            .update(&mut self.weights, &self.grads, step, factor);
+        (self.updater).update((&mut self.weights, &self.grads), (step, factor), &together);
 
         self.whole.step(items);
         self.meter.step(items);

@@ -141,8 +141,38 @@ fn map(a: Eight, b: Eight, c: Eight, f: impl Fn(f64, f64, f64) -> f64) -> Eight 
     std::array::from_fn(|l| f(a[l], b[l], c[l]))
 }
 
+/// Runs `f` compiled for the widest vectors that the machine has. Their lanes compute what single numbers would: nothing
+/// is fused, so the bits are the same.
+#[inline(always)]
+pub fn widest<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f")]
+        fn avx512<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        #[target_feature(enable = "avx2")]
+        fn avx2<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the machine has these instructions.
+            return unsafe { avx512(f) };
+        } else if is_x86_feature_detected!("avx2") {
+            // SAFETY: the machine has these instructions.
+            return unsafe { avx2(f) };
+        }
+    }
+    f()
+}
+
 /// Σ aᵢ², in f64, where no square of an f32 overflows: it is finite where all elements are.
 pub fn squares(a: &[f32]) -> f64 {
+    widest(|| squares_here(a))
+}
+
+#[inline(always)]
+fn squares_here(a: &[f32]) -> f64 {
     let mut lanes = [0.0; LANES];
     let chunks = a.chunks_exact(LANES);
     let rest = chunks.remainder();

@@ -2,7 +2,8 @@
 //!
 //! In: weights, gradients and state in one arena each, the rate's factor of this step. Out: the
 //! weights and the state after it. Elementwise in f32 with coefficients computed in f64, weight by
-//! weight, on one thread: the bits depend on nothing but the numbers.
+//! weight, and no product is fused with a sum: the bits depend on nothing but the numbers, whatever thread takes which
+//! weights.
 //!
 //! | rule | update (g the gradient, η the rate of the step) |
 //! |---|---|
@@ -17,10 +18,12 @@
 //! adamw's under every rule. A frozen weight and its state never change.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::clip::Trained;
+use super::lanes::widest;
 use crate::settings::{Optimizer, TrainSettings};
-use crate::targets::executable::Signature;
+use crate::targets::executable::{Signature, Together};
 
 /// What a rule does to one trained weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,39 @@ struct Group {
     range: Range<usize>,
     lr: f64,
     decay: f64,
+}
+
+/// Elements that a thread takes at a time.
+const PIECE: usize = 16 * 1024;
+/// Nanoseconds to read or write one element of an arena in the third-level cache.
+pub(super) const ELEMENT_NS: f64 = 0.15;
+
+/// The same elements of a weight, its gradient and its state.
+#[derive(Default)]
+struct Piece<'a> {
+    w: &'a mut [f32],
+    g: &'a [f32],
+    state: [&'a mut [f32]; 2],
+}
+
+impl<'a> Piece<'a> {
+    /// Takes off the first elements.
+    fn take(&mut self) -> Piece<'a> {
+        let n = PIECE.min(self.w.len());
+        let first = |all: &mut &'a mut [f32]| {
+            let n = n.min(all.len());
+            let (first, rest) = std::mem::take(all).split_at_mut(n);
+            *all = rest;
+            first
+        };
+        let (g, rest) = self.g.split_at(n);
+        self.g = rest;
+        Piece {
+            w: first(&mut self.w),
+            g,
+            state: self.state.each_mut().map(first),
+        }
+    }
 }
 
 /// A rule, the weights it trains, and its state.
@@ -98,46 +134,77 @@ impl Updater {
         self.state = state;
     }
 
-    /// One step. `step` counts from 0; `factor` is the schedule's.
-    pub fn update(&mut self, weights: &mut [f32], grads: &[f32], step: u64, factor: f64) {
+    /// One step of weights by gradients. `step` counts from 0; `factor` is the schedule's.
+    pub fn update(
+        &mut self,
+        (weights, grads): (&mut [f32], &[f32]),
+        (step, factor): (u64, f64),
+        together: Together<'_>,
+    ) {
+        let read_and_written = 3 + 2 * self.state.len();
         for group in &self.groups {
             let range = group.range.clone();
-            let w = &mut weights[range.clone()];
-            let g = &grads[range.clone()];
-            let rate = group.lr * factor;
-            if group.decay != 0.0 {
-                let keep = (1.0 - rate * group.decay) as f32;
-                w.iter_mut().for_each(|w| *w *= keep);
-            }
             let mut state = self.state.iter_mut().map(|s| &mut s[range.clone()]);
-            match self.rule {
-                Optimizer::Sgd {
-                    momentum, nesterov, ..
-                } => match (state.next(), nesterov) {
-                    (Some(v), false) => sgd_momentum(w, g, v, rate, momentum),
-                    (Some(v), true) => sgd_nesterov(w, g, v, rate, momentum),
-                    (None, _) => sgd(w, g, rate),
-                },
-                Optimizer::Adam { betas, eps, .. } | Optimizer::AdamW { betas, eps, .. } => {
-                    if let (Some(m), Some(v)) = (state.next(), state.next()) {
-                        adam(w, g, m, v, &Adam::at(step, rate, betas, eps));
+            let all = Piece {
+                w: &mut weights[range.clone()],
+                g: &grads[range.clone()],
+                state: [(); 2].map(|()| state.next().unwrap_or_default()),
+            };
+            let rule = Rule {
+                rule: &self.rule,
+                rate: group.lr * factor,
+                decay: group.decay,
+                step,
+            };
+            let nanoseconds = (range.len() * read_and_written) as f64 * ELEMENT_NS;
+            let left = Mutex::new(all);
+            together(nanoseconds, &|| {
+                loop {
+                    let piece = left.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    if piece.w.is_empty() {
+                        return;
                     }
+                    widest(|| rule.update(piece));
                 }
-                Optimizer::RmsProp { smooth, eps, .. } => {
-                    if let Some(v) = state.next() {
-                        rmsprop(w, g, v, rate, smooth, eps);
-                    }
-                }
-                Optimizer::Adagrad { eps, .. } => {
-                    if let Some(v) = state.next() {
-                        adagrad(w, g, v, rate, eps);
-                    }
-                }
-            }
+            });
         }
     }
 }
 
+/// What happens to a weight in one step.
+struct Rule<'a> {
+    rule: &'a Optimizer,
+    rate: f64,
+    decay: f64,
+    step: u64,
+}
+
+impl Rule<'_> {
+    #[inline(always)]
+    fn update(&self, Piece { w, g, state }: Piece<'_>) {
+        let (rate, [first, second]) = (self.rate, state);
+        if self.decay != 0.0 {
+            let keep = (1.0 - rate * self.decay) as f32;
+            w.iter_mut().for_each(|w| *w *= keep);
+        }
+        match *self.rule {
+            Optimizer::Sgd { momentum: 0.0, .. } => sgd(w, g, rate),
+            Optimizer::Sgd {
+                momentum, nesterov, ..
+            } => match nesterov {
+                false => sgd_momentum(w, g, first, rate, momentum),
+                true => sgd_nesterov(w, g, first, rate, momentum),
+            },
+            Optimizer::Adam { betas, eps, .. } | Optimizer::AdamW { betas, eps, .. } => {
+                adam(w, g, first, second, &Adam::at(self.step, rate, betas, eps));
+            }
+            Optimizer::RmsProp { smooth, eps, .. } => rmsprop(w, g, first, rate, smooth, eps),
+            Optimizer::Adagrad { eps, .. } => adagrad(w, g, first, rate, eps),
+        }
+    }
+}
+
+#[inline(always)]
 fn sgd(w: &mut [f32], g: &[f32], rate: f64) {
     let rate = rate as f32;
     for (w, g) in w.iter_mut().zip(g) {
@@ -145,6 +212,7 @@ fn sgd(w: &mut [f32], g: &[f32], rate: f64) {
     }
 }
 
+#[inline(always)]
 fn sgd_momentum(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, momentum: f64) {
     let (rate, momentum) = (rate as f32, momentum as f32);
     for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
@@ -153,6 +221,7 @@ fn sgd_momentum(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, momentum: f6
     }
 }
 
+#[inline(always)]
 fn sgd_nesterov(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, momentum: f64) {
     let (rate, momentum) = (rate as f32, momentum as f32);
     for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
@@ -189,6 +258,7 @@ impl Adam {
     }
 }
 
+#[inline(always)]
 fn adam(w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: &Adam) {
     for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
         *m = c.b1 * *m + c.rest1 * g;
@@ -197,6 +267,7 @@ fn adam(w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: &Adam) {
     }
 }
 
+#[inline(always)]
 fn rmsprop(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, smooth: f64, eps: f64) {
     let (rate, keep, rest, eps) = (
         rate as f32,
@@ -210,6 +281,7 @@ fn rmsprop(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, smooth: f64, eps:
     }
 }
 
+#[inline(always)]
 fn adagrad(w: &mut [f32], g: &[f32], v: &mut [f32], rate: f64, eps: f64) {
     let (rate, eps) = (rate as f32, eps as f32);
     for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
@@ -231,7 +303,7 @@ mod tests {
         let mut u = Updater::new(&signature(&[("w", &[1])]), &s);
         let mut w = [1.0];
         let after = grads.iter().enumerate().map(|(i, g)| {
-            u.update(&mut w, &[*g], i as u64, 1.0);
+            u.update((&mut w, &[*g]), (i as u64, 1.0), &|_, f| f());
             w[0]
         });
         after.collect()
@@ -241,6 +313,59 @@ mod tests {
         assert_eq!(have.len(), want.len());
         for (h, w) in have.iter().zip(want) {
             assert!((f64::from(*h) - w).abs() < 1e-6, "{have:?} {want:?}");
+        }
+    }
+
+    #[test]
+    fn threads_that_share_a_weight_give_the_bits_of_one() {
+        let (lr, betas, eps) = (0.1, (0.9, 0.99), 1e-8);
+        let sgd = |momentum, nesterov| Optimizer::Sgd {
+            lr,
+            momentum,
+            nesterov,
+        };
+        let rules = [
+            sgd(0.0, false),
+            sgd(0.9, false),
+            sgd(0.9, true),
+            Optimizer::Adam { lr, betas, eps },
+            Optimizer::AdamW {
+                lr,
+                decay: 0.5,
+                betas,
+                eps,
+            },
+            Optimizer::RmsProp {
+                lr,
+                smooth: 0.9,
+                eps,
+            },
+            Optimizer::Adagrad { lr, eps },
+        ];
+        let n = 3 * PIECE + 5;
+        let numbers = |by: f32| (0..n).map(|i| (i as f32 * by).sin()).collect::<Vec<f32>>();
+        for rule in rules {
+            let mut s = settings();
+            s.optimizer = rule;
+            let after = |together: Together<'_>| {
+                let mut u = Updater::new(&signature(&[("w", &[n])]), &s);
+                let mut w = numbers(0.7);
+                for step in 0..3 {
+                    u.update((&mut w, &numbers(0.3)), (step, 1.0), together);
+                }
+                let bits = |a: &[f32]| a.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+                let state: Vec<Vec<u32>> = u.state().map(|(_, a)| bits(a)).collect();
+                (bits(&w), state)
+            };
+            let alone = after(&|_, f| f());
+            let four = after(&|_, f| {
+                std::thread::scope(|threads| {
+                    (0..4).for_each(|_| {
+                        threads.spawn(f);
+                    });
+                });
+            });
+            assert!(alone == four, "{:?}", s.optimizer);
         }
     }
 
@@ -257,7 +382,7 @@ mod tests {
         let mut w = [1.0f32];
         for step in 0..10 {
             let g = w;
-            u.update(&mut w, &g, step, 1.0);
+            u.update((&mut w, &g), (step, 1.0), &|_, f| f());
         }
         assert!((f64::from(w[0]) - 0.9f64.powi(10)).abs() < 1e-6);
     }
@@ -386,7 +511,7 @@ mod tests {
         let paths: Vec<&str> = u.trained().iter().map(|t| t.path.as_str()).collect();
         assert_eq!(paths, ["rnn.W", "rnn.b"]);
         let mut w = [1.0; 4];
-        u.update(&mut w, &[f32::NAN, 1.0, 1.0, 1.0], 0, 0.5);
+        u.update((&mut w, &[f32::NAN, 1.0, 1.0, 1.0]), (0, 0.5), &|_, f| f());
         // rnn.W: 1 − 0.05·0.2 − 0.05; rnn.b: 1 − 0.25·0.2 − 0.25.
         close(&w, &[1.0, 1.0, 0.94, 0.7]);
         let velocity = u.state().next().unwrap();

@@ -45,6 +45,8 @@ pub(super) struct Run<'a> {
     pub updater: Updater,
     pub weights: Vec<f32>,
     pub grads: Vec<f32>,
+    /// Of each trained weight's gradient, in the last step.
+    pub squares: Vec<f64>,
     pub carried: Carried,
     pub progress: Progress,
     pub feed: Feed,
@@ -209,6 +211,7 @@ impl<'a> Run<'a> {
             updater,
             weights,
             grads: vec![0.0; len],
+            squares: Vec::new(),
             carried,
             seconds_before: progress.seconds,
             progress,

@@ -23,7 +23,7 @@ use super::jit::{self, Request};
 use super::kernels::Kernels;
 use super::memory;
 use super::pages::Buffer;
-use super::plan::Plan;
+use super::plan::{Plan, SHARE_NS, WAKE_NS};
 use super::pool::Pool;
 use super::profile::Clocks;
 use super::trial::Trial;
@@ -343,5 +343,16 @@ impl Executable for CpuExecutable {
         let mut arena = Arena::default();
         self.place(&sizes, &mut arena)?;
         u64::try_from(arena.len).ok()?.checked_mul(4)
+    }
+
+    fn together(&self, nanoseconds: f64, f: &(dyn Fn() + Sync)) {
+        let least = match self.pool.is_awake() && self.pool.spins() {
+            true => SHARE_NS,
+            false => WAKE_NS,
+        };
+        match nanoseconds < 2.0 * least {
+            true => f(),
+            false => self.pool.run(&|_, _| f()),
+        }
     }
 }

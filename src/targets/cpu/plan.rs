@@ -9,10 +9,10 @@ use super::share::share;
 use crate::dim::Sym;
 
 /// Work of less than this many nanoseconds is not worth waking another worker.
-const WAKE_NS: f64 = 30_000.0;
+pub(super) const WAKE_NS: f64 = 30_000.0;
 /// Work of less than this many is not worth another worker that waits for it; and what dividing a scan by columns has
 /// to gain then. Where cores are near each other, that is; where they are not, a trial ([`super::trial`]) finds it out.
-const SHARE_NS: f64 = 2_000.0;
+pub(super) const SHARE_NS: f64 = 2_000.0;
 const MEETING_NS: f64 = 500.0;
 
 #[derive(Clone, Debug)]

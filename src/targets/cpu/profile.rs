@@ -88,6 +88,10 @@ impl Executable for Profiled {
     fn peak_bytes(&self, sizes: &[usize]) -> Option<u64> {
         self.exec.peak_bytes(sizes)
     }
+
+    fn together(&self, nanoseconds: f64, f: &(dyn Fn() + Sync)) {
+        self.exec.together(nanoseconds, f);
+    }
 }
 
 impl CpuExecutable {
