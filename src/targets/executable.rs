@@ -111,8 +111,8 @@ pub trait Executable: Send {
     /// Bytes of temporaries that a call with these sizes holds at its peak.
     fn peak_bytes(&self, sizes: &[usize]) -> Option<u64>;
 
-    /// Runs `f` on this thread, and at once on as many others of its own as work of so many
-    /// nanoseconds pays for: each takes of what is left until nothing is.
+    /// Runs `f` on this thread, and at the same time on others of its own where work of so many
+    /// nanoseconds pays for them. One `f` alone does all that there is to do; several share it.
     fn together(&self, _nanoseconds: f64, f: &(dyn Fn() + Sync)) {
         f();
     }

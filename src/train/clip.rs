@@ -6,8 +6,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::lanes;
-use super::optimize::ELEMENT_NS;
+use super::lanes::{self, ELEMENT_NS};
 use crate::settings::Clip;
 use crate::targets::executable::Together;
 
@@ -28,7 +27,9 @@ pub fn norm<'a>(
 ) -> Result<f64, &'a Trained> {
     squares.clear();
     squares.resize(trained.len(), 0.0);
-    let elements: usize = trained.iter().map(|t| t.range.len()).sum();
+    // What one thread has to read in any case pays for no other.
+    let sizes = || trained.iter().map(|t| t.range.len());
+    let elements = sizes().sum::<usize>() - sizes().max().unwrap_or(0);
     let left = Mutex::new(trained.iter().zip(squares.iter_mut()));
     together(elements as f64 * ELEMENT_NS, &|| {
         let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -93,6 +94,25 @@ mod tests {
         let before = g;
         clip(&mut g, &trained(), Clip::Norm(7.0), 1.0);
         assert_eq!(g, before, "a norm within the limit is left alone");
+    }
+
+    #[test]
+    fn threads_that_share_the_weights_give_the_bits_of_one() {
+        let g: Vec<f32> = (0..5000).map(|i| (i as f32 * 0.3).sin()).collect();
+        let weight = |i: usize| Trained {
+            path: i.to_string(),
+            range: i * i..(i + 1) * (i + 1),
+        };
+        let trained: Vec<Trained> = (0..70).map(weight).collect();
+        let alone = norm(&g, &trained, &mut Vec::new(), &|_, f| f()).unwrap();
+        let four = norm(&g, &trained, &mut Vec::new(), &|_, f| {
+            std::thread::scope(|threads| {
+                (0..4).for_each(|_| {
+                    threads.spawn(f);
+                });
+            });
+        });
+        assert_eq!(alone.to_bits(), four.unwrap().to_bits());
     }
 
     #[test]

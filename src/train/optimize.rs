@@ -21,7 +21,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::clip::Trained;
-use super::lanes::widest;
+use super::lanes::{ELEMENT_NS, widest};
 use crate::settings::{Optimizer, TrainSettings};
 use crate::targets::executable::{Signature, Together};
 
@@ -34,9 +34,7 @@ struct Group {
 }
 
 /// Elements that a thread takes at a time.
-const PIECE: usize = 16 * 1024;
-/// Nanoseconds to read or write one element of an arena in the third-level cache.
-pub(super) const ELEMENT_NS: f64 = 0.15;
+const PIECE: usize = 4 * 1024;
 
 /// The same elements of a weight, its gradient and its state.
 #[derive(Default)]
@@ -154,7 +152,12 @@ impl Updater {
                 rule: &self.rule,
                 rate: group.lr * factor,
                 decay: group.decay,
-                step,
+                adam: match self.rule {
+                    Optimizer::Adam { betas, eps, .. } | Optimizer::AdamW { betas, eps, .. } => {
+                        Some(Adam::at(step, group.lr * factor, betas, eps))
+                    }
+                    _ => None,
+                },
             };
             let nanoseconds = (range.len() * read_and_written) as f64 * ELEMENT_NS;
             let left = Mutex::new(all);
@@ -176,7 +179,8 @@ struct Rule<'a> {
     rule: &'a Optimizer,
     rate: f64,
     decay: f64,
-    step: u64,
+    /// Where the rule is Adam's.
+    adam: Option<Adam>,
 }
 
 impl Rule<'_> {
@@ -195,8 +199,10 @@ impl Rule<'_> {
                 false => sgd_momentum(w, g, first, rate, momentum),
                 true => sgd_nesterov(w, g, first, rate, momentum),
             },
-            Optimizer::Adam { betas, eps, .. } | Optimizer::AdamW { betas, eps, .. } => {
-                adam(w, g, first, second, &Adam::at(self.step, rate, betas, eps));
+            Optimizer::Adam { .. } | Optimizer::AdamW { .. } => {
+                if let Some(coefficients) = &self.adam {
+                    adam(w, g, first, second, coefficients);
+                }
             }
             Optimizer::RmsProp { smooth, eps, .. } => rmsprop(w, g, first, rate, smooth, eps),
             Optimizer::Adagrad { eps, .. } => adagrad(w, g, first, rate, eps),

@@ -20,10 +20,13 @@ const FEW_ROWS: f64 = 2.0;
 /// The time of so many rows goes by reading the weights, whatever the rows, where a core's second-level cache does not hold
 /// them. One thread of a Xeon 6 (Redwood Cove) multiplies 8 rows with 4 MB in the time of 11.7, 32 in that of 35.2.
 const READING_ROWS: f64 = 3.5;
-/// Nanoseconds expected of a cell's step on one row from which on its weights are more than that cache holds: 2.5 MB.
+/// Nanoseconds expected of a thread's part of a step on one row from which on its weights are more than that cache holds:
+/// 2.5 MB.
 const CACHE_NS: f64 = 20_000.0;
 /// What a row takes longer where columns are divided: what is made ahead of the steps is not made shortly before, and each
-/// worker reads what others wrote. (There 16 rows take 1.27 of what products of so many floats take, 64 rows 1.2.)
+/// worker reads what others wrote. (On two threads of that Xeon, 512 units, predicting for 16 rows takes 1.27 times as long
+/// as its products at their own rate, for 64 rows 1.2.) Columns are better up to 22 rows there; up to 27 they are taken, for
+/// [`super::trial`] finds rows to be faster where they are, but columns only where they are expected to be.
 const DIVIDED: f64 = 1.25;
 
 #[derive(Clone, Debug)]
@@ -217,6 +220,9 @@ pub(super) fn apart(last: u32, crowded: bool) -> [u32; 2] {
 
 #[cfg(test)]
 mod tests {
+    use cranelift_module::FuncId;
+
+    use super::super::jit::step::{Function, Part, Work};
     use super::*;
 
     #[test]
@@ -227,6 +233,43 @@ mod tests {
         assert!(crowded(2, ms(14), ms(8)));
         assert!(!crowded(4, ms(14), ms(8)));
         assert!(crowded(4, ms(14), ms(11)));
+    }
+
+    /// The way that a step's product of so many rows with `units` × 4·`units` weights is divided in two.
+    fn by_columns(rows: i64, units: i64) -> bool {
+        let [b, columns] = [rows, 4 * units].map(Dim::constant);
+        let work = Work::of(0.025 * units as f64, [&b, &columns]);
+        let part = Part {
+            code: Function {
+                id: FuncId::from_u32(0),
+                slots: 0,
+            },
+            run: None,
+            reach: Reach::Product {
+                rows: Some(b.clone()),
+                columns: units as usize,
+                blocks: 4,
+            },
+            meet: true,
+            probe: None,
+            work,
+        };
+        let scan = ByColumns {
+            turns: Dim::constant(100),
+            reverse: false,
+            rows: Some(b),
+            parts: vec![part],
+            grain: 32,
+        };
+        let [by_rows, by_columns] = costs(&scan, &|_| None, 2);
+        by_columns < by_rows
+    }
+
+    #[test]
+    fn more_rows_divide_columns_where_a_core_holds_its_share_of_the_weights_alone() {
+        let upto = |units: i64| (1..64).take_while(|rows| by_columns(*rows, units)).count();
+        assert_eq!([64, 128, 256, 512].map(upto), [1, 2, 3, 27]);
+        assert!(!by_columns(64, 512));
     }
 
     #[test]

@@ -132,6 +132,7 @@ pub fn compile_on(
         barrier,
         apart: [0; 2],
         always_divide: options.always_divide,
+        divided: false,
         once,
         held: false,
         made: false,
@@ -171,6 +172,8 @@ pub struct CpuExecutable {
     /// Calls that divide no scan by columns: those left, and how many there were last.
     pub(super) apart: [u32; 2],
     pub(super) always_divide: bool,
+    /// Whether the last call was divided at all.
+    pub(super) divided: bool,
     /// Steps that make something of the weights alone, which stays.
     pub(super) once: Vec<bool>,
     /// Whether the weights of the next calls are the same.
@@ -290,13 +293,13 @@ impl CpuExecutable {
         self.left_out = left_out.collect();
         // Among whom the columns of scans are divided.
         let courses = self.plans.iter().filter_map(|p| p.course(true));
-        let columns = courses.map(|c| c.workers).max().unwrap_or(1) as i64;
+        let columns = courses.map(|c| c.workers as i64).max();
         self.cells.clear();
         for cell in self.table.cells() {
             self.cells.push(match cell {
                 Cell::Size(d) => d.eval(&value).ok_or_else(|| jit::table::too_large(d))?,
                 Cell::PanelBlock(i) => self.block_words(*i, &value),
-                Cell::PanelShare(i) => self.block_words(*i, &value) / columns,
+                Cell::PanelShare(i) => columns.map_or(0, |n| self.block_words(*i, &value) / n),
                 Cell::Packed(i) => i64::from(self.launch.arena.panels[*i].is_some()),
                 Cell::Ahead(i) => i64::try_from(windows[*i]).unwrap_or(0),
                 // Addresses and keys are each call's own.
@@ -346,11 +349,14 @@ impl Executable for CpuExecutable {
     }
 
     fn together(&self, nanoseconds: f64, f: &(dyn Fn() + Sync)) {
+        if self.always_divide {
+            return self.pool.run(&|_, _| f());
+        }
         let least = match self.pool.is_awake() && self.pool.spins() {
             true => SHARE_NS,
             false => WAKE_NS,
         };
-        match nanoseconds < 2.0 * least {
+        match !self.divided || nanoseconds < 2.0 * least {
             true => f(),
             false => self.pool.run(&|_, _| f()),
         }

@@ -177,7 +177,8 @@ unsafe fn empty_product(m: usize, n: usize, c: *mut f32, c_rs: usize, accumulate
 }
 
 /// C (+)= A·B with B packed by [`pack_b`] in panels of `T::NR`, or where `HALVES` by [`pack_b_halves`]; `how` is a sum of
-/// [`ACCUMULATE`] and [`BACKWARDS`]. Where a scan's step takes several calls for its panels, `read` is the words of all.
+/// [`ACCUMULATE`] and [`BACKWARDS`]. `read` is the words of panels that the caller goes through in one step of a scan, or 0:
+/// the product's own.
 ///
 /// # Safety
 ///

@@ -34,8 +34,8 @@ pub type PackBHalves = unsafe extern "C" fn(usize, usize, *const f32, usize, usi
 
 /// `(m, n, k, a, a_rs, a_ks, packed, c, c_rs, how, read)`: C[m, n] = A·B, or += where `how` has [`gemm::ACCUMULATE`]; element
 /// (i, p) of A at `a + i·a_rs + p·a_ks`, (i, j) of C at `c + i·c_rs + j`; B packed by [`PackB`], its panels read from the
-/// last to the first where `how` has [`gemm::BACKWARDS`]; `read` words of panels, if not fewer than the product's own, are
-/// read until these are again.
+/// last to the first where `how` has [`gemm::BACKWARDS`]; `read` words of panels are
+/// read until these are again, the product's own at least.
 ///
 /// # Safety
 ///

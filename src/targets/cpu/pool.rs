@@ -4,7 +4,8 @@
 //! The calling thread is worker 0. The others spin for a moment after each job: while they do, an empty job on two
 //! workers takes 0.06 µs on some machines and 0.25 µs on others (`cargo bench --bench kernels`). Then they park, and the
 //! next job waits some 10 µs or more for the system to wake them. Which worker does what is the job's own arithmetic
-//! ([`super::share`]): nothing is stolen, so no bit depends on timing.
+//! ([`super::share`]): nothing is stolen, so no bit depends on timing. (An update of weights is shared piece by piece as
+//! workers come, for each number there is its own.)
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};

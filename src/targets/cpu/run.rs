@@ -23,6 +23,7 @@ impl CpuExecutable {
                 .trial
                 .begin(Instant::now(), self.plans.iter().map(Plan::work).sum()),
         };
+        self.divided = division != Division::None && !apart;
         let small = matches!(division, Division::Small | Division::All);
         if small {
             self.pool.rouse(self.ended);

@@ -62,7 +62,7 @@ fn any_axes_can_be_folded() {
         for mask in 0..8 {
             let reduced: Vec<bool> = (0..3).map(|i| mask >> i & 1 == 1).collect();
             let b = fold(&[n("T"), n("B"), c(width)], &["T", "B"], &reduced);
-            for (t, rows) in [(5usize, 3usize), (1, 6), (4, 1)] {
+            for (t, rows) in [(5usize, 3usize), (1, 6), (4, 1), (2, 8), (1, 17)] {
                 let shape = [t, rows, width as usize];
                 let x = draws(t * rows * width as usize, 7);
                 let got = run(&mut b.compile(1), &[t, rows], &[Arg::F32(&x)]);
@@ -158,6 +158,65 @@ fn nan_reaches_the_result_wherever_it_is() {
             for out in run(&mut x, &[], &[Arg::F32(&xs)]) {
                 assert_eq!(out.iter().filter(|v| v.is_nan()).count(), 1);
             }
+        }
+    }
+}
+
+/// Rows are added eight at a time: whole eights, what is left, and fewer; what one of them holds reaches its column alone.
+#[test]
+fn every_row_of_eight_is_added_once() {
+    for rows in [7usize, 8, 9, 17] {
+        let b = fold(&[n("T"), c(37)], &["T"], &[true, false]);
+        let mut compiled = b.compile(1);
+        for at in 0..rows {
+            let mut xs = draws(rows * 37, 2);
+            xs[at * 37 + at] = f32::NAN;
+            for out in run(&mut compiled, &[rows], &[Arg::F32(&xs)]) {
+                let bad: Vec<usize> = (0..37).filter(|i| out[*i].is_nan()).collect();
+                assert_eq!(bad, [at]);
+            }
+        }
+    }
+}
+
+/// Values that no buffer holds: the number of rows, and sums of what only an outer axis moves.
+#[test]
+fn rows_of_numbers_are_counted() {
+    let columns = c(40);
+    for rows in [1usize, 8, 19] {
+        let mut b = Build::new(&["T", "B"]);
+        let shape = [n("T"), n("B"), columns.clone()];
+        let x = b.input(&[n("T")]);
+        let results = [b.output(&[c(40)]), b.output(&[c(40)])];
+        let sum = |i: usize, value: usize| Effect::Fold {
+            op: FoldOp::Sum,
+            value: e(value),
+            to: view(results[i], dense(&[c(40)])),
+        };
+        b.group(
+            &shape,
+            vec![view(
+                x,
+                vec![
+                    axis(&n("T"), &c(1)),
+                    axis(&n("B"), &c(0)),
+                    axis(&c(40), &c(0)),
+                ],
+            )],
+            vec![
+                Expr::Index(2),
+                Expr::Load(0),
+                Expr::Binary(Binary::Add, e(0), e(1)),
+                Expr::Binary(Binary::Mul, e(0), e(0)),
+            ],
+            vec![true, true, false],
+            vec![sum(0, 2), sum(1, 3)],
+        );
+        let got = run(&mut b.compile(1), &[3, rows], &[Arg::F32(&[1.0, 2.0, 4.0])]);
+        for (column, (added, squared)) in got[0].iter().zip(&got[1]).enumerate() {
+            let (n, k) = (rows as f64, column as f64);
+            assert!((f64::from(*added) - n * (3.0 * k + 7.0)).abs() < 1e-2);
+            assert!((f64::from(*squared) - n * 3.0 * k * k).abs() < 1e-2);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Calls: arguments, memory, and code that is given back.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use super::*;
 use crate::diagnostics::Diagnostic;
 
@@ -63,6 +65,27 @@ fn refusal(change: impl FnOnce(&mut Vec<usize>, &mut Vec<f32>, &mut Vec<f32>)) -
         draw: Draw::default(),
     })
     .unwrap_err()
+}
+
+#[test]
+fn work_is_lent_all_threads() {
+    let called = std::sync::atomic::AtomicUsize::new(0);
+    let count = |threads: usize, always_divide: bool, nanoseconds: f64| {
+        called.store(0, SeqCst);
+        let options = Options {
+            threads,
+            always_divide,
+            ..Options::default()
+        };
+        let lent = exec::compile(&scaled().program, &options).unwrap();
+        lent.together(nanoseconds, &|| {
+            called.fetch_add(1, SeqCst);
+        });
+        called.load(SeqCst)
+    };
+    assert_eq!(count(3, true, 0.0), 3);
+    assert_eq!(count(1, true, 1e9), 1);
+    assert_eq!(count(3, false, 1e9), 1, "no call was worth dividing yet");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) enum Cell {
     Packed(usize),
     /// Words of one packed matrix among the panels of this index.
     PanelBlock(usize),
-    /// Those of them that a worker reads in a step of a scan that is divided by columns.
+    /// Those of them that each worker reads in a step where scans are divided by columns; 0 where none is.
     PanelShare(usize),
     /// A polynomial of launch sizes.
     Size(Dim),

@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     pub(super) pointers: Vec<usize>,
     /// Addresses behind them that belong to no group.
     pub(super) more: usize,
-    /// Bytes that loads lie further than the groups' addresses: those of one of several rows.
+    /// Bytes that loads of each of `pointers` lie further than it: those of one of several rows. None where it is empty.
     pub(super) further: Vec<i32>,
     numbers: Vec<Number>,
     results: usize,

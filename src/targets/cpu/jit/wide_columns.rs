@@ -1,7 +1,7 @@
 //! Folds of columns as rows of full vector width: a group that folds its outer axes and keeps its last one.
 //!
 //! In: the emitter at the vector axis of its nest, which lies outside the reduced ones. Out: loops over the reduced axes
-//! whose body is one row of columns, added to a row of totals on the stack.
+//! whose body is one row of columns, added to a row of totals on the stack; or eight rows, one after the other.
 //!
 //! The data stand as the rows do, so every cache line is read once and in order; a block of a few columns would walk
 //! down the data once for each block. A column's sum runs as everywhere: along the innermost reduced axis from 0, those
@@ -29,8 +29,8 @@ const MOST_FOLDS: usize = 8;
 const FLOAT: i64 = 4;
 /// Rows that are added at once: their totals are read and written once, and they are called for once. A power of two.
 const ROWS: i64 = 8;
-/// Operations of that many rows at most.
-const MOST_EXPRS: usize = 64;
+/// Operations of all of them at most.
+const MOST_AT_ONCE: usize = 64;
 
 /// The rows of totals of each fold, and of the partial sums along the innermost reduced axis where there are outer ones.
 struct Totals {
@@ -127,7 +127,7 @@ impl Emitter<'_, '_, '_, '_> {
             }
         }
         if depth == self.nest.axes.len() {
-            return self.add_rows(&s, totals.inner(), points, &[]);
+            return self.add_rows(&s, totals.inner(), points, None);
         }
         let (mut from, to) = (self.asm.int(0), self.sizes[depth]);
         if let Some(rows) = self.rows_at_once(depth) {
@@ -137,7 +137,7 @@ impl Emitter<'_, '_, '_, '_> {
             let mut inner = s.clone();
             inner.indices.push(turn);
             inner.pointers = (self.pointers).advance(self.asm, &s.pointers, depth, turn);
-            self.add_rows(&inner, totals.inner(), points, &rows)?;
+            self.add_rows(&inner, totals.inner(), points, Some(&rows))?;
             from = self.asm.close(head, exit, turn, whole, ROWS, &[])[0];
         }
         let (head, exit) = self.asm.open(from, to, &[]);
@@ -161,20 +161,19 @@ impl Emitter<'_, '_, '_, '_> {
         let many = (self.nest.axes[depth].size.as_const()).is_none_or(|n| n >= ROWS);
         let same = |i: usize| self.varied[i] || self.depths[i] <= depth;
         let exprs = self.l.exprs.len();
-        if !innermost || !many || exprs * ROWS as usize > MOST_EXPRS || !(0..exprs).all(same) {
+        if !innermost || !many || exprs * ROWS as usize > MOST_AT_ONCE || !(0..exprs).all(same) {
             return None;
         }
-        let apart = |k: usize| match self.pointers.stride(self.places[k].group, depth) {
-            Stride::Fixed(n) => i32::try_from(n.checked_mul(ROWS * FLOAT)?)
-                .ok()
-                .map(|n| n / ROWS as i32),
-            Stride::Bytes(_) => None,
+        // Displacements of places are less than a gibibyte too.
+        let between = |k: usize| match self.pointers.stride(self.places[k].group, depth) {
+            Stride::Fixed(n) if n.abs() < 1 << 24 => i32::try_from(n * FLOAT).ok(),
+            Stride::Fixed(_) | Stride::Bytes(_) => None,
         };
         let mut all = Vec::new();
         for k in 0..self.nest.loads.len() {
             let group = self.places[k].group;
             all.resize(all.len().max(group + 1), 0);
-            all[group] = apart(k)?;
+            all[group] = between(k)?;
         }
         Some(all)
     }
@@ -240,7 +239,7 @@ impl Emitter<'_, '_, '_, '_> {
         s: &State,
         totals: &[Value],
         points: Value,
-        apart: &[i32],
+        between: Option<&[i32]>,
     ) -> Result<(), Diagnostic> {
         let depth = self.nest.first_reduced - 1;
         let mut arguments = Arguments::default();
@@ -257,8 +256,12 @@ impl Emitter<'_, '_, '_, '_> {
         let mut sums: Vec<V> = (0..kinds.len())
             .map(|k| code.load(groups + k, 0, false))
             .collect();
-        for row in 0..if apart.is_empty() { 1 } else { ROWS as i32 } {
-            let further = |g: &usize| apart.get(*g).map_or(0, |bytes| bytes * row);
+        for row in 0..between.map_or(1, |_| ROWS as i32) {
+            let further = |g: &usize| {
+                between
+                    .and_then(|b| b.get(*g))
+                    .map_or(0, |bytes| bytes * row)
+            };
             arguments.further = arguments.pointers.iter().map(further).collect();
             let values = self.row_values(&mut arguments, depth, &mut code)?;
             for ((kind, sum), effect) in kinds.iter().zip(&mut sums).zip(&self.l.effects) {
